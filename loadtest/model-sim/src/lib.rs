@@ -1,0 +1,1 @@
+//! Simulated model servers: iteration engine, prices, quotas and faults.

@@ -1,0 +1,1 @@
+//! Open-loop load tester for model traffic, and the quickstart.

@@ -1,0 +1,1 @@
+//! Arrival traces: Azure, BurstGPT, Mooncake and our own access log.

@@ -1,0 +1,433 @@
+//! The sections of a bundle: everything the gateway decides on, names resolved to ids, defaults filled
+//! in. Plain data with a stable JSON form; it refuses secret values (references only) and engines
+//! (matchers and automata are built from it off the request path).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
+
+/// Index of a deployment in [`Policy::deployments`].
+pub type DeploymentId = u32;
+/// Index of a pool in [`Policy::pools`].
+pub type PoolId = u32;
+/// Index of a route in [`Policy::routes`].
+pub type RouteId = u32;
+/// Index of a consumer in [`Policy::consumers`].
+pub type ConsumerId = u32;
+/// Index of a limit in [`Policy::limits`].
+pub type LimitId = u32;
+
+/// The whole compiled policy. Every list is sorted by name, except routes (most specific first).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Sockets to listen on.
+    pub listeners: Vec<Listener>,
+    /// The admin socket.
+    pub admin: Option<Admin>,
+    /// Servers that models live on.
+    pub backends: Vec<Backend>,
+    /// A model, or a plain HTTP service, on a backend: what a pool's members are.
+    pub deployments: Vec<Deployment>,
+    /// Interchangeable deployments.
+    pub pools: Vec<Pool>,
+    /// Most specific first: the first that matches wins.
+    pub routes: Vec<Route>,
+    /// Who may call.
+    pub consumers: Vec<Consumer>,
+    /// Named limits.
+    pub limits: Vec<Limit>,
+    /// Traces, metrics, logs.
+    pub telemetry: Telemetry,
+}
+
+/// Where a secret is to be read; never its value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// An environment variable's name.
+    Env(String),
+    /// A file's path; trailing newlines are not part of the secret.
+    File(String),
+}
+
+/// A socket callers connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Name in the manifest.
+    pub name: String,
+    /// `address:port`.
+    pub address: String,
+    /// Server certificate; plain HTTP when absent.
+    pub tls: Option<ListenerTls>,
+    /// HTTP/2: by ALPN with TLS, by prior knowledge without.
+    pub http2: bool,
+    /// Largest request body, in bytes.
+    pub max_body: u64,
+    /// How long a request body may take to arrive.
+    pub body_timeout: Duration,
+}
+
+/// Certificate chain and key of a listener, PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerTls {
+    /// Certificate chain file.
+    pub certificate: String,
+    /// Private key file.
+    pub key: String,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admin {
+    /// `address:port`; loopback unless said otherwise.
+    pub address: String,
+    /// Bearer token for what changes state; without one, such calls are refused.
+    pub token: Option<SecretRef>,
+}
+
+/// What protocol a backend speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// OpenAI and anything with its API.
+    Openai,
+    /// Azure OpenAI: deployments in the path, `api-version`, `api-key`.
+    AzureOpenai,
+    /// vLLM's OpenAI-compatible server.
+    Vllm,
+    /// Any HTTP service; piped, not terminated.
+    Http,
+}
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// Name in the manifest.
+    pub name: String,
+    /// Protocol.
+    pub kind: BackendKind,
+    /// TLS to the backend.
+    pub tls: bool,
+    /// Host name or address: `Host`, SNI and the verified name.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path prefix, without trailing slash; often empty.
+    pub base_path: String,
+    /// `api-version` query of Azure OpenAI.
+    pub api_version: Option<String>,
+    /// API key to present.
+    pub auth: Option<SecretRef>,
+    /// Whether `traceparent` is forwarded.
+    pub forward_trace_context: bool,
+    /// HTTP/2 upstream by prior knowledge or ALPN.
+    pub http2: bool,
+    /// Active health probe; none when absent.
+    pub health: Option<HealthProbe>,
+    /// Timeouts of one attempt.
+    pub timeouts: Timeouts,
+}
+
+/// An active health probe. Never spends tokens unless `spend_tokens`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthProbe {
+    /// Path of a GET whose 2xx is health.
+    pub path: String,
+    /// Time between probes.
+    pub interval: Duration,
+    /// Time a probe may take.
+    pub timeout: Duration,
+    /// Consecutive failures until unhealthy.
+    pub unhealthy_after: u32,
+    /// Consecutive successes until healthy again.
+    pub healthy_after: u32,
+    /// Probe with a one-token completion instead of the GET.
+    pub spend_tokens: bool,
+}
+
+/// Timeouts of one attempt, in policy time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// TCP and TLS handshakes.
+    pub connect: Duration,
+    /// From sent request to response header and, on a stream, first event.
+    pub first_token: Duration,
+    /// Between two reads of a response.
+    pub idle: Duration,
+}
+
+/// How a token quota refills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuotaShape {
+    /// Counted per aligned window (pay-as-you-go TPM and RPM).
+    FixedWindow,
+    /// Drains continuously, with room for `burst` seconds (provisioned throughput).
+    LeakyBucket,
+}
+
+/// What a deployment may consume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Tokens per window.
+    pub tokens: Option<Rate>,
+    /// Requests per window.
+    pub requests: Option<Rate>,
+    /// Refill.
+    pub shape: QuotaShape,
+    /// Depth of a leaky bucket, as time at the full rate.
+    pub burst: Duration,
+    /// How many quota tokens one output token takes; 1 unless provisioned.
+    pub output_weight: u32,
+}
+
+/// A model on a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// `backend/deployment`, or the backend's name for kind `http`.
+    pub name: String,
+    /// Its server, an index into [`Policy::backends`].
+    pub backend: u32,
+    /// The model's public name.
+    pub model: Option<String>,
+    /// The name sent upstream (for Azure OpenAI the deployment in the path).
+    pub upstream_name: String,
+    /// Input plus output tokens it can hold.
+    pub context_window: Option<u64>,
+    /// Marginal prices; `None` when the manifest states none.
+    pub prices: Option<Prices>,
+    /// Fixed cost.
+    pub hourly: Option<HourlyCost>,
+    /// Quota.
+    pub quota: Option<Quota>,
+    /// Requests it serves at once before they queue.
+    pub concurrency: Option<u32>,
+    /// The operator's guess of TTFT for a median prompt, before any is measured.
+    pub expected_ttft: Duration,
+}
+
+/// How a pool picks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// In turn.
+    RoundRobin,
+    /// In proportion to the members' weights.
+    Weighted,
+    /// By the objective.
+    Adaptive,
+}
+
+/// A member of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its deployment.
+    pub deployment: DeploymentId,
+    /// Weight for [`Strategy::Weighted`].
+    pub weight: u32,
+}
+
+/// What an adaptive pool aims for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Time to first token, from the caller's arrival.
+    pub ttft: Duration,
+    /// Share of requests that shall meet it.
+    pub attainment: Share,
+    /// The most one avoided miss may cost.
+    pub max_cost_per_miss: Usd,
+}
+
+/// Passive ejection by real traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ejection {
+    /// Consecutive failures until ejected.
+    pub consecutive_failures: u32,
+    /// First ejection's length; doubles up to eight times it.
+    pub base: Duration,
+    /// Largest share of members ejected at once.
+    pub max_share: Share,
+}
+
+/// Interchangeable deployments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Name in the manifest.
+    pub name: String,
+    /// Members in manifest order of names.
+    pub members: Vec<Member>,
+    /// Picker.
+    pub strategy: Strategy,
+    /// Objective; defaults are filled in.
+    pub objective: Objective,
+    /// Ejection.
+    pub ejection: Ejection,
+    /// Attempts per request, the first included.
+    pub max_attempts: u32,
+    /// Whether members are of kind `http`, so that the route is piped.
+    pub piped: bool,
+}
+
+/// Host condition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostMatch {
+    /// This host, lower case, no port.
+    Exact(String),
+    /// Any host that ends with this suffix, which begins with a dot.
+    Suffix(String),
+    /// Any host.
+    Any,
+}
+
+/// Path condition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathMatch {
+    /// This path.
+    Exact(String),
+    /// This path and everything below it, on a segment boundary; no trailing slash.
+    Prefix(String),
+}
+
+/// Header condition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HeaderMatch {
+    /// Lower-case name.
+    pub name: String,
+    /// Exact value; presence suffices when absent.
+    pub value: Option<String>,
+}
+
+/// When a route applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteMatch {
+    /// Host.
+    pub host: HostMatch,
+    /// Path.
+    pub path: PathMatch,
+    /// Methods, upper case and sorted; any when empty.
+    pub methods: Vec<String>,
+    /// All of these.
+    pub headers: Vec<HeaderMatch>,
+    /// The body's model; any when absent.
+    pub model: Option<String>,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Name in the manifest.
+    pub name: String,
+    /// When it applies.
+    pub matching: RouteMatch,
+    /// Where it leads.
+    pub pool: PoolId,
+    /// Who may use it: anyone when empty and `public`, any consumer when empty.
+    pub consumers: Vec<ConsumerId>,
+    /// No key needed.
+    pub public: bool,
+    /// Limit counted per route.
+    pub limit: Option<LimitId>,
+    /// Total time for a request until its commit point.
+    pub deadline: Duration,
+    /// The path template for telemetry.
+    pub path_template: String,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumer {
+    /// Name in the manifest.
+    pub name: String,
+    /// Lower-case hex SHA-256 of each accepted key.
+    pub key_hashes: Vec<String>,
+    /// Limit counted per consumer.
+    pub limit: Option<LimitId>,
+}
+
+/// Whether a rule refuses or only counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Count what would have been refused.
+    Shadow,
+    /// Refuse.
+    Enforce,
+}
+
+/// What a rule does when it cannot decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Let the request through.
+    Open,
+    /// Refuse it.
+    Closed,
+}
+
+/// A named limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Name in the manifest.
+    pub name: String,
+    /// Requests per window.
+    pub requests: Option<Rate>,
+    /// Tokens per window, reserved before sending and settled after.
+    pub tokens: Option<Rate>,
+    /// Refuse or count.
+    pub mode: Mode,
+    /// Stance when the store cannot answer.
+    pub on_failure: OnFailure,
+}
+
+/// OTLP transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP.
+    HttpProtobuf,
+}
+
+/// An OTLP endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Otlp {
+    /// Base URL, such as `http://127.0.0.1:4317`.
+    pub endpoint: String,
+    /// Transport.
+    pub protocol: OtlpProtocol,
+    /// Metric export interval.
+    pub interval: Duration,
+    /// Headers by lower-case name.
+    pub headers: Vec<(String, SecretRef)>,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLogTarget {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to a file, reopened when it is renamed away.
+    File(String),
+}
+
+/// Traces, metrics, logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// Export; none when absent.
+    pub otlp: Option<Otlp>,
+    /// `service.name`.
+    pub service_name: String,
+    /// Share of traces kept; errors are always kept.
+    pub trace_sampling: Share,
+    /// Whether an incoming `traceparent` is continued, or linked and restarted.
+    pub trust_trace_context: bool,
+    /// Access log.
+    pub access_log: AccessLogTarget,
+}

@@ -1,0 +1,1 @@
+//! Manifest to findings, or to a bundle.

@@ -1,0 +1,100 @@
+//! One line per request, as written to the access log and read back by replay. It owns the schema and
+//! its version; it refuses any content: no header value, no prompt, no output, no key.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Operation, Reason, Usage, UsageSource};
+
+/// The schema's version, in every line as `v`.
+pub const ACCESS_LOG_VERSION: u16 = 1;
+
+/// One request, from arrival to settlement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessLogRecord {
+    /// Schema version.
+    pub v: u16,
+    /// Arrival, milliseconds since the Unix epoch.
+    pub arrival_ms: u64,
+    /// The request id, as in the `x-request-id` response header.
+    pub request_id: String,
+    /// W3C trace id, 32 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Name of the matched route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Request method.
+    pub method: String,
+    /// The route's path template, never the path itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_template: Option<String>,
+    /// Names, not values, of the headers the route matched on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matched_headers: Vec<String>,
+    /// Consumer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+    /// Operation, for AI routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The model the caller asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whether the caller asked for a stream.
+    pub stream: bool,
+    /// Settled usage of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Who counted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_source: Option<UsageSource>,
+    /// The caller's own output ceiling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Chained block hashes of the prompt's prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefix_ids: Vec<u64>,
+    /// The pool that served it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The backend of the last attempt, as `backend/deployment`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// Attempts in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptRecord>,
+    /// Status sent to the caller; 499 when the caller left before one was sent.
+    pub status: u16,
+    /// Why it was refused or cut, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Arrival to the first output-bearing event sent to the caller, in policy milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// Arrival to the last byte, in policy milliseconds.
+    pub duration_ms: f64,
+    /// The gateway's own share of the duration, in wall-clock microseconds.
+    pub overhead_us: u64,
+    /// Cost in nano-dollars, failed attempts included.
+    pub cost_nanos: u64,
+    /// Digest of the bundle that decided.
+    pub bundle: String,
+}
+
+/// One attempt on one backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// `backend/deployment`.
+    pub backend: String,
+    /// Status of the backend, if one arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why the attempt did not serve the request, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Send to first output-bearing event, in policy milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// Send to end, in policy milliseconds.
+    pub duration_ms: f64,
+}

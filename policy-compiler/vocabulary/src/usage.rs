@@ -1,0 +1,45 @@
+//! What a request consumed, in tokens. It owns the arithmetic of "last non-null wins"; it refuses to
+//! know a provider's field names (`wire` does) or prices (`money` does).
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens of one request. `cached_input` is a part of `input` and `reasoning_output` a part of
+/// `output`: neither is ever added to a total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Prompt tokens, cached ones included.
+    pub input: u64,
+    /// Prompt tokens read from the provider's cache.
+    #[serde(default)]
+    pub cached_input: u64,
+    /// Generated tokens, reasoning included.
+    pub output: u64,
+    /// Generated tokens spent on reasoning.
+    #[serde(default)]
+    pub reasoning_output: u64,
+}
+
+impl Usage {
+    /// Billable tokens: input plus output.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+
+    /// Prompt tokens that were not read from cache.
+    #[must_use]
+    pub fn uncached_input(&self) -> u64 {
+        self.input.saturating_sub(self.cached_input)
+    }
+}
+
+/// Who counted the tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSource {
+    /// The backend's own `usage` block.
+    Provider,
+    /// Counted or estimated by the gateway because the backend sent none.
+    #[default]
+    Gateway,
+}

@@ -1,0 +1,1 @@
+//! The stages from identify to settle as one machine without IO.

@@ -1,0 +1,1 @@
+//! Estimator, controller and picker of a pool, without IO.

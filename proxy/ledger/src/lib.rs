@@ -1,0 +1,1 @@
+//! Reservations, settles and limits, without IO.

@@ -1,0 +1,1 @@
+//! Catalogue of names, units and buckets, and their export over OTLP.

@@ -1,0 +1,1 @@
+//! Server-sent events, strict JSON and dialects: pure functions over bytes.

@@ -1,0 +1,1 @@
+//! Fakes and an in-process gateway for the end-to-end tests.
