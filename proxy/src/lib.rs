@@ -1,1 +1,18 @@
-//! The running gateway and its command line.
+//! Sluicegate, the gate that regulates what flows to AI backends. This crate owns everything that does
+//! IO: sockets, files, clocks, secrets, signals. It refuses to decide about requests: `decision` and the
+//! cores below it do, without IO.
+
+pub mod cli;
+pub mod clock;
+pub mod edge;
+pub mod gateway;
+pub mod live;
+pub mod policy;
+pub mod settlement;
+pub mod trace_ids;
+pub mod upstream;
+
+mod admin;
+pub(crate) mod observability;
+
+pub use gateway::{Gateway, Options, StartError};

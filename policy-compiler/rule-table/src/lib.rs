@@ -1,6 +1,14 @@
 //! The compiled policy. It owns the bundle's sections, its digest and file form, and matching a request
 //! to a route; it refuses to know the manifest's grammar, to read secrets, or to keep run-time state.
 
+pub mod bundle;
+pub mod digest;
+pub mod matching;
+mod references;
 pub mod sections;
 
+pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
+pub use digest::{Digest, DigestError};
+pub use matching::{Candidates, Head, RouteTable, Specificity};
+pub use references::DanglingId;
 pub use sections::*;

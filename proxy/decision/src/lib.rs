@@ -1,1 +1,24 @@
-//! The stages from identify to settle as one machine without IO.
+//! Stages 2 to 7 and 9 of a request (identify, admit, inspect, reserve, choose, rewrite, settle) as one
+//! machine without IO. It owns the [`Exchange`] and who may add what to it; it refuses to know sockets,
+//! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
+
+mod admit;
+mod choose;
+mod exchange;
+mod gate;
+mod identify;
+mod inspect;
+mod keys;
+mod refusal;
+mod reserve;
+mod rewrite;
+mod settle;
+
+pub use admit::too_large;
+pub use choose::{Choice, PoolView, SharedPool};
+pub use exchange::{Attempt, Exchange, Stage, StageMark};
+pub use gate::{Gate, Generation};
+pub use identify::{Destination, Head};
+pub use refusal::Refusal;
+pub use rewrite::{UpstreamRequest, authority, credential_header, probe};
+pub use settle::{Ending, Settled};

@@ -1,0 +1,175 @@
+//! The real thing: HTTP/1.1 and h2c with OpenAI's API. It owns sockets, the clock and the driver that
+//! lets tokens out when they fall due; it refuses to decide anything, which `backend` does.
+//!
+//! One driver per server sleeps until the next token is due and lets out everything that is due by then.
+//! Deadlines are absolute, so lateness of one wake-up never adds to the next; tokens that fall due
+//! within one wake-up are written together, as separate events.
+
+mod answer;
+mod connection;
+mod control;
+mod embedding;
+mod encode;
+mod request;
+mod routes;
+mod shared;
+mod steps;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::SimConfig;
+use crate::faults::FaultScript;
+use crate::log::{Record, Totals};
+use connection::Connection;
+use shared::Shared;
+
+/// A running server. Dropping it stops the server.
+pub struct SimHandle {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for SimHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimHandle").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl SimHandle {
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Every request since the start or the last reset, in order of arrival.
+    #[must_use]
+    pub fn log(&self) -> Vec<Record> {
+        self.shared.log()
+    }
+
+    /// Sums over ended requests. A request has ended in here before its caller can see its last byte.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.shared.totals()
+    }
+
+    /// Replaces the fault script; its times count from now.
+    pub fn set_faults(&self, faults: FaultScript) {
+        self.shared.set_faults(faults);
+    }
+
+    /// Back to the state of the start: clock at zero, empty log and quota, and the script set last
+    /// begins again. Answers under way are cut off.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
+
+    /// Stops: no more connections, those there are closed. Waits for the thread of [`spawn_thread`].
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for SimHandle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves on the caller's tokio runtime.
+///
+/// # Errors
+/// When the listener cannot be used.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn serve(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> {
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
+    let tasks = TaskTracker::new();
+    tasks.spawn(run(listener, Arc::clone(&shared), stop.clone(), tasks.clone()));
+    Ok(SimHandle { addr, shared, stop, thread: None })
+}
+
+/// Serves on a thread and a runtime of its own, so that several simulators disturb neither each other
+/// nor the caller.
+///
+/// # Errors
+/// When the listener cannot be used or the thread cannot start.
+pub fn spawn_thread(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> {
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let name = format!("sim-{}", config.name);
+    let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
+    let listener = {
+        let _context = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let running = run(listener, Arc::clone(&shared), stop.clone(), TaskTracker::new());
+    let thread = std::thread::Builder::new().name(name).spawn(move || runtime.block_on(running))?;
+    Ok(SimHandle { addr, shared, stop, thread: Some(thread) })
+}
+
+async fn run(
+    listener: tokio::net::TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let driver = shared::drive(Arc::clone(&shared));
+    let accepting = accept(listener, shared, stop.clone(), tasks);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = driver => {}
+        () = accepting => {}
+    }
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // A socket that refuses the option still serves, only later.
+                let _ = stream.set_nodelay(true);
+                let connection = converse(Connection::new(stream), Arc::clone(&shared));
+                let stop = stop.clone();
+                tasks.spawn(async move { stop.run_until_cancelled(connection).await });
+            }
+            // Out of descriptors, or a connection that died in the queue: both pass.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn converse(connection: Connection, shared: Arc<Shared>) {
+    let control = connection.control();
+    let service = service_fn(move |request| routes::answer(Arc::clone(&shared), control.clone(), request));
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // It ends with an error whenever a caller leaves or a fault breaks it off; the log has the story.
+    let _ = builder.serve_connection(TokioIo::new(connection), service).await;
+}

@@ -1,0 +1,261 @@
+use std::cmp::Reverse;
+
+use proptest::prelude::*;
+use vocabulary::Share;
+
+use super::{Head, RouteTable, Specificity};
+use crate::sections::{
+    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch, Telemetry,
+};
+
+fn route(number: usize, matching: RouteMatch) -> Route {
+    Route {
+        name: format!("r{number}"),
+        matching,
+        pool: 0,
+        consumers: Vec::new(),
+        public: true,
+        limit: None,
+        deadline: std::time::Duration::from_secs(1),
+        path_template: String::new(),
+    }
+}
+
+fn policy(matches: Vec<RouteMatch>) -> Policy {
+    Policy {
+        listeners: Vec::new(),
+        admin: None,
+        backends: Vec::new(),
+        deployments: Vec::new(),
+        pools: Vec::new(),
+        routes: matches.into_iter().enumerate().map(|(n, m)| route(n, m)).collect(),
+        consumers: Vec::new(),
+        limits: Vec::new(),
+        telemetry: Telemetry {
+            otlp: None,
+            service_name: "test".to_owned(),
+            trace_sampling: Share { ppm: 0 },
+            trust_trace_context: false,
+            access_log: AccessLogTarget::Off,
+        },
+    }
+}
+
+/// Matches `path`, and nothing else matters.
+fn at(path: PathMatch) -> RouteMatch {
+    RouteMatch { host: HostMatch::Any, path, methods: Vec::new(), headers: Vec::new(), model: None }
+}
+
+fn exact(path: &str) -> RouteMatch {
+    at(PathMatch::Exact(path.to_owned()))
+}
+
+fn prefix(path: &str) -> RouteMatch {
+    at(PathMatch::Prefix(path.to_owned()))
+}
+
+struct Request<'a> {
+    host: &'a str,
+    path: &'a str,
+    method: &'a str,
+    headers: &'a [(&'a str, &'a str)],
+    model: Option<&'a str>,
+}
+
+impl Request<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| *v)
+    }
+}
+
+const GET: Request<'static> = Request { host: "h", path: "/", method: "GET", headers: &[], model: None };
+
+/// The definition of matching, written as slowly and plainly as possible.
+fn naive(policy: &Policy, request: &Request<'_>) -> (Vec<RouteId>, Vec<String>, Option<RouteId>) {
+    let host = |m: &RouteMatch| match &m.host {
+        HostMatch::Exact(host) => *host == request.host,
+        HostMatch::Suffix(suffix) => request.host.ends_with(suffix),
+        HostMatch::Any => true,
+    };
+    let path = |m: &RouteMatch| match &m.path {
+        PathMatch::Exact(path) => path == request.path,
+        PathMatch::Prefix(prefix) => {
+            request.path == prefix || request.path.starts_with(&format!("{prefix}/"))
+        }
+    };
+    let headers = |m: &RouteMatch| {
+        m.headers.iter().all(|h| {
+            request.header(&h.name).is_some_and(|given| h.value.as_ref().is_none_or(|wanted| given == wanted))
+        })
+    };
+    let method = |m: &RouteMatch| m.methods.is_empty() || m.methods.iter().any(|x| x == request.method);
+    let mut here: Vec<(RouteId, &Route)> = (0..)
+        .zip(&policy.routes)
+        .filter(|(_, r)| host(&r.matching) && path(&r.matching) && headers(&r.matching))
+        .collect();
+    here.sort_by_key(|(id, r)| (Reverse(Specificity::of(&r.matching)), *id));
+    let mut allowed: Vec<String> = here.iter().flat_map(|(_, r)| r.matching.methods.clone()).collect();
+    allowed.sort();
+    allowed.dedup();
+    here.retain(|(_, r)| method(&r.matching));
+    let model = |m: &RouteMatch| m.model.is_none() || m.model.as_deref() == request.model;
+    let winner = here.iter().find(|(_, r)| model(&r.matching)).map(|(id, _)| *id);
+    (here.into_iter().map(|(id, _)| id).collect(), allowed, winner)
+}
+
+fn head<'t>(table: &'t RouteTable, request: &Request<'_>) -> Head<'t> {
+    table.head(request.host, request.path, request.method, |name| request.header(name))
+}
+
+fn winner(table: &RouteTable, request: &Request<'_>) -> Option<RouteId> {
+    match head(table, request) {
+        Head::Found(candidates) => table.by_model(&candidates, request.model),
+        Head::MethodNotAllowed(_) | Head::NoRoute => None,
+    }
+}
+
+#[test]
+fn an_exact_path_wins_over_every_prefix_of_it() {
+    let table =
+        RouteTable::build(&policy(vec![prefix(""), prefix("/v1"), exact("/v1/chat"), prefix("/v1/chat")]));
+    assert_eq!(winner(&table, &Request { path: "/v1/chat", ..GET }), Some(2));
+    assert_eq!(winner(&table, &Request { path: "/v1/chat/x", ..GET }), Some(3));
+    assert_eq!(winner(&table, &Request { path: "/v1/chats", ..GET }), Some(1));
+    assert_eq!(winner(&table, &Request { path: "/v1/", ..GET }), Some(1));
+    assert_eq!(winner(&table, &Request { path: "/v12", ..GET }), Some(0));
+}
+
+#[test]
+fn a_host_is_compared_without_port_case_and_trailing_dot() {
+    let named = RouteMatch { host: HostMatch::Exact("api.corp".to_owned()), ..exact("/") };
+    let below = RouteMatch { host: HostMatch::Suffix(".corp".to_owned()), ..exact("/") };
+    let loopback = RouteMatch { host: HostMatch::Exact("[::1]".to_owned()), ..exact("/") };
+    let table = RouteTable::build(&policy(vec![below, named, loopback]));
+    for (host, expected) in [
+        ("API.Corp:8080", Some(1)),
+        ("api.corp.", Some(1)),
+        ("api.corp.:80", Some(1)),
+        ("a.b.CORP", Some(0)),
+        ("corp", None),
+        ("notcorp", None),
+        ("[::1]:8080", Some(2)),
+        ("[::1]", Some(2)),
+        ("", None),
+    ] {
+        assert_eq!(winner(&table, &Request { host, ..GET }), expected, "host {host:?}");
+    }
+}
+
+#[test]
+fn a_path_known_under_other_methods_names_them() {
+    let post = RouteMatch { methods: vec!["POST".to_owned()], ..exact("/a") };
+    let put = RouteMatch { methods: vec!["POST".to_owned(), "PUT".to_owned()], ..prefix("/a") };
+    let table = RouteTable::build(&policy(vec![post, put]));
+    let head = head(&table, &Request { path: "/a", ..GET });
+    assert!(matches!(&head, Head::MethodNotAllowed(allowed) if *allowed == ["POST", "PUT"]), "{head:?}");
+    assert!(matches!(table.head("h", "/b", "GET", |_| None), Head::NoRoute));
+}
+
+#[test]
+fn a_route_for_a_model_takes_only_that_model() {
+    let only = RouteMatch { model: Some("gpt-4o".to_owned()), ..exact("/") };
+    let table = RouteTable::build(&policy(vec![only.clone()]));
+    assert_eq!(winner(&table, &Request { model: Some("gpt-4o"), ..GET }), Some(0));
+    assert_eq!(winner(&table, &Request { model: Some("gpt-4"), ..GET }), None);
+    assert_eq!(winner(&table, &GET), None);
+    let table = RouteTable::build(&policy(vec![exact("/"), only]));
+    assert_eq!(winner(&table, &Request { model: Some("gpt-4o"), ..GET }), Some(1));
+    assert_eq!(winner(&table, &Request { model: Some("gpt-4"), ..GET }), Some(0));
+}
+
+#[test]
+fn the_model_is_needed_only_where_a_candidate_names_one() {
+    let only = RouteMatch { model: Some("m".to_owned()), ..exact("/b") };
+    let table = RouteTable::build(&policy(vec![exact("/a"), exact("/b"), only]));
+    for (path, needed) in [("/a", false), ("/b", true)] {
+        let Head::Found(candidates) = head(&table, &Request { path, ..GET }) else { panic!("no route") };
+        assert_eq!(candidates.need_model(), needed);
+    }
+}
+
+fn matches() -> impl Strategy<Value = RouteMatch> {
+    let host = prop_oneof![
+        Just(HostMatch::Any),
+        prop::sample::select(vec!["a.b", "c.a.b", "b"]).prop_map(|h| HostMatch::Exact(h.to_owned())),
+        prop::sample::select(vec![".b", ".a.b"]).prop_map(|h| HostMatch::Suffix(h.to_owned())),
+    ];
+    let path = prop_oneof![
+        prop::sample::select(vec!["/", "/x", "/x/y", "/x/"]).prop_map(|p| PathMatch::Exact(p.to_owned())),
+        prop::sample::select(vec!["", "/x", "/x/y"]).prop_map(|p| PathMatch::Prefix(p.to_owned())),
+    ];
+    let methods = prop::sample::select(vec![vec![], vec!["GET"], vec!["GET", "PUT"], vec!["POST"]]);
+    let header = |name: &'static str| {
+        prop::option::weighted(0.3, prop::sample::select(vec![None, Some("1"), Some("2")])).prop_map(
+            move |value| value.map(|v| HeaderMatch { name: name.to_owned(), value: v.map(str::to_owned) }),
+        )
+    };
+    let model = prop::option::of(prop::sample::select(vec!["m", "n"]));
+    (host, path, methods, header("k"), header("l"), model).prop_map(|(host, path, methods, k, l, model)| {
+        RouteMatch {
+            host,
+            path,
+            methods: methods.into_iter().map(str::to_owned).collect(),
+            headers: k.into_iter().chain(l).collect(),
+            model: model.map(str::to_owned),
+        }
+    })
+}
+
+/// Routes that differ, in every order: equal ones cannot both be reached and are refused earlier.
+fn distinct_matches() -> impl Strategy<Value = Vec<RouteMatch>> {
+    prop::collection::vec(matches(), 0..40).prop_map(|all| {
+        let mut kept: Vec<RouteMatch> = Vec::new();
+        for one in all {
+            if !kept.contains(&one) {
+                kept.push(one);
+            }
+        }
+        kept
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_index_agrees_with_the_definition(
+        routes in distinct_matches(),
+        host in prop::sample::select(vec!["a.b", "c.a.b", "b", "z", "", "x.b"]),
+        path in prop::sample::select(vec!["/", "", "/x", "/x/", "/x/y", "/x/y/z", "/xy", "//"]),
+        method in prop::sample::select(vec!["GET", "PUT", "POST", "get"]),
+        k in prop::option::of(prop::sample::select(vec!["1", "2", "3"])),
+        l in prop::option::of(prop::sample::select(vec!["1", ""])),
+        model in prop::option::of(prop::sample::select(vec!["m", "n", "o"])),
+    ) {
+        let policy = policy(routes);
+        let table = RouteTable::build(&policy);
+        let headers: Vec<_> = k.map(|v| ("k", v)).into_iter().chain(l.map(|v| ("l", v))).collect();
+        let request = Request { host, path, method, headers: &headers, model };
+        let (ids, allowed, expected) = naive(&policy, &request);
+        match head(&table, &request) {
+            Head::Found(candidates) => {
+                prop_assert_eq!(candidates.ids(), ids);
+                prop_assert_eq!(table.by_model(&candidates, model), expected);
+            }
+            Head::MethodNotAllowed(methods) => {
+                prop_assert!(ids.is_empty());
+                prop_assert_eq!(methods, allowed);
+            }
+            Head::NoRoute => {
+                prop_assert!(ids.is_empty());
+                prop_assert!(allowed.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn no_request_makes_the_table_panic(host in "\\PC*", path in "\\PC*", method in "\\PC*", value in "\\PC*") {
+        let table = RouteTable::build(&policy(vec![prefix("/é/b"), exact("/x"), prefix("")]));
+        let _ = table.head(&host, &path, &method, |_| Some(&value));
+    }
+}

@@ -1,0 +1,99 @@
+//! The whole way from text to bundle. It owns the order of the stages and when to stop; each stage's
+//! work is its own module's.
+
+use rule_table::Bundle;
+
+use crate::check;
+use crate::diagnostics::{self, Code, Finding, Label};
+use crate::lower::lower;
+use crate::manifest::Manifest;
+use crate::resolve::{self, Names};
+use crate::schema;
+use crate::source::{self, Document, Source};
+
+/// What became of a source.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The bundle; absent when there is an error among the findings.
+    pub bundle: Option<Bundle>,
+    /// Everything found, in the order of the text.
+    pub findings: Vec<Finding>,
+    /// The manifest with every default written in, when its structure is sound.
+    pub manifest: Option<Manifest>,
+    /// The tree, when the text could be read.
+    pub document: Option<Document>,
+}
+
+impl Outcome {
+    /// Whether a bundle was made.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.bundle.is_some()
+    }
+
+    /// Gives findings about a compiled policy, which know their field only, their place in the text.
+    #[must_use]
+    pub fn locate(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
+        let Some(document) = &self.document else { return findings };
+        for finding in &mut findings {
+            if finding.primary.is_none() {
+                let span = document.value_span(&finding.path);
+                finding.primary = Some(Label { span, text: String::new() });
+            }
+        }
+        findings
+    }
+}
+
+/// Compiles a manifest. Total: any text whatever gives an outcome.
+#[must_use]
+pub fn compile(source: &Source) -> Outcome {
+    let mut findings = Vec::new();
+    let document = source::read(source, &mut findings);
+    let mut outcome = Outcome { bundle: None, findings: Vec::new(), manifest: None, document: None };
+    if let Some(document) = document {
+        outcome.manifest = examine(&document, &mut findings);
+        if let Some(manifest) = &outcome.manifest
+            && !findings.iter().any(Finding::is_error)
+        {
+            match lower(manifest, &Names::of(&document)) {
+                Some(policy) => outcome.bundle = Some(Bundle::new(policy)),
+                None => findings.push(internal(&document, "a checked manifest could not be compiled")),
+            }
+        }
+        outcome.document = Some(document);
+    }
+    diagnostics::settle(&mut findings);
+    outcome.findings = findings;
+    outcome
+}
+
+/// Checks a document, and types it when its structure is sound.
+fn examine(document: &Document, findings: &mut Vec<Finding>) -> Option<Manifest> {
+    let unread = findings.iter().any(Finding::is_error);
+    let json = document.root.to_json();
+    let violations = schema::violations(document, &json);
+    let sound = violations.is_empty();
+    findings.extend(violations);
+    findings.extend(check::tree(document));
+    if unread || !sound {
+        return None;
+    }
+    match serde_json::from_value::<Manifest>(json) {
+        Ok(mut manifest) => {
+            resolve::fill(&mut manifest, &Names::of(document));
+            findings.extend(check::manifest(document, &manifest, findings));
+            Some(manifest)
+        }
+        Err(error) => {
+            findings.push(internal(document, &format!("the schema accepts what the types refuse: {error}")));
+            None
+        }
+    }
+}
+
+fn internal(document: &Document, message: &str) -> Finding {
+    Finding::new(Code::Internal, message)
+        .at_value::<&str>(document, &[], "")
+        .help("this is a bug of the compiler; please report it")
+}

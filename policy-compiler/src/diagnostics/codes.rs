@@ -1,0 +1,314 @@
+//! The registry of codes: each with its severity, title and explanation. It owns every code there is;
+//! `sluicegate explain` and the reference page are printed from it.
+
+use std::fmt;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// No bundle is made.
+    Error,
+    /// A bundle is made, but probably not what was meant.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// In lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $severity:ident $title:literal $explanation:literal)*) => {
+        /// What kind of thing a finding is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = concat!("`", $code, "`: ", $title, ".")] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As written, such as `SG0202`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)* }
+            }
+
+            /// A few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// Why it is a finding and how to act on it, in Markdown.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Self::$name => $explanation,)* }
+            }
+        }
+    };
+}
+
+codes! {
+NotYaml "SG0001" Error "not readable"
+"The text is neither YAML nor JSON. Usual causes: a tab used for indentation, a quotation mark or bracket that is not closed, a value with `: ` in it that is not in quotes."
+
+DuplicateKey "SG0002" Error "duplicate key"
+"A name is written twice in one map. Readers of YAML differ in which of the two they keep, so neither is taken."
+
+Indirection "SG0003" Error "anchor, alias or tag"
+"Anchors (`&x`), aliases (`*x`) and tags (`!x`) are not part of the manifest language: a reader should see every value where it holds. What is shared is shared by name: limits, pools, identities.
+
+A value that merely begins with `*` or `&`, such as a host, needs quotes: `host: \"*.llm.corp\"`."
+
+AmbiguousScalar "SG0004" Error "ambiguous scalar"
+"YAML 1.1 and 1.2 read some unquoted words differently: `no`, `on` and `y` may be booleans, `1:30` may be 90, `0755` may be 493. A tool in the chain that follows the other version would see another policy. Write `true` or `false`, a plain decimal number, or put the text in quotes."
+
+TooDeep "SG0005" Error "nested too deeply"
+"Maps and lists may be nested 64 deep; the language itself needs no more than eight. A bracket that is never closed is the usual cause."
+
+TooLarge "SG0006" Error "too large"
+"A manifest may be 4 MiB long, which is tens of thousands of routes."
+
+OneDocument "SG0007" Error "not exactly one document"
+"A manifest is one YAML document. It is not empty, and no `---` begins a second one."
+
+KeyNotText "SG0008" Error "key is not a name"
+"A map's keys are plain names. A map or list stands where a name is expected; often a `{` or `[` at the beginning of a key that needs quotes."
+
+Internal "SG0099" Error "fault of the compiler"
+"The manifest passed every check, and the compiler could still not make a bundle of it. That is a bug; please report it with the manifest, without its secrets."
+
+UnknownField "SG0101" Error "unknown field"
+"The field is not part of the language here. It may be misspelt, indented under the wrong parent, or belong to another section. Unknown fields are refused because a misspelt limit would otherwise limit nothing."
+
+MissingField "SG0102" Error "missing field"
+"A field that has no default is not written."
+
+WrongType "SG0103" Error "wrong type"
+"The value is of another type than the field holds: text, number, boolean, list or map. Quantities carry their unit and so are text: `30s`, `8MiB`, `95%`, `2.50 USD/1M`."
+
+MalformedValue "SG0104" Error "malformed value"
+"The value does not have the form that the field needs. Most often a unit is missing or misspelt."
+
+OutOfRange "SG0105" Error "number out of range"
+"The number is smaller or larger than the field allows."
+
+NotAnOption "SG0106" Error "not one of the options"
+"The field takes one of a few words, and this is none of them."
+
+MalformedName "SG0107" Error "malformed name"
+"Names become labels of metrics, fields of logs and parts of URLs, so they keep to lower-case letters, digits, `-`, `_` and `.`, at most 63. Models and deployments keep the names they have elsewhere."
+
+WrongCount "SG0108" Error "too few or too many"
+"The map, list or text has fewer or more entries than make sense. References to secrets and the access log take exactly one field."
+
+UnsupportedVersion "SG0109" Error "unsupported language version"
+"This build reads `apiVersion: sluicegate/v1`."
+
+UnknownIdentity "SG0201" Error "unknown identity"
+"`auth` names an entry of `identities`, and there is no such entry."
+
+UnknownPool "SG0202" Error "unknown pool"
+"`pool` names an entry of `pools`, and there is no such entry."
+
+UnknownMember "SG0203" Error "unknown pool member"
+"A member is `backend/deployment`: a backend, and one of its `models` or `deployments`. A backend of kind `http`, or with just one model, may stand alone."
+
+AmbiguousMember "SG0204" Error "ambiguous pool member"
+"The member names a backend that has several models or deployments. Write which: `backend/deployment`."
+
+RepeatedMember "SG0205" Error "pool member written twice"
+"The same deployment is a member twice, perhaps once as `backend` and once as `backend/deployment`. It would get twice its share."
+
+UnknownLimit "SG0206" Error "unknown limit"
+"`limit` names an entry of `limits`, and there is no such entry."
+
+UnknownConsumer "SG0207" Error "unknown consumer"
+"`consumers` of a route names entries of `consumers`, and there is no such entry."
+
+Unused "SG0208" Warning "unused definition"
+"Nothing refers to this pool, backend, identity, limit or consumer. Either something that should refer to it does not, or it can go."
+
+SameMatch "SG0301" Error "two routes with the same match"
+"Two routes take exactly the same requests, and the order of the file never decides. Remove one, or make one more specific."
+
+OverlappingRoutes "SG0302" Error "two routes are equally specific"
+"Some requests match both routes and neither is more specific. Specificity compares, in this order: host (exact, then the longer wildcard), path (exact, then the longer prefix), whether methods are named, the number of headers, the number of header values, whether a model is named. Add a condition to one of them."
+
+MalformedPath "SG0303" Error "malformed path"
+"A path begins with `/` and is compared as the caller sends it, without its query. `/*` at its end takes everything below; no other `*` is a wildcard."
+
+MalformedHost "SG0304" Error "malformed host"
+"A host is a name or address without scheme, port and path, or `*.` and a name for every host below it. Leave it out to match any host."
+
+MalformedHeader "SG0305" Error "malformed header"
+"A header's name is a token of RFC 9110: letters, digits and ``!#$%&'*+-.^_`|~``. Its value holds visible characters and inner spaces."
+
+NoOperation "SG0306" Error "no AI operation at this path"
+"A route to AI backends needs a path at which callers find an operation: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/models`, or a prefix of them such as `/v1/*`."
+
+ModelOnPipedRoute "SG0307" Error "model condition on a piped route"
+"Requests to backends of kind `http` are passed through unread, so the model in the body is not known and cannot be a condition."
+
+ModelNotServed "SG0308" Warning "no member serves this model"
+"The route takes requests for a model that no member of its pool has."
+
+MalformedAddress "SG0310" Error "malformed address"
+"An address is an IP address and a port: `127.0.0.1:8080`, `0.0.0.0:443`, `[::1]:8080`. Port 0 lets the system choose."
+
+AddressTaken "SG0311" Error "address used twice"
+"Two sockets of this manifest would need the same address and port. `0.0.0.0` covers every IPv4 address."
+
+UselessTimeout "SG0312" Warning "timeout longer than the deadline"
+"A route's `deadline` ends the request before the backend's own `firstToken` or `connect` timeout can pass, so that a slow backend is never failed over."
+
+EmptyPool "SG0401" Error "pool without members"
+"A pool picks from its members and has none."
+
+MixedPool "SG0402" Error "pool mixes AI and HTTP members"
+"Members of a pool stand in for each other. A backend of kind `http` is passed through unread, an AI backend is not: they need pools of their own."
+
+WrongKind "SG0403" Error "field does not fit the kind"
+"`deployments` and `apiVersion` belong to kind `azure-openai`; `models` to kinds `openai` and `vllm`; kind `http` has neither."
+
+NoModels "SG0404" Error "AI backend without models"
+"An AI backend serves something: `models` for kinds `openai` and `vllm`, `deployments` for `azure-openai`."
+
+MemberWithoutPrice "SG0405" Error "adaptive pool needs prices"
+"An adaptive pool weighs a likely miss of its objective against what each member costs. A member that states neither `price` nor `cost` would look free and draw all traffic."
+
+ObjectiveUnused "SG0406" Warning "objective has no effect"
+"Only strategy `adaptive` aims for an objective."
+
+WeightUnused "SG0407" Warning "weight has no effect"
+"Only strategy `weighted` looks at weights."
+
+NoWeight "SG0408" Error "all weights are zero"
+"A weighted pool needs a member with a weight above 0."
+
+MalformedUrl "SG0409" Error "malformed URL"
+"A backend's URL is `http://` or `https://`, a host, optionally a port and a path prefix. It has no query, no fragment and no credentials. For AI backends it does not end in `/v1`, which the gateway adds."
+
+AdaptivePiped "SG0410" Error "adaptive pool of HTTP members"
+"Strategy `adaptive` needs tokens, prices and first tokens, which backends of kind `http` do not have."
+
+UselessProbe "SG0411" Error "health probe cannot work"
+"A probe needs a path that begins with `/` and answers 2xx to a GET, or `spendTokens: true` on an AI backend. Only kind `vllm` has a path that is known beforehand."
+
+ProbeOverlap "SG0412" Warning "probe takes longer than its interval"
+"A probe may still be waiting when the next is due. Make `timeout` at most `interval`."
+
+QuotaFieldUnused "SG0413" Warning "quota field has no effect"
+"`burst` and `outputWeight` belong to `shape: leaky-bucket`, as provisioned throughput has it."
+
+EmptyQuota "SG0414" Error "empty quota"
+"A quota states `tokens`, `requests` or both."
+
+InlineSecret "SG0501" Error "secret in the manifest"
+"A secret's value stands in the manifest. Manifests are read by many, kept in version control and sent to the gateway, so the language only has references: `{env: NAME}` or `{file: path}`. Replace it, and revoke the secret if the file was ever shared."
+
+MalformedKeyHash "SG0502" Error "not a key hash"
+"A consumer's key is stated by its SHA-256, 64 lower-case hex digits: `printf %s \"$KEY\" | sha256sum`. If the key itself stands there, revoke it."
+
+SharedKey "SG0503" Error "one key for two consumers"
+"The same key hash belongs to two consumers, so a caller could not be told from the other."
+
+OpenRoute "SG0504" Warning "route open to anyone"
+"A listener can be reached from other machines, and this route needs no key: whoever reaches it spends your money. Add `consumers`, or write `public: true` if that is meant."
+
+OpenAdmin "SG0505" Error "admin API reachable without token"
+"The admin API listens beyond loopback and has no token. It shows traffic and would let anyone on the network read it. Bind it to 127.0.0.1 or add a token."
+
+PlainCredential "SG0506" Warning "credential sent unencrypted"
+"The backend is reached by plain `http://` beyond this machine, and a credential is sent to it that anyone on the way can read."
+
+NoCredential "SG0507" Warning "no credential for a hosted backend"
+"Hosted AI backends refuse calls without a key; this one has no `auth`."
+
+PublicAndConsumers "SG0508" Error "public, yet for named consumers"
+"`public: true` lets everyone in, `consumers` only some. Remove one of them."
+
+PlainKeys "SG0509" Note "keys travel unencrypted to this listener"
+"The listener can be reached from other machines and has no TLS, so callers' keys can be read on the way, unless something in front of it ends TLS."
+
+MissingEnv "SG0601" Error "environment variable not set"
+"A secret is to be read from an environment variable that is not set, or empty, for this process."
+
+UnreadableFile "SG0602" Error "file cannot be read"
+"A secret or certificate is to be read from a file that cannot be opened. Paths are relative to the manifest. Check that the file exists and that the gateway's user may read it."
+
+NotPem "SG0603" Error "not a PEM file"
+"A certificate file has at least one `BEGIN CERTIFICATE` block, a key file one `BEGIN … PRIVATE KEY` block. Convert DER with `openssl x509 -inform der` or `openssl pkey -inform der`."
+
+EmptyLimit "SG0701" Error "empty limit"
+"A limit states `requests`, `tokens` or both."
+
+UncountableTokens "SG0702" Warning "tokens cannot be counted here"
+"Requests to backends of kind `http` are passed through unread, so a limit on tokens has no effect on this route."
+
+MalformedEndpoint "SG0801" Error "malformed OTLP endpoint"
+"An OTLP endpoint is `http://` or `https://`, a host and a port, without query and credentials. Credentials go into `headers`."
+
+ProtocolMismatch "SG0802" Warning "port of the other OTLP transport"
+"By custom port 4317 takes gRPC and 4318 takes HTTP. The endpoint and `protocol` disagree."
+}
+
+impl Code {
+    /// Whether it is about reading the text at all.
+    pub(crate) fn is_syntax(self) -> bool {
+        self.as_str().starts_with("SG00")
+    }
+
+    /// The code written so, in any case.
+    #[must_use]
+    pub fn find(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text.trim()))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The long explanation of a code, for `sluicegate explain`; `None` when there is no such code.
+#[must_use]
+pub fn explain(code: &str) -> Option<String> {
+    Code::find(code).map(|code| {
+        let (severity, title, text) = (code.severity().name(), code.title(), code.explanation());
+        format!("{code} ({severity}): {title}\n\n{text}\n")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_are_found_by_their_text() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].as_str() < pair[1].as_str()));
+        assert!(Code::ALL.iter().all(|code| Code::find(code.as_str()) == Some(*code)));
+        assert_eq!(Code::find(" sg0202 "), Some(Code::UnknownPool));
+        assert!(explain("SG0202").unwrap().starts_with("SG0202 (error): unknown pool\n\n"));
+        assert_eq!(explain("SG9999"), None);
+    }
+}

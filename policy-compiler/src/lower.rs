@@ -1,0 +1,50 @@
+//! From a checked manifest to the policy of a bundle. It owns ids and the canonical order of lists; it
+//! refuses to find fault: whatever could be wrong was reported before.
+
+mod edge;
+mod routes;
+mod serving;
+
+use std::collections::BTreeMap;
+
+use rule_table::Policy;
+
+use crate::manifest::Manifest;
+use crate::resolve::Names;
+
+/// Ids by name.
+type Ids = BTreeMap<String, u32>;
+
+fn ids<'n>(names: impl IntoIterator<Item = &'n String>) -> Ids {
+    (0..).zip(names).map(|(id, name)| (name.clone(), id)).collect()
+}
+
+/// Compiles a manifest whose defaults are filled in. `None` where a check let something through that
+/// it should not have.
+pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
+    let backends = serving::backends(manifest)?;
+    let deployments = serving::deployments(manifest);
+    let deployment_ids = ids(deployments.iter().map(|deployment| &deployment.name));
+    let pools = serving::pools(manifest, names, &deployment_ids)?;
+    let limit_ids = ids(manifest.limits.keys());
+    let consumers = edge::consumers(manifest, &limit_ids)?;
+    let routes = routes::routes(manifest, &limit_ids)?;
+    let policy = Policy {
+        listeners: edge::listeners(manifest)?,
+        admin: edge::admin(manifest)?,
+        backends,
+        deployments,
+        pools,
+        routes,
+        consumers,
+        limits: edge::limits(manifest),
+        telemetry: edge::telemetry(manifest),
+    };
+    policy.check_references().ok()?;
+    Some(policy)
+}
+
+/// Looks up an optional reference; the outer `None` is a dangling one.
+fn reference(name: Option<&String>, ids: &Ids) -> Option<Option<u32>> {
+    name.map_or(Some(None), |name| ids.get(name).copied().map(Some))
+}

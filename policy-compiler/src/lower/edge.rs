@@ -1,0 +1,98 @@
+//! Listeners, admin, consumers, limits and telemetry.
+
+use rule_table::{
+    AccessLogTarget, Admin, Consumer, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef,
+    Telemetry,
+};
+
+use super::{Ids, reference};
+use crate::manifest::{self, Manifest};
+use crate::resolve::address;
+
+pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
+    match reference {
+        manifest::SecretRef::Env(name) => SecretRef::Env(name.clone()),
+        manifest::SecretRef::File(path) => SecretRef::File(path.clone()),
+    }
+}
+
+pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
+    let one = |(name, listener): (&String, &manifest::Listener)| {
+        Some(Listener {
+            name: name.clone(),
+            address: address(&listener.address).ok()?.to_string(),
+            tls: listener.tls.as_ref().map(|tls| ListenerTls {
+                certificate: tls.certificate.file.clone(),
+                key: tls.key.file.clone(),
+            }),
+            http2: listener.http2,
+            max_body: listener.max_body.0.0,
+            body_timeout: listener.body_timeout.0.0,
+        })
+    };
+    manifest.listeners.iter().map(one).collect()
+}
+
+pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
+    let Some(admin) = &manifest.admin else { return Some(None) };
+    let address = address(&admin.address).ok()?.to_string();
+    Some(Some(Admin { address, token: admin.token.as_ref().map(secret) }))
+}
+
+pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consumer>> {
+    let one = |(name, consumer): (&String, &manifest::Consumer)| {
+        let mut key_hashes: Vec<_> = consumer.keys.values().map(|key| key.sha256.0.clone()).collect();
+        key_hashes.sort();
+        key_hashes.dedup();
+        let limit = reference(consumer.limit.as_ref(), limits)?;
+        Some(Consumer { name: name.clone(), key_hashes, limit })
+    };
+    manifest.consumers.iter().map(one).collect()
+}
+
+pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
+    let one = |(name, limit): (&String, &manifest::Limit)| Limit {
+        name: name.clone(),
+        requests: limit.requests.map(|rate| rate.0),
+        tokens: limit.tokens.map(|rate| rate.0),
+        mode: match limit.mode {
+            manifest::Mode::Shadow => Mode::Shadow,
+            manifest::Mode::Enforce => Mode::Enforce,
+        },
+        on_failure: match limit.on_failure {
+            manifest::OnFailure::Open => OnFailure::Open,
+            manifest::OnFailure::Closed => OnFailure::Closed,
+        },
+    };
+    manifest.limits.iter().map(one).collect()
+}
+
+pub(super) fn telemetry(manifest: &Manifest) -> Telemetry {
+    let telemetry = &manifest.telemetry;
+    Telemetry {
+        otlp: telemetry.otlp.as_ref().map(otlp),
+        service_name: telemetry.service_name.clone(),
+        trace_sampling: telemetry.trace_sampling.0,
+        trust_trace_context: telemetry.trust_trace_context,
+        access_log: match &telemetry.access_log {
+            None => AccessLogTarget::Off,
+            Some(manifest::AccessLog::Stdout(_)) => AccessLogTarget::Stdout,
+            Some(manifest::AccessLog::File(path)) => AccessLogTarget::File(path.clone()),
+        },
+    }
+}
+
+fn otlp(otlp: &manifest::Otlp) -> Otlp {
+    let mut headers: Vec<_> =
+        otlp.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), secret(value))).collect();
+    headers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Otlp {
+        endpoint: otlp.endpoint.trim_end_matches('/').to_owned(),
+        protocol: match otlp.protocol {
+            manifest::OtlpProtocol::Grpc => OtlpProtocol::Grpc,
+            manifest::OtlpProtocol::HttpProtobuf => OtlpProtocol::HttpProtobuf,
+        },
+        interval: otlp.interval.0.0,
+        headers,
+    }
+}

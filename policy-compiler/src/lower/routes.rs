@@ -1,0 +1,34 @@
+//! Routes, the most specific first.
+
+use std::cmp::Reverse;
+
+use rule_table::{Route, Specificity};
+
+use super::{Ids, ids, reference};
+use crate::manifest::{self, Manifest};
+use crate::resolve::matching;
+
+pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
+    let pools = ids(manifest.pools.keys());
+    let consumers = ids(manifest.consumers.keys());
+    let one = |(name, route): (&String, &manifest::Route)| {
+        let mut allowed: Vec<u32> =
+            route.consumers.iter().map(|name| consumers.get(name).copied()).collect::<Option<_>>()?;
+        allowed.sort_unstable();
+        allowed.dedup();
+        Some(Route {
+            name: name.clone(),
+            matching: matching(&route.matching)?,
+            pool: *pools.get(&route.pool)?,
+            consumers: allowed,
+            public: route.public.unwrap_or_default(),
+            limit: reference(route.limit.as_ref(), limits)?,
+            deadline: route.deadline.0.0,
+            path_template: route.matching.path.clone(),
+        })
+    };
+    let mut routes: Vec<Route> = manifest.routes.iter().map(one).collect::<Option<_>>()?;
+    // Stable, so that equally specific routes, which never overlap, stay in the order of names.
+    routes.sort_by_key(|route| Reverse(Specificity::of(&route.matching)));
+    Some(routes)
+}

@@ -1,0 +1,95 @@
+//! The manifest as people write it: one file per section, one type per field. It owns the grammar,
+//! the fixed defaults and the words that editors show; it refuses to judge whether names and values
+//! make sense together.
+//!
+//! The JSON Schema is generated from these types and is what validates. So a type here may not refuse
+//! what its schema accepts.
+
+mod admin;
+mod backend;
+mod consumer;
+mod identity;
+mod limit;
+mod listener;
+mod named;
+mod pool;
+mod quantity;
+mod route;
+mod secret;
+mod telemetry;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use admin::Admin;
+pub use backend::{Backend, BackendKind, Deployment, Health, Model, Price, Quota, QuotaShape, Serving, Timeouts};
+pub use consumer::{Consumer, KeyHash, KeySource};
+pub use identity::Identity;
+pub use limit::{Limit, Mode, OnFailure};
+pub use listener::{Listener, ListenerTls};
+pub use named::{ModelName, Name, Named};
+pub use pool::{Ejection, Member, Members, Objective, Pool, Strategy};
+pub use quantity::{Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use route::{Match, Methods, Route};
+pub use secret::{FileRef, SecretRef};
+pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
+
+use crate::resolve::Deployed;
+
+/// The version of the manifest language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// Version 1.
+    #[serde(rename = "sluicegate/v1")]
+    V1,
+}
+
+/// A gateway's whole policy: where it listens, which models it can reach, who may call them and how
+/// requests find their way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Sluicegate manifest")]
+pub struct Manifest {
+    /// Where editors find this schema; ignored by the gateway.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Version of the manifest language: `sluicegate/v1`.
+    pub api_version: ApiVersion,
+    /// Sockets that callers connect to, by name.
+    #[schemars(extend("minProperties" = 1))]
+    pub listeners: Named<Name, Listener>,
+    /// The admin API. Without this section it listens on 127.0.0.1:9901 and changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
+    /// Credentials that the gateway presents to backends, by name.
+    #[serde(default)]
+    pub identities: Named<Name, Identity>,
+    /// Servers that models or plain HTTP services live on, by name.
+    #[schemars(extend("minProperties" = 1))]
+    pub backends: Named<Name, Backend>,
+    /// Groups of interchangeable deployments, by name.
+    #[schemars(extend("minProperties" = 1))]
+    pub pools: Named<Name, Pool>,
+    /// Which requests go to which pool, by name. Order never decides: the most specific match wins.
+    #[schemars(extend("minProperties" = 1))]
+    pub routes: Named<Name, Route>,
+    /// Callers and their API keys, by name. Without this section every route is open.
+    #[serde(default)]
+    pub consumers: Named<Name, Consumer>,
+    /// Limits that routes and consumers refer to, by name.
+    #[serde(default)]
+    pub limits: Named<Name, Limit>,
+    /// Traces, metrics and logs.
+    #[serde(default)]
+    pub telemetry: Telemetry,
+}
+
+impl Manifest {
+    /// What a deployment serves; `None` for a backend of kind `http`.
+    pub(crate) fn serving<'m>(&'m self, deployed: &Deployed<'m>) -> Option<Serving<'m>> {
+        let backend = self.backends.get(deployed.backend)?;
+        let name = deployed.deployment?;
+        let model = backend.models.get(name).map(|model| model.serving(name));
+        model.or_else(|| backend.deployments.get(name).map(|deployment| deployment.serving(name)))
+    }
+}

@@ -1,0 +1,123 @@
+//! Section `backends`: servers, and the models or deployments on them.
+
+mod serving;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocabulary::Span;
+
+use super::named::{ModelName, Named};
+use super::quantity::Duration;
+pub use serving::{Deployment, Model, Price, Quota, QuotaShape, Serving};
+
+/// What protocol a backend speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// OpenAI and anything with its API.
+    Openai,
+    /// Azure OpenAI: deployments in the path, `api-version`, `api-key`.
+    AzureOpenai,
+    /// vLLM's OpenAI-compatible server.
+    Vllm,
+    /// Any HTTP service; requests are passed through as they are.
+    Http,
+}
+
+/// A server that models, or a plain HTTP service, live on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backend {
+    /// What protocol it speaks.
+    pub kind: BackendKind,
+    /// `http://` or `https://`, host, optional port and optional path prefix. For AI backends without
+    /// `/v1`, which the gateway adds.
+    #[schemars(example = "https://api.openai.com")]
+    pub url: String,
+    /// The `api-version` query of Azure OpenAI; `2024-10-21` unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = "2024-10-21")]
+    pub api_version: Option<String>,
+    /// The identity whose credential is presented, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    /// Models served here, by the name callers use. For kinds `openai` and `vllm`.
+    #[serde(default)]
+    pub models: Named<ModelName, Model>,
+    /// Deployments served here, by the name in Azure's path. For kind `azure-openai`.
+    #[serde(default)]
+    pub deployments: Named<ModelName, Deployment>,
+    /// Active health probe. On by default for kind `vllm` only (`GET /health`), since elsewhere no
+    /// path is known that answers without a credential; passive ejection works for every kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Timeouts of one attempt.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Whether to speak HTTP/2 to it: by ALPN over TLS, by prior knowledge without.
+    #[serde(default)]
+    pub http2: bool,
+    /// Whether `traceparent` is sent to it. True for kind `vllm`, false for others, unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_trace_context: Option<bool>,
+}
+
+/// An active health probe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Health {
+    /// Whether to probe at all.
+    pub enabled: bool,
+    /// Path of a GET whose 2xx answer means health. `/health` for kind `vllm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/healthz")]
+    pub path: Option<String>,
+    /// Time between probes.
+    pub interval: Duration,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// Consecutive failures until it counts as unhealthy.
+    #[schemars(range(min = 1, max = 100))]
+    pub unhealthy_after: u32,
+    /// Consecutive successes until it counts as healthy again.
+    #[schemars(range(min = 1, max = 100))]
+    pub healthy_after: u32,
+    /// Probe with a completion of one token instead of the GET. Costs money; finds what a GET cannot.
+    pub spend_tokens: bool,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            path: None,
+            interval: seconds(10),
+            timeout: seconds(2),
+            unhealthy_after: 3,
+            healthy_after: 2,
+            spend_tokens: false,
+        }
+    }
+}
+
+/// Timeouts of one attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// TCP and TLS handshakes.
+    pub connect: Duration,
+    /// From the sent request to the response header and, on a stream, the first event.
+    pub first_token: Duration,
+    /// Between two reads of a response.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: seconds(2), first_token: seconds(60), idle: seconds(60) }
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration(Span(std::time::Duration::from_secs(count)))
+}

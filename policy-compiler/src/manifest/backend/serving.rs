@@ -1,0 +1,179 @@
+//! A model or deployment on a backend: what it holds, costs and may consume.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocabulary::Span;
+
+use crate::manifest::quantity::{Cost, Duration, RequestRate, TokenRate, UnitPrice};
+
+/// A model on a backend of kind `openai` or `vllm`, named as callers name it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Model {
+    /// The name sent to the backend, when it differs from the one callers use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = "meta-llama/Llama-3.3-70B-Instruct")]
+    pub upstream_name: Option<String>,
+    /// Input plus output tokens it can hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub context_window: Option<u64>,
+    /// Prices per million tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Fixed cost of its capacity, for hardware of one's own or provisioned throughput.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// What it may consume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// Requests it serves at once before they queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrency: Option<u32>,
+    /// A guess of the time to first token for a median prompt, used until one is measured.
+    #[serde(default = "expected_ttft")]
+    pub expected_ttft: Duration,
+}
+
+/// A deployment on a backend of kind `azure-openai`, named as in its path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deployment {
+    /// The model it serves, by the name callers use.
+    #[schemars(length(min = 1), example = "gpt-4o")]
+    pub model: String,
+    /// Input plus output tokens it can hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub context_window: Option<u64>,
+    /// Prices per million tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Fixed cost of its capacity, for provisioned throughput.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// What it may consume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// Requests it serves at once before they queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrency: Option<u32>,
+    /// A guess of the time to first token for a median prompt, used until one is measured.
+    #[serde(default = "expected_ttft")]
+    pub expected_ttft: Duration,
+}
+
+/// Prices per million tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Price {
+    /// Prompt tokens.
+    pub input: UnitPrice,
+    /// Prompt tokens read from the provider's cache; the price of input unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<UnitPrice>,
+    /// Generated tokens.
+    pub output: UnitPrice,
+}
+
+/// How a quota refills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuotaShape {
+    /// Counted anew in every window, as pay-as-you-go quotas are.
+    #[default]
+    FixedWindow,
+    /// Drains continuously, with room for `burst`, as provisioned throughput does.
+    LeakyBucket,
+}
+
+/// What a model or deployment may consume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quota {
+    /// Tokens per window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenRate>,
+    /// Requests per window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestRate>,
+    /// How it refills.
+    #[serde(default)]
+    pub shape: QuotaShape,
+    /// Depth of a leaky bucket, as time at the full rate.
+    #[serde(default = "burst")]
+    pub burst: Duration,
+    /// How many quota tokens one output token takes.
+    #[serde(default = "output_weight")]
+    #[schemars(range(min = 1, max = 100))]
+    pub output_weight: u32,
+}
+
+/// What a model and a deployment have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Serving<'m> {
+    /// The model, by the name callers use.
+    pub model: &'m str,
+    /// The name sent to the backend.
+    pub upstream_name: &'m str,
+    /// See [`Model::context_window`].
+    pub context_window: Option<u64>,
+    /// See [`Model::price`].
+    pub price: Option<&'m Price>,
+    /// See [`Model::cost`].
+    pub cost: Option<Cost>,
+    /// See [`Model::quota`].
+    pub quota: Option<&'m Quota>,
+    /// See [`Model::concurrency`].
+    pub concurrency: Option<u32>,
+    /// See [`Model::expected_ttft`].
+    pub expected_ttft: Duration,
+}
+
+impl Model {
+    /// The common view; `name` is its key in `models`.
+    #[must_use]
+    pub fn serving<'m>(&'m self, name: &'m str) -> Serving<'m> {
+        Serving {
+            model: name,
+            upstream_name: self.upstream_name.as_deref().unwrap_or(name),
+            context_window: self.context_window,
+            price: self.price.as_ref(),
+            cost: self.cost,
+            quota: self.quota.as_ref(),
+            concurrency: self.concurrency,
+            expected_ttft: self.expected_ttft,
+        }
+    }
+}
+
+impl Deployment {
+    /// The common view; `name` is its key in `deployments`.
+    #[must_use]
+    pub fn serving<'m>(&'m self, name: &'m str) -> Serving<'m> {
+        Serving {
+            model: &self.model,
+            upstream_name: name,
+            context_window: self.context_window,
+            price: self.price.as_ref(),
+            cost: self.cost,
+            quota: self.quota.as_ref(),
+            concurrency: self.concurrency,
+            expected_ttft: self.expected_ttft,
+        }
+    }
+}
+
+fn expected_ttft() -> Duration {
+    Duration(Span(std::time::Duration::from_millis(500)))
+}
+
+fn burst() -> Duration {
+    Duration(Span(std::time::Duration::from_secs(10)))
+}
+
+fn output_weight() -> u32 {
+    1
+}

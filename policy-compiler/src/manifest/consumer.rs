@@ -1,0 +1,48 @@
+//! Section `consumers`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::named::{Name, Named};
+
+/// A caller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Consumer {
+    /// Its API keys, by name; several at once make rotation possible.
+    #[schemars(extend("minProperties" = 1))]
+    pub keys: Named<Name, KeySource>,
+    /// The limit counted for this consumer, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+}
+
+/// An API key, known by its hash only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeySource {
+    /// SHA-256 of the key: `printf %s "$KEY" | sha256sum`.
+    pub sha256: KeyHash,
+}
+
+/// SHA-256 as 64 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyHash(pub String);
+
+impl JsonSchema for KeyHash {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyHash".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "The SHA-256 of a key as 64 lower-case hex digits.",
+            "examples": ["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"],
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Section `routes`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use vocabulary::Span;
+
+use super::quantity::Duration;
+
+/// A route from matching requests to a pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// Which requests take it.
+    #[serde(rename = "match")]
+    pub matching: Match,
+    /// The pool it leads to, by name.
+    pub pool: String,
+    /// Who may use it, by name; every consumer when none is named.
+    #[serde(default)]
+    pub consumers: Vec<String>,
+    /// The limit counted for this route, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// Time for a request until the first byte of its answer, attempts included.
+    #[serde(default = "deadline")]
+    pub deadline: Duration,
+    /// Whether no key is needed. False once the manifest has consumers, unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<bool>,
+}
+
+/// Which requests a route takes. All conditions must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Match {
+    /// A host name, or `*.example.com` for every name below it. Any host unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "*.llm.corp")]
+    pub host: Option<String>,
+    /// A path, or a path that ends in `/*` for it and everything below it.
+    #[schemars(example = "/v1/chat/completions", example = "/tools/*")]
+    pub path: String,
+    /// A method or a list of them. Any method unless stated.
+    #[serde(default, skip_serializing_if = "Methods::is_empty")]
+    pub method: Methods,
+    /// Headers by name with the value each must have; `*` for any value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub header: BTreeMap<String, String>,
+    /// The model in the request's body. Any model unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = "gpt-4o")]
+    pub model: Option<String>,
+}
+
+/// Methods, in the order written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Methods(pub Vec<String>);
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Methods {
+    /// Whether any method will do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Written> for Methods {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::One(method) => Self(vec![method]),
+            Written::Several(methods) => Self(methods),
+        }
+    }
+}
+
+impl From<Methods> for Written {
+    fn from(methods: Methods) -> Self {
+        Self::Several(methods.0)
+    }
+}
+
+impl JsonSchema for Methods {
+    fn schema_name() -> Cow<'static, str> {
+        "Methods".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let method = json_schema!({
+            "type": "string",
+            "pattern": "^[A-Z][A-Z-]{0,31}$",
+            "description": "An HTTP method in capitals.",
+            "examples": ["POST"],
+        });
+        json_schema!({
+            "description": "A method or a list of them.",
+            "anyOf": [method.clone(), {"type": "array", "items": method, "minItems": 1}],
+            "examples": ["POST", ["GET", "HEAD"]],
+        })
+    }
+}
+
+fn deadline() -> Duration {
+    Duration(Span(std::time::Duration::from_secs(120)))
+}

@@ -1,0 +1,15 @@
+//! From names and texts to what they mean: names to definitions, URLs and addresses to parts, absent
+//! fields to the defaults that depend on other fields. It owns those meanings; it refuses to report
+//! (`check` does) and to assign ids (`lower` does).
+
+mod address;
+mod defaults;
+mod matching;
+mod names;
+mod url;
+
+pub(crate) use address::{AddressFault, address, covers};
+pub(crate) use defaults::fill;
+pub(crate) use matching::{header_fault, host, matching, path};
+pub(crate) use names::{Deployed, MemberFault, Names};
+pub(crate) use url::{Endpoint, UrlFault, endpoint, is_loopback};

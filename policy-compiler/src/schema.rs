@@ -1,0 +1,65 @@
+//! The manifest's JSON Schema, and validating against it. It owns generating it from the types; it
+//! refuses to describe errors (`violations` does) or to build types.
+
+mod violations;
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use serde_json::Value;
+
+use crate::manifest::Manifest;
+pub(crate) use violations::violations;
+
+/// The schema of a manifest: JSON Schema, draft 2020-12.
+#[must_use]
+pub fn schema() -> Value {
+    SCHEMA.clone()
+}
+
+pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .with_transform(NoNull)
+        .into_generator()
+        .into_root_schema_for::<Manifest>()
+        .to_value()
+});
+
+/// `None` when the generated schema is not a schema, which a test rules out.
+pub(crate) static VALIDATOR: LazyLock<Option<Validator>> = LazyLock::new(|| jsonschema::validator_for(&SCHEMA).ok());
+
+/// A field is written or left out. The types say `Option`, for which the generator allows `null`; a
+/// manifest with `auth:` and nothing after it is more likely unfinished than meant.
+#[derive(Clone, Debug)]
+struct NoNull;
+
+impl Transform for NoNull {
+    fn transform(&mut self, schema: &mut schemars::Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        if object.get("default") == Some(&Value::Null) {
+            object.remove("default");
+        }
+        if let Some(Value::Array(types)) = object.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                object.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(options)) = object.get_mut("anyOf") {
+            options.retain(|option| option.get("type") != Some(&Value::from("null")));
+            if let [Value::Object(only)] = options.as_slice() {
+                let only = only.clone();
+                object.remove("anyOf");
+                // What the field says of itself stands before what its type says.
+                for (key, value) in only {
+                    object.entry(key).or_insert(value);
+                }
+            }
+        }
+    }
+}

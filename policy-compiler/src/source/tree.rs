@@ -1,0 +1,188 @@
+//! The tree of a manifest: values as written, each with its place. It owns lookup by path and the JSON
+//! form that the schema validates; it refuses to interpret values.
+
+use serde_json::{Map, Number, Value};
+
+use super::{Source, Span};
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its place; of a map or list, from its first to its last character.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a value is, in the terms of JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Nothing was written, or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number; whole ones are integers however they were written.
+    Number(Number),
+    /// Anything else that is one scalar.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in the order of the text.
+    Map(Vec<Entry>),
+}
+
+/// A field of a map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// Its value.
+    pub value: Node,
+}
+
+impl Node {
+    /// The fields of a map; none of anything else.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text of a textual scalar.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A field of a map.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key == key)
+    }
+
+    /// A field's value.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// What JSON calls its type.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "a boolean",
+            Kind::Number(_) => "a number",
+            Kind::Text(_) => "text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a map",
+        }
+    }
+
+    /// The value as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(value) => Value::Bool(*value),
+            Kind::Number(number) => Value::Number(number.clone()),
+            Kind::Text(text) => Value::String(text.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            Kind::Map(entries) => {
+                let fields = entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json()));
+                Value::Object(fields.collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+/// A source and the tree read from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The text.
+    pub source: Source,
+    /// Its tree.
+    pub root: Node,
+}
+
+/// The deepest node that a path reaches, and what is known of it.
+struct Reached<'d> {
+    node: &'d Node,
+    key_span: Option<Span>,
+    whole: bool,
+}
+
+impl Document {
+    fn reach<S: AsRef<str>>(&self, path: &[S]) -> Reached<'_> {
+        let mut reached = Reached { node: &self.root, key_span: None, whole: true };
+        for segment in path {
+            let segment = segment.as_ref();
+            let next = match &reached.node.kind {
+                Kind::Map(_) => reached.node.entry(segment).map(|e| (&e.value, Some(e.key_span))),
+                // A list of names may stand for a map with those keys.
+                Kind::List(items) => segment
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| items.get(index))
+                    .or_else(|| items.iter().find(|item| item.text() == Some(segment)))
+                    .map(|item| (item, None)),
+                _ => None,
+            };
+            let Some((node, key_span)) = next else {
+                reached.whole = false;
+                return reached;
+            };
+            reached = Reached { node, key_span, whole: true };
+        }
+        reached
+    }
+
+    /// The value at a path.
+    #[must_use]
+    pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
+        let reached = self.reach(path);
+        reached.whole.then_some(reached.node)
+    }
+
+    /// Where to point for the value at a path: a scalar itself, a map or list by its key; the nearest
+    /// value above it that was written, when it was not.
+    #[must_use]
+    pub fn value_span<S: AsRef<str>>(&self, path: &[S]) -> Span {
+        let Reached { node, key_span, whole } = self.reach(path);
+        let scalar = !matches!(node.kind, Kind::Map(_) | Kind::List(_));
+        match key_span {
+            Some(key) if !whole || !scalar || node.span.is_empty() => key,
+            None if !scalar && path.is_empty() => first_line(&self.source, node.span),
+            _ => node.span,
+        }
+    }
+
+    /// Where to point for the key at a path, or for the item of a list.
+    #[must_use]
+    pub fn key_span<S: AsRef<str>>(&self, path: &[S]) -> Span {
+        let reached = self.reach(path);
+        reached.key_span.unwrap_or_else(|| self.value_span(path))
+    }
+}
+
+/// The root has no key to point at; its first line stands for it.
+fn first_line(source: &Source, span: Span) -> Span {
+    let length = source.slice(span).lines().next().map_or(0, |line| line.trim_end().len());
+    Span { start: span.start, end: span.start + length }
+}

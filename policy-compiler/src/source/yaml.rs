@@ -1,0 +1,267 @@
+//! From YAML (and so JSON) events to the tree. It owns the language's own subset: one document, no
+//! anchors, aliases or tags, no duplicate keys, no scalars that readers disagree on, bounded depth and
+//! size. It refuses to know the schema.
+
+use std::collections::BTreeMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
+
+use super::offsets::Offsets;
+use super::{Document, Entry, Kind, Node, Source, Span, numbers, traps};
+use crate::diagnostics::{Code, Finding};
+
+const MAX_BYTES: usize = 4 << 20;
+const MAX_DEPTH: usize = 64;
+
+/// Reads a source. `None` when no tree can be had; findings may come with a tree as well.
+pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Option<Document> {
+    if source.text.len() > MAX_BYTES {
+        let message = format!("the manifest is {} bytes long, more than 4 MiB", source.text.len());
+        findings.push(
+            Finding::new(Code::TooLarge, message)
+                .at(Span::default(), "")
+                .help("split what it describes over several gateways"),
+        );
+        return None;
+    }
+    let mut reader = Reader {
+        offsets: Offsets::new(&source.text),
+        findings,
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+    };
+    reader.run(&source.text)?;
+    let root = reader.root.take();
+    match root {
+        Some(root) if root.kind != Kind::Null => Some(Document { source: source.clone(), root }),
+        _ => {
+            findings.push(
+                Finding::new(Code::OneDocument, "the manifest is empty")
+                    .at(Span::default(), "")
+                    .help("`sluicegate init` writes a first manifest"),
+            );
+            None
+        }
+    }
+}
+
+/// A map or list that has begun and not ended.
+struct Open {
+    start: usize,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, seen: BTreeMap<String, Span>, key: Option<Key> },
+}
+
+/// A key whose value has not come yet.
+struct Key {
+    name: String,
+    span: Span,
+    /// Of a key written twice the first value stays.
+    repeated: bool,
+}
+
+struct Reader<'t, 'f> {
+    offsets: Offsets<'t>,
+    findings: &'f mut Vec<Finding>,
+    open: Vec<Open>,
+    root: Option<Node>,
+    documents: usize,
+}
+
+impl Reader<'_, '_> {
+    /// Runs to the end of the stream; `None` when it had to stop.
+    fn run(&mut self, text: &str) -> Option<()> {
+        let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
+        while let Some(event) = parser.next_event() {
+            match event {
+                Ok((event, span)) => {
+                    let span = self.offsets.span(&span);
+                    self.event(event, span)?;
+                }
+                Err(error) => {
+                    self.syntax(text, &error);
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Option<()> {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    self.second_document(span);
+                    return None;
+                }
+            }
+            Event::Alias(_) => {
+                self.refuse_indirection(span, "an alias");
+                self.value(Node { span, kind: Kind::Null });
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.indirection(anchor, tag.is_some(), span);
+                self.scalar(&text, style, span);
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.indirection(anchor, tag.is_some(), span);
+                self.begin(Content::List(Vec::new()), span)?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.indirection(anchor, tag.is_some(), span);
+                self.begin(Content::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None }, span)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Some(())
+    }
+
+    fn begin(&mut self, content: Content, span: Span) -> Option<()> {
+        if self.open.len() >= MAX_DEPTH {
+            self.findings.push(
+                Finding::new(Code::TooDeep, format!("maps and lists are nested more than {MAX_DEPTH} deep"))
+                    .at(span, "one level too many")
+                    .help("no field of a manifest needs that depth: look for a missing closing bracket"),
+            );
+            return None;
+        }
+        self.open.push(Open { start: span.start, content });
+        Some(())
+    }
+
+    fn end(&mut self, span: Span) {
+        let Some(Open { start, content }) = self.open.pop() else { return };
+        let (first, last, kind) = match content {
+            Content::List(items) => {
+                let last = items.last().map_or(start, |item| item.span.end);
+                (start, last, Kind::List(items))
+            }
+            Content::Map { entries, .. } => {
+                let first = entries.first().map_or(start, |entry| entry.key_span.start);
+                let last = entries.last().map_or(start, |entry| entry.value.span.end.max(entry.key_span.end));
+                (first, last, Kind::Map(entries))
+            }
+        };
+        // A flow collection ends with its bracket, a block collection with its last value.
+        let end = if span.is_empty() { last } else { last.max(span.end) };
+        self.value(Node { span: Span { start: start.min(first), end }, kind });
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) {
+        let plain = style == ScalarStyle::Plain;
+        if plain && let Some(trap) = traps::trap(text) {
+            let message = format!("`{text}` is ambiguous: some readers of YAML take it for {}", trap.reading);
+            self.findings.push(Finding::new(Code::AmbiguousScalar, message).at(span, "read in two ways").help(trap.fix));
+        }
+        if self.key_expected() {
+            self.key(text, span);
+        } else {
+            let kind = if plain { numbers::plain(text) } else { Kind::Text(text.to_owned()) };
+            self.value(Node { span, kind });
+        }
+    }
+
+    fn key_expected(&self) -> bool {
+        matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
+    }
+
+    fn key(&mut self, text: &str, span: Span) {
+        let Some(Open { content: Content::Map { key, seen, .. }, .. }) = self.open.last_mut() else { return };
+        *key = Some(Key { name: text.to_owned(), span, repeated: seen.contains_key(text) });
+        if let Some(first) = seen.get(text) {
+            self.findings.push(
+                Finding::new(Code::DuplicateKey, format!("`{text}` is written twice in one map"))
+                    .at(span, "again here")
+                    .also(*first, "first here")
+                    .help("keep one of the two, or give them different names"),
+            );
+        } else {
+            seen.insert(text.to_owned(), span);
+        }
+    }
+
+    /// Places a finished value into what is open.
+    fn value(&mut self, node: Node) {
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { entries, key, .. }) => match key.take() {
+                Some(Key { repeated: true, .. }) => {}
+                Some(Key { name, span, .. }) => entries.push(Entry { key: name, key_span: span, value: node }),
+                None => {
+                    self.findings.push(
+                        Finding::new(Code::KeyNotText, "a map or list stands where a name is expected")
+                            .at(node.span, "not a name")
+                            .help("write `name: value`; names are plain text"),
+                    );
+                    *key = Some(Key { name: String::new(), span: node.span, repeated: true });
+                }
+            },
+        }
+    }
+
+    fn indirection(&mut self, anchor: usize, tagged: bool, span: Span) {
+        if anchor > 0 {
+            self.refuse_indirection(span, "an anchor");
+        }
+        if tagged {
+            self.refuse_indirection(span, "a tag");
+        }
+    }
+
+    fn refuse_indirection(&mut self, span: Span, what: &str) {
+        self.findings.push(
+            Finding::new(Code::Indirection, format!("{what} is not part of the manifest language"))
+                .at(span, format!("{what} here"))
+                .help("write the value where it is used; limits, pools and identities are shared by name"),
+        );
+    }
+
+    fn second_document(&mut self, span: Span) {
+        self.findings.push(
+            Finding::new(Code::OneDocument, "a manifest is one YAML document, but a second one begins here")
+                .at(span, "second document")
+                .help("remove the `---` and what follows it, or keep it in its own file"),
+        );
+    }
+
+    fn syntax(&mut self, text: &str, error: &ScanError) {
+        let at = self.offsets.byte(error.marker());
+        // An error at the very end is easier seen on the last thing that was written.
+        let at = if at >= text.len() { text.trim_end().len() } else { at };
+        let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
+        let finding = Finding::new(Code::NotYaml, format!("not readable as YAML or JSON: {}", error.info()))
+            .at(Span { start: at, end }, "here");
+        self.findings.push(finding.help(syntax_help(text, at)));
+    }
+}
+
+/// The usual cause, told by the line at fault.
+fn syntax_help(text: &str, at: usize) -> &'static str {
+    let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let indent = line.len() - line.trim_start().len();
+    if line.get(..indent).is_some_and(|space| space.contains('\t')) {
+        return "indent with spaces: YAML does not allow tabs";
+    }
+    let quotes = |quote: char| line.matches(quote).count() % 2 == 1;
+    if quotes('"') || quotes('\'') {
+        return "close the quotation mark on this line";
+    }
+    let opened = line.matches(['{', '[']).count();
+    let closed = line.matches(['}', ']']).count();
+    if opened > closed {
+        return "close the bracket, and separate fields by commas";
+    }
+    if line.matches(": ").count() > 1 {
+        return "put the value in quotes, since it has a colon and a space in it";
+    }
+    "look at this line and the one above: indentation, a missing `:` or a missing quotation mark"
+}

@@ -1,0 +1,271 @@
+//! One request on its way through the stages. It owns what each stage has added so far and the promise
+//! that whatever was reserved is given back; it refuses to decide anything.
+
+use std::sync::Arc;
+
+use feedback_loop::{Failure, Ticket};
+use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId};
+use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
+
+use crate::gate::Gate;
+use crate::identify::Presented;
+
+/// The nine stages of a request, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Connection facts.
+    Accept,
+    /// Route and caller.
+    Identify,
+    /// Access rules.
+    Admit,
+    /// Body read and its facts extracted.
+    Inspect,
+    /// Limits reserved.
+    Reserve,
+    /// Backend picked.
+    Choose,
+    /// Request rewritten for the backend.
+    Rewrite,
+    /// Sent, streamed, observed.
+    Relay,
+    /// Accounted.
+    Settle,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Accept,
+        Self::Identify,
+        Self::Admit,
+        Self::Inspect,
+        Self::Reserve,
+        Self::Choose,
+        Self::Rewrite,
+        Self::Relay,
+        Self::Settle,
+    ];
+
+    /// Lower-case name, as in span names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Identify => "identify",
+            Self::Admit => "admit",
+            Self::Inspect => "inspect",
+            Self::Reserve => "reserve",
+            Self::Choose => "choose",
+            Self::Rewrite => "rewrite",
+            Self::Relay => "relay",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+/// When a stage ran, in policy time.
+#[derive(Clone, Copy, Debug)]
+pub struct StageMark {
+    /// Which.
+    pub stage: Stage,
+    /// Began.
+    pub start: Moment,
+    /// Ended.
+    pub end: Moment,
+    /// Why it ended the request, if it did.
+    pub refused: Option<Reason>,
+}
+
+/// One attempt on one backend.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Where it went.
+    pub deployment: DeploymentId,
+    /// Span id, assigned before sending so that it can be forwarded.
+    pub span_id: u64,
+    /// Sent.
+    pub started: Moment,
+    /// First output-bearing event or, without a stream, the whole answer.
+    pub first_output: Option<Moment>,
+    /// Over.
+    pub ended: Option<Moment>,
+    /// The backend's status.
+    pub status: Option<u16>,
+    /// Why it did not serve the request.
+    pub reason: Option<Reason>,
+    /// What it consumed, where the backend is known to have worked.
+    pub usage: Option<Usage>,
+    pub(crate) ticket: Option<Ticket>,
+}
+
+/// A request and everything decided about it so far.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The policy that decides, fixed at arrival: a reload never changes a request half way.
+    pub gate: Arc<Gate>,
+    /// `x-request-id`.
+    pub request_id: String,
+    /// Arrival in policy time.
+    pub arrived: Moment,
+    /// Arrival in Unix nanoseconds.
+    pub arrived_unix_nanos: u64,
+    /// Request method.
+    pub method: http::Method,
+    /// Stages run so far.
+    pub marks: Vec<StageMark>,
+    /// The matched route.
+    pub route: Option<RouteId>,
+    /// The caller.
+    pub consumer: Option<ConsumerId>,
+    /// The operation, on AI routes.
+    pub operation: Option<Operation>,
+    /// Facts of the body, on AI routes.
+    pub facts: Option<RequestFacts>,
+    /// Attempts so far.
+    pub attempts: Vec<Attempt>,
+    /// Usage of the answer, last non-null.
+    pub usage: Option<Usage>,
+    /// Who counted it.
+    pub usage_source: UsageSource,
+    /// The first output event sent to the caller.
+    pub first_output: Option<Moment>,
+    /// Why it was refused or cut.
+    pub reason: Option<Reason>,
+    /// Rules in shadow mode that would have refused.
+    pub would_refuse: Vec<Reason>,
+    /// The limits' answer, for `x-ratelimit-*`.
+    pub remaining: Option<ledger::Remaining>,
+    pub(crate) presented: Presented,
+    pub(crate) pool: Option<PoolId>,
+    pub(crate) tried: u64,
+    pub(crate) reservation: Option<ledger::Reservation>,
+    pub(crate) settled: bool,
+}
+
+impl Exchange {
+    /// A request that has just been accepted.
+    #[must_use]
+    pub fn new(gate: Arc<Gate>, request_id: String, method: http::Method, arrived: Moment, unix_nanos: u64) -> Self {
+        Self {
+            gate,
+            request_id,
+            arrived,
+            arrived_unix_nanos: unix_nanos,
+            method,
+            marks: Vec::with_capacity(Stage::ALL.len()),
+            route: None,
+            consumer: None,
+            operation: None,
+            facts: None,
+            attempts: Vec::new(),
+            usage: None,
+            usage_source: UsageSource::Gateway,
+            first_output: None,
+            reason: None,
+            would_refuse: Vec::new(),
+            remaining: None,
+            presented: Presented::Nothing,
+            pool: None,
+            tried: 0,
+            reservation: None,
+            settled: false,
+        }
+    }
+
+    /// Notes that `stage` ran from `start` to `end`.
+    pub fn mark(&mut self, stage: Stage, start: Moment, end: Moment) {
+        self.marks.push(StageMark { stage, start, end, refused: None });
+    }
+
+    /// Notes that the stage marked last ended the request.
+    pub fn mark_refused(&mut self, reason: Reason) {
+        if let Some(mark) = self.marks.last_mut() {
+            mark.refused = Some(reason);
+        }
+    }
+
+    /// The model's name, once a route has vouched for it: the names a caller may invent are not bounded.
+    #[must_use]
+    pub fn known_model(&self) -> Option<&str> {
+        self.route.and(self.facts.as_ref()).map(|facts| facts.model.as_str())
+    }
+
+    /// Tells the pool what the backend of the attempt under way says it has left.
+    pub fn observe_remaining(&self, now: Moment, tokens: Option<u64>, requests: Option<u64>) {
+        let ticket = self.attempts.last().and_then(|attempt| attempt.ticket.as_ref());
+        if let (Some(pool), Some(ticket), true) = (self.pool, ticket, tokens.is_some() || requests.is_some()) {
+            self.gate.pool_observed(pool, now, ticket, tokens, requests);
+        }
+    }
+
+    /// The matched route's definition.
+    #[must_use]
+    pub fn route(&self) -> Option<&Route> {
+        self.gate.policy().routes.get(self.route? as usize)
+    }
+
+    /// The attempt under way or last made.
+    #[must_use]
+    pub fn attempt(&mut self) -> Option<&mut Attempt> {
+        self.attempts.last_mut()
+    }
+
+    /// Whether the attempts allowed per request are used up.
+    #[must_use]
+    pub fn attempts_spent(&self) -> bool {
+        let allowed = self.pool.and_then(|id| self.gate.policy().pools.get(id as usize)).map_or(1, |p| p.max_attempts);
+        self.attempts.len() >= allowed as usize
+    }
+
+    /// Notes the first output-bearing event of the attempt under way.
+    pub fn first_output(&mut self, now: Moment) {
+        self.first_output.get_or_insert(now);
+        let gate = Arc::clone(&self.gate);
+        let pool = self.pool;
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.first_output.get_or_insert(now);
+            if let (Some(ticket), Some(pool)) = (attempt.ticket.as_ref(), pool) {
+                gate.pool_first_token(pool, now, ticket);
+            }
+        }
+    }
+
+    /// Ends the attempt under way in failure.
+    pub fn attempt_failed(&mut self, now: Moment, reason: Reason, failure: Failure) {
+        let (gate, pool) = (Arc::clone(&self.gate), self.pool);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended.get_or_insert(now);
+            attempt.reason = Some(reason);
+            if let (Some(ticket), Some(pool)) = (attempt.ticket.take(), pool) {
+                gate.pool_failed(pool, now, ticket, failure);
+            }
+        }
+    }
+
+    /// Ends the attempt under way in success.
+    pub fn attempt_served(&mut self, now: Moment, usage: Option<Usage>) {
+        let (gate, pool) = (Arc::clone(&self.gate), self.pool);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended.get_or_insert(now);
+            attempt.usage = usage;
+            if let (Some(ticket), Some(pool)) = (attempt.ticket.take(), pool) {
+                gate.pool_finished(pool, now, ticket, usage);
+            }
+        }
+    }
+}
+
+impl Drop for Exchange {
+    /// Whatever ended the task, nothing stays reserved: an unsettled exchange counts as abandoned.
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let at = self.attempts.last().map_or(self.arrived, |attempt| attempt.started);
+        self.attempt_failed(at, Reason::ClientClosed, Failure::Cancelled);
+        if let Some(reservation) = self.reservation.take() {
+            self.gate.ledger().release(at, reservation);
+        }
+    }
+}

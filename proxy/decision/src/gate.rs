@@ -1,0 +1,197 @@
+//! A compiled policy made ready to decide: matcher, key index, pools' state and ledger behind one value
+//! that is swapped whole. It owns what survives a reload (what pools learned, what limits counted); it
+//! refuses to load or verify policy.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use feedback_loop::{Failure, Ticket};
+use ledger::Ledger;
+use rule_table::{Bundle, Deployment, Policy, Pool as PoolSection, PoolId, RouteTable};
+use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
+use vocabulary::{Moment, Usage};
+
+use crate::choose::{PoolView, SharedPool};
+use crate::keys::KeyIndex;
+
+/// Counts accepted policies since the state directory was first used.
+pub type Generation = u64;
+
+/// A policy that decides.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Policy,
+    digest: String,
+    generation: Generation,
+    table: RouteTable,
+    keys: KeyIndex,
+    pools: Vec<PoolView>,
+    ledger: Arc<Ledger>,
+    public_route: bool,
+}
+
+impl Gate {
+    /// Builds the engines of `bundle`. Pools of the same name keep what they learned under `previous`,
+    /// and limits keep what they counted; prices, quotas and members change at once.
+    #[must_use]
+    pub fn new(bundle: Bundle, generation: Generation, previous: Option<&Self>, seed: u64, now: Moment) -> Self {
+        let digest = bundle.digest().to_string();
+        let policy = bundle.into_policy();
+        let known: HashMap<&str, &PoolView> =
+            previous.map(|gate| gate.pools.iter().map(|view| (view.name(), view)).collect()).unwrap_or_default();
+        let pools = (0_u64..)
+            .zip(&policy.pools)
+            .map(|(index, pool)| match known.get(pool.name.as_str()) {
+                Some(view) => view.reconfigured(&policy, pool, now),
+                None => PoolView::new(&policy, pool, seed ^ index, now),
+            })
+            .collect();
+        Self {
+            table: RouteTable::build(&policy),
+            keys: KeyIndex::build(&policy.consumers),
+            ledger: previous.map_or_else(|| Arc::new(Ledger::new()), |gate| Arc::clone(&gate.ledger)),
+            public_route: policy.routes.iter().any(|route| route.public),
+            pools,
+            policy,
+            digest,
+            generation,
+        }
+    }
+
+    /// The policy's sections.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Digest of the bundle, `sha256:…`.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Which accepted policy this is.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// A deployment by its id in this policy.
+    #[must_use]
+    pub fn deployment(&self, id: rule_table::DeploymentId) -> Option<&Deployment> {
+        self.policy.deployments.get(id as usize)
+    }
+
+    /// The state of a pool, shared by every gate that has a pool of that name.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> Option<&PoolView> {
+        self.pools.get(id as usize)
+    }
+
+    /// All pools.
+    #[must_use]
+    pub fn pools(&self) -> &[PoolView] {
+        &self.pools
+    }
+
+    pub(crate) fn table(&self) -> &RouteTable {
+        &self.table
+    }
+
+    pub(crate) fn keys(&self) -> &KeyIndex {
+        &self.keys
+    }
+
+    pub(crate) fn has_public_route(&self) -> bool {
+        self.public_route
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn pool_first_token(&self, id: PoolId, now: Moment, ticket: &Ticket) {
+        if let Some(view) = self.pool(id) {
+            view.shared().with(|pool| pool.first_token(now, ticket));
+        }
+    }
+
+    pub(crate) fn pool_finished(&self, id: PoolId, now: Moment, ticket: Ticket, usage: Option<Usage>) {
+        if let Some(view) = self.pool(id) {
+            view.shared().with(|pool| pool.finished(now, ticket, usage));
+        }
+    }
+
+    pub(crate) fn pool_failed(&self, id: PoolId, now: Moment, ticket: Ticket, failure: Failure) {
+        if let Some(view) = self.pool(id) {
+            view.shared().with(|pool| pool.failed(now, ticket, failure));
+        }
+    }
+
+    pub(crate) fn pool_unanswered(&self, id: PoolId, now: Moment) {
+        if let Some(view) = self.pool(id) {
+            view.shared().with(|pool| pool.unanswered(now));
+        }
+    }
+
+    pub(crate) fn pool_observed(
+        &self,
+        id: PoolId,
+        now: Moment,
+        ticket: &Ticket,
+        tokens: Option<u64>,
+        requests: Option<u64>,
+    ) {
+        if let Some(view) = self.pool(id) {
+            view.shared().with(|pool| pool.observe_remaining(now, ticket, tokens, requests));
+        }
+    }
+
+    /// Decisions made so far by all pools, kept or not.
+    #[must_use]
+    pub fn decisions_made(&self) -> u64 {
+        self.adaptive().map(|shared| shared.with(|pool| pool.decisions_total())).sum()
+    }
+
+    /// The one-second loop of every pool; returns how realised shares moved.
+    pub fn tick(&self, now: Moment) -> Vec<ShareChange> {
+        self.adaptive().flat_map(|shared| shared.with(|pool| pool.tick(now))).collect()
+    }
+
+    /// Every pool as it is now.
+    #[must_use]
+    pub fn pool_status(&self, now: Moment) -> Vec<PoolStatus> {
+        self.adaptive().map(|shared| shared.with(|pool| pool.status(now))).collect()
+    }
+
+    /// The latest decisions of all pools, newest first, at most `limit`.
+    #[must_use]
+    pub fn decisions(&self, limit: usize) -> Vec<DecisionRecord> {
+        let mut all: Vec<DecisionRecord> =
+            self.adaptive().flat_map(|shared| shared.with(|pool| pool.decisions(limit))).collect();
+        all.sort_by(|a, b| b.at_s.total_cmp(&a.at_s));
+        all.truncate(limit);
+        all
+    }
+
+    /// The verdict of an active probe on every deployment of `backend`.
+    pub fn probed(&self, backend: u32, healthy: bool, now: Moment) {
+        for (section, view) in self.policy.pools.iter().zip(&self.pools).filter(|(section, _)| !section.piped) {
+            for name in self.members_on(section, backend) {
+                view.shared().probed(name, healthy, now);
+            }
+        }
+    }
+
+    fn members_on<'a>(&'a self, pool: &'a PoolSection, backend: u32) -> impl Iterator<Item = &'a str> {
+        pool.members
+            .iter()
+            .filter_map(|member| self.deployment(member.deployment))
+            .filter(move |deployment| deployment.backend == backend)
+            .map(|deployment| deployment.name.as_str())
+    }
+
+    fn adaptive(&self) -> impl Iterator<Item = &SharedPool> {
+        self.policy.pools.iter().zip(&self.pools).filter(|(section, _)| !section.piped).map(|(_, view)| view.shared())
+    }
+}

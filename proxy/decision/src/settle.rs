@@ -1,0 +1,126 @@
+//! Stage 9: what the request came to. It owns cost, the limits' final count and the access-log record; it
+//! refuses to write or send them.
+
+use vocabulary::access_log::{ACCESS_LOG_VERSION, AccessLogRecord, AttemptRecord};
+use vocabulary::{Moment, Reason, Usd};
+
+use crate::exchange::{Attempt, Exchange};
+use feedback_loop::Failure;
+
+/// How the request ended, as the edge saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// When.
+    pub at: Moment,
+    /// Status sent to the caller; 499 when none was.
+    pub status: u16,
+    /// The gateway's own wall-clock share of the time, in microseconds.
+    pub overhead_us: u64,
+}
+
+/// A request, accounted.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// For the access log.
+    pub record: AccessLogRecord,
+    /// What it cost, failed attempts included.
+    pub cost: Usd,
+}
+
+impl Exchange {
+    /// Closes what is still open, settles limits by real usage and draws up the account. Runs once,
+    /// whatever happened before; later calls see the same account with nothing left to close.
+    pub fn settle(&mut self, ending: &Ending) -> Settled {
+        let abandoned = if self.reason == Some(Reason::ClientClosed) { Failure::Cancelled } else { Failure::Refused };
+        self.attempt_failed_if_open(ending.at, abandoned);
+        let spent: u64 = self.attempts.iter().filter_map(|attempt| attempt.usage).map(|usage| usage.total()).sum();
+        if let Some(reservation) = self.reservation.take() {
+            if self.attempts.iter().any(|attempt| attempt.usage.is_some()) {
+                self.gate.ledger().settle(ending.at, reservation, spent);
+            } else {
+                self.gate.ledger().release(ending.at, reservation);
+            }
+        }
+        self.tell_unanswered(ending.at);
+        self.settled = true;
+        let cost = self.cost();
+        Settled { record: self.record(ending, cost), cost }
+    }
+
+    /// A request that no backend answered missed its objective, though no attempt can say so.
+    fn tell_unanswered(&self, now: Moment) {
+        let bad = self.reason.is_some_and(Reason::is_bad);
+        if let (true, Some(pool), false) = (bad, self.pool, self.settled)
+            && self.first_output.is_none()
+        {
+            self.gate.pool_unanswered(pool, now);
+        }
+    }
+
+    fn attempt_failed_if_open(&mut self, now: Moment, failure: Failure) {
+        let open = self.attempts.last().is_some_and(|attempt| attempt.ticket.is_some());
+        if open {
+            let reason = self.reason.unwrap_or(Reason::Internal);
+            self.attempt_failed(now, reason, failure);
+        }
+    }
+
+    fn cost(&self) -> Usd {
+        let priced = self.attempts.iter().filter_map(|attempt| {
+            let prices = self.gate.deployment(attempt.deployment)?.prices?;
+            Some(prices.cost(&attempt.usage?))
+        });
+        priced.fold(Usd::ZERO, |sum, cost| sum + cost)
+    }
+
+    fn record(&self, ending: &Ending, cost: Usd) -> AccessLogRecord {
+        let policy = self.gate.policy();
+        let route = self.route();
+        let facts = self.facts.as_ref();
+        let name = |attempt: &Attempt| self.gate.deployment(attempt.deployment).map(|deployment| deployment.name.clone());
+        AccessLogRecord {
+            v: ACCESS_LOG_VERSION,
+            arrival_ms: self.arrived_unix_nanos / 1_000_000,
+            request_id: self.request_id.clone(),
+            trace_id: None,
+            route: route.map(|route| route.name.clone()),
+            method: self.method.as_str().to_owned(),
+            path_template: route.map(|route| route.path_template.clone()),
+            matched_headers: route
+                .map(|route| route.matching.headers.iter().map(|header| header.name.clone()).collect())
+                .unwrap_or_default(),
+            consumer: self.consumer.and_then(|id| policy.consumers.get(id as usize)).map(|c| c.name.clone()),
+            operation: self.operation,
+            model: facts.map(|facts| facts.model.clone()),
+            stream: facts.is_some_and(|facts| facts.stream),
+            usage: self.usage,
+            usage_source: self.usage.map(|_| self.usage_source),
+            max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
+            prefix_ids: facts.map(|facts| facts.prefix_ids.clone()).unwrap_or_default(),
+            pool: self.pool.and_then(|id| policy.pools.get(id as usize)).map(|pool| pool.name.clone()),
+            backend: self.attempts.last().and_then(name),
+            attempts: self
+                .attempts
+                .iter()
+                .map(|attempt| AttemptRecord {
+                    backend: name(attempt).unwrap_or_default(),
+                    status: attempt.status,
+                    reason: attempt.reason,
+                    ttft_ms: attempt.first_output.map(|at| millis(attempt.started, at)),
+                    duration_ms: millis(attempt.started, attempt.ended.unwrap_or(ending.at)),
+                })
+                .collect(),
+            status: ending.status,
+            reason: self.reason,
+            ttft_ms: self.first_output.map(|at| millis(self.arrived, at)),
+            duration_ms: millis(self.arrived, ending.at),
+            overhead_us: ending.overhead_us,
+            cost_nanos: cost.nanos,
+            bundle: self.gate.digest().to_owned(),
+        }
+    }
+}
+
+fn millis(from: Moment, to: Moment) -> f64 {
+    to.since(from).as_secs_f64() * 1e3
+}

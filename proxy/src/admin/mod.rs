@@ -1,0 +1,10 @@
+//! The admin API: liveness, readiness, status, decisions and, for the `api` source, the manifest itself.
+//! It owns routes, the bearer token and preconditions; it refuses callers' traffic and never shows a
+//! secret, a key hash or any content.
+
+mod answer;
+mod routes;
+mod serve;
+
+pub(crate) use routes::Desk as AdminDesk;
+pub use serve::{Admin, AdminError};

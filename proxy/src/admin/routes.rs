@@ -1,0 +1,141 @@
+//! What each admin path answers. It owns authorization and preconditions; it refuses to hold state: the
+//! keeper has the policy, `live` the traffic.
+
+use std::sync::Arc;
+
+use http::header::{ALLOW, AUTHORIZATION, IF_MATCH};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use subtle::ConstantTimeEq;
+use vocabulary::admin::Decisions;
+
+use super::answer::{Answer, entity_tag, json, problem, tagged, text, with};
+use crate::policy::{Keeper, Offer, Source};
+use crate::upstream::Secret;
+
+/// The largest manifest taken over the network.
+const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
+/// Decisions shown unless asked otherwise, and at most.
+const DECISIONS: (usize, usize) = (50, 1000);
+
+/// What the admin API answers from.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) token: Option<Secret>,
+}
+
+impl Desk {
+    /// Answers one request.
+    pub(super) async fn handle(&self, request: Request<Incoming>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        match path {
+            "/livez" => return text(StatusCode::OK, "ok"),
+            "/readyz" => return self.ready(),
+            _ => {}
+        }
+        if let Err(refused) = self.authorize(&parts.headers) {
+            return refused;
+        }
+        match (path, &parts.method) {
+            ("/v1/status", &Method::GET) => json(&self.keeper.status()),
+            ("/v1/decisions", &Method::GET) => self.decisions(parts.uri.query()),
+            ("/v1/shares", &Method::GET) => json(&self.keeper.share_changes()),
+            ("/v1/manifest", &Method::GET) => self.manifest(),
+            ("/v1/manifest", &Method::PUT) => self.replace(&parts.headers, body).await,
+            ("/v1/status" | "/v1/decisions" | "/v1/shares", _) => not_allowed("GET"),
+            ("/v1/manifest", _) => not_allowed("GET, PUT"),
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "the admin API has /livez, /readyz, /v1/status, /v1/decisions, /v1/shares and /v1/manifest",
+                &[],
+            ),
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        if self.keeper.live().draining() {
+            text(StatusCode::SERVICE_UNAVAILABLE, "draining")
+        } else {
+            text(StatusCode::OK, "ready")
+        }
+    }
+
+    fn decisions(&self, query: Option<&str>) -> Answer {
+        let asked = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("limit="));
+        let limit = match asked.map(str::parse::<usize>) {
+            None => DECISIONS.0,
+            Some(Ok(limit)) => limit.min(DECISIONS.1),
+            Some(Err(_)) => {
+                return problem(StatusCode::BAD_REQUEST, "Bad query", "limit must be a number, such as ?limit=50", &[]);
+            }
+        };
+        let gate = &self.keeper.live().in_force().gate;
+        json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() })
+    }
+
+    fn manifest(&self) -> Answer {
+        let (text, generation) = self.keeper.manifest();
+        tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation)
+    }
+
+    async fn replace(&self, headers: &HeaderMap, body: Incoming) -> Answer {
+        if self.token.is_none() {
+            let how = "changing policy needs a token: set `admin.token` in the manifest and send it as a bearer token";
+            return problem(StatusCode::FORBIDDEN, "No admin token is configured", how, &[]);
+        }
+        if self.keeper.source() != Source::Api {
+            let how = "this gateway reads its manifest from a file; start it with `--source api` to publish over the network";
+            return problem(StatusCode::CONFLICT, "Another source of policy is in force", how, &[]);
+        }
+        let Some(expected) = headers.get(IF_MATCH) else {
+            let how = "send If-Match with the ETag of GET /v1/manifest, so that nobody's change is lost";
+            return problem(StatusCode::PRECONDITION_REQUIRED, "If-Match is missing", how, &[]);
+        };
+        let Ok(body) = Limited::new(body, LARGEST_MANIFEST).collect().await else {
+            let how = "the manifest is larger than 4 MiB or did not arrive whole";
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, "Manifest not read", how, &[]);
+        };
+        let Ok(manifest) = String::from_utf8(body.to_bytes().to_vec()) else {
+            return problem(StatusCode::BAD_REQUEST, "Not text", "a manifest is UTF-8 text in YAML or JSON", &[]);
+        };
+        let matches = |generation: u64| expected.as_bytes() == b"*" || expected.as_bytes() == entity_tag(generation).as_bytes();
+        match self.keeper.offer(manifest, &matches).await {
+            Offer::Accepted(accepted) => {
+                let generation = accepted.generation;
+                tagged(json(&accepted), generation)
+            }
+            Offer::Stale { generation } => {
+                let how = "somebody published since you read it; read it again, apply your change there, and retry";
+                tagged(problem(StatusCode::PRECONDITION_FAILED, "The manifest has changed", how, &[]), generation)
+            }
+            Offer::Rejected(findings) => problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The manifest was rejected",
+                "nothing has changed; mend the findings and send it again",
+                &findings,
+            ),
+        }
+    }
+
+    /// With a token configured every `/v1/` path wants it; without one, reading is open to whoever can
+    /// reach the address, which is loopback unless the manifest says otherwise.
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), Answer> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let presented = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        if presented.is_some_and(|presented| bool::from(presented.ct_eq(token.expose().as_bytes()))) {
+            return Ok(());
+        }
+        let how = "send the header `Authorization: Bearer <admin token>`";
+        Err(problem(StatusCode::UNAUTHORIZED, "The admin token is missing or wrong", how, &[]))
+    }
+}
+
+fn not_allowed(allow: &'static str) -> Answer {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}

@@ -1,0 +1,71 @@
+//! `sluicegate compile`: a manifest into a bundle, the form that is signed, stored and shipped.
+
+use std::path::PathBuf;
+
+use policy_compiler::{Finding, compile};
+
+use super::output::{read_manifest, show_findings};
+use super::{BAD_INPUT, FAILURE, Output, complain, say};
+
+const EXAMPLES: &str = "\
+Examples:
+  sluicegate compile gateway.yaml --bundle gateway.bundle
+  sluicegate compile gateway.yaml --output json | jq -r .digest";
+
+/// Compile a manifest.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Manifest in YAML or JSON; `-` reads standard input
+    manifest: PathBuf,
+    /// Write the bundle to this file
+    #[arg(long, short)]
+    bundle: Option<PathBuf>,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) fn run(args: &Args) -> u8 {
+    let source = match read_manifest(&args.manifest) {
+        Ok(source) => source,
+        Err(code) => return code,
+    };
+    let outcome = compile(&source);
+    let Some(bundle) = outcome.bundle.filter(|_| !outcome.findings.iter().any(Finding::is_error)) else {
+        show_findings(&outcome.findings, &source, args.output);
+        return BAD_INPUT;
+    };
+    if let Some(file) = &args.bundle
+        && let Err(error) = std::fs::write(file, bundle.to_bytes())
+    {
+        complain(&format!("sluicegate: {} cannot be written: {error}\n", file.display()));
+        return FAILURE;
+    }
+    if args.output == Output::Text && !outcome.findings.is_empty() {
+        show_findings(&outcome.findings, &source, Output::Text);
+    }
+    let policy = bundle.policy();
+    say(&match args.output {
+        Output::Json => format!(
+            "{}\n",
+            serde_json::json!({
+                "digest": bundle.digest().to_string(),
+                "routes": policy.routes.len(),
+                "pools": policy.pools.len(),
+                "deployments": policy.deployments.len(),
+                "consumers": policy.consumers.len(),
+                "warnings": outcome.findings.iter().map(Finding::one_line).collect::<Vec<_>>(),
+            })
+        ),
+        Output::Text => format!(
+            "{}\n{} routes, {} pools, {} deployments, {} consumers\n",
+            bundle.digest(),
+            policy.routes.len(),
+            policy.pools.len(),
+            policy.deployments.len(),
+            policy.consumers.len()
+        ),
+    });
+    0
+}

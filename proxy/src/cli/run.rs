@@ -1,0 +1,165 @@
+//! `sluicegate run`: the gateway in the foreground, until a signal ends it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::output::show_findings;
+use super::{BAD_INPUT, FAILURE, Output, complain};
+use crate::gateway::{Gateway, Options, StartError};
+use crate::policy::{Offer, Source};
+
+const EXAMPLES: &str = "\
+Examples:
+  sluicegate run --manifest gateway.yaml
+  sluicegate run --manifest gateway.yaml --source api --state-dir /var/lib/sluicegate
+
+Signals: SIGHUP reloads the manifest, SIGTERM and Ctrl-C drain and stop, a second one stops at once.";
+
+/// Serve a manifest.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Manifest in YAML or JSON
+    #[arg(long, short, env = "SLUICEGATE_MANIFEST")]
+    manifest: PathBuf,
+    /// Where policy comes from while the gateway runs
+    #[arg(long, value_enum, default_value = "file")]
+    source: Source,
+    /// Keeps the last accepted manifest and its generation
+    #[arg(long, env = "SLUICEGATE_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    /// How long requests in flight may take to end on SIGTERM, in seconds
+    #[arg(long, default_value_t = 30)]
+    drain_seconds: u64,
+    /// Policy seconds per wall-clock second, to compress a run
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    time_scale: f64,
+    /// Seed of the pools' random choices
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How the operational log on standard error is written
+    #[arg(long, value_enum, default_value_t)]
+    log: Output,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be a number above 0".to_owned()) }
+}
+
+pub(super) fn run(args: &Args) -> u8 {
+    crate::observability::log_to_stderr(args.log == Output::Json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("sluicegate").build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("sluicegate: the runtime cannot start: {error}\n"));
+            return FAILURE;
+        }
+    };
+    let code = runtime.block_on(serve(args));
+    // Whatever still blocks (a file, a name server) is not worth waiting for.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    code
+}
+
+async fn serve(args: &Args) -> u8 {
+    let signals = Signals::new();
+    let mut signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(&format!("sluicegate: signals cannot be received: {error}\n"));
+            return FAILURE;
+        }
+    };
+    let options = Options {
+        manifest: args.manifest.clone(),
+        source: args.source,
+        state_dir: args.state_dir.clone(),
+        time_scale: args.time_scale,
+        seed: args.seed,
+    };
+    let gateway = match Gateway::start(options).await {
+        Ok(gateway) => gateway,
+        Err(error) => return explain(&error),
+    };
+    announce(&gateway);
+    loop {
+        match signals.next().await {
+            Received::Reload => {
+                if let Offer::Rejected(findings) = gateway.reload().await {
+                    complain(&format!("sluicegate: the manifest was rejected, the policy in force stays:\n  {}\n", findings.join("\n  ")));
+                }
+            }
+            Received::Stop => break,
+        }
+    }
+    complain("sluicegate: draining\n");
+    tokio::select! {
+        cut = gateway.shutdown(Duration::from_secs(args.drain_seconds)) => {
+            if cut > 0 {
+                complain(&format!("sluicegate: {cut} requests were cut after {} s\n", args.drain_seconds));
+            }
+        }
+        () = signals.stop() => complain("sluicegate: stopped without draining\n"),
+    }
+    0
+}
+
+fn announce(gateway: &Gateway) {
+    for (name, address) in &gateway.listeners {
+        complain(&format!("sluicegate: listener `{name}` on {address}\n"));
+    }
+    complain(&format!("sluicegate: admin API on http://{}\nsluicegate: ready\n", gateway.admin));
+}
+
+fn explain(error: &StartError) -> u8 {
+    match error {
+        StartError::Policy { manifest, findings } => {
+            show_findings(findings, manifest, Output::Text);
+            BAD_INPUT
+        }
+        StartError::System(_) => {
+            complain(&format!("sluicegate: {error}\n"));
+            FAILURE
+        }
+        _ => {
+            complain(&format!("sluicegate: {error}\n"));
+            BAD_INPUT
+        }
+    }
+}
+
+enum Received {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Received {
+        tokio::select! {
+            _ = self.hangup.recv() => Received::Reload,
+            _ = self.terminate.recv() => Received::Stop,
+            _ = self.interrupt.recv() => Received::Stop,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Received::Stop) {}
+    }
+}

@@ -1,0 +1,202 @@
+//! One attempt: connect, send, read the response head. It owns what a failure up to there means for the
+//! caller, the pool and the next attempt; it refuses to retry (the loop in `terminate` does).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use decision::UpstreamRequest;
+use feedback_loop::Failure;
+use http::HeaderMap;
+use pingora_core::connectors::http::Connector;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorType};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use vocabulary::Reason;
+
+use crate::clock::Clock;
+use crate::upstream::Upstream;
+
+/// A kept-alive connection may have been closed by the other side at any moment; each stale one is
+/// dropped by trying it, so a pool full of them needs a few tries.
+const STALE_CONNECTIONS: usize = 4;
+/// The most of an error body that is read to learn its code, and the most that is drained for reuse.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// How long a complete answer may take to end its framing.
+const DRAIN: Duration = Duration::from_millis(250);
+
+/// An open exchange with a backend whose response head has arrived.
+pub(super) struct Open {
+    pub(super) session: HttpSession,
+    peer: HttpPeer,
+    connector: Arc<Connector>,
+}
+
+/// Why an attempt ended before its answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) reason: Reason,
+    pub(super) failure: Failure,
+    /// Whether another attempt cannot cause a second generation.
+    pub(super) safe_to_retry: bool,
+}
+
+/// The caller went away.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl Open {
+    /// Connects, sends and reads the head, watching the caller all the while.
+    pub(super) async fn send(
+        connector: &Arc<Connector>,
+        upstream: &Upstream,
+        clock: &Clock,
+        request: &UpstreamRequest,
+        caller: &mut Session,
+    ) -> Result<Result<Self, Failed>, Gone> {
+        let exchange = async {
+            let mut last = Failed { reason: Reason::BackendConnect, failure: Failure::Connect, safe_to_retry: true };
+            for _ in 0..STALE_CONNECTIONS {
+                let Some(address) = upstream.address() else { return Err(last) };
+                let peer = super::peer::peer(&upstream.backend, address, clock);
+                let (mut session, reused) = connector.get_http_session(&peer).await.map_err(|error| connect_failure(&error))?;
+                session.set_read_timeout(Some(clock.wall(upstream.backend.timeouts.first_token)));
+                session.set_write_timeout(Some(clock.wall(upstream.backend.timeouts.idle)));
+                match head(&mut session, request).await {
+                    Ok(()) => return Ok(Self { session, peer, connector: Arc::clone(connector) }),
+                    Err(error) => {
+                        let timed_out = is_timeout(&error);
+                        last = exchange_failure(&error);
+                        session.shutdown().await;
+                        if !reused || timed_out {
+                            return Err(last);
+                        }
+                    }
+                }
+            }
+            Err(last)
+        };
+        or_gone(caller, exchange).await
+    }
+
+    /// The backend's status.
+    pub(super) fn status(&self) -> u16 {
+        self.session.response_header().map_or(0, |header| header.status.as_u16())
+    }
+
+    /// The backend's headers.
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.session.response_header().map(|header| header.headers.clone()).unwrap_or_default()
+    }
+
+    /// Reads the rest of the body, at most `limit` bytes; `None` when it is longer.
+    pub(super) async fn body(&mut self, limit: usize) -> pingora_error::Result<Option<Bytes>> {
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.session.read_response_body().await? {
+            if whole.len() + chunk.len() > limit {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(Some(whole.freeze()))
+    }
+
+    /// The body of an error answer, as far as it is worth reading.
+    pub(super) async fn error_body(&mut self, patience: Duration) -> Bytes {
+        self.session.set_read_timeout(Some(patience));
+        self.body(ERROR_BODY).await.ok().flatten().unwrap_or_default()
+    }
+
+    /// Gives the connection back for reuse, if its response has been read to the end.
+    pub(super) async fn release(mut self) {
+        if self.session.response_done() {
+            let idle = self.peer.options.idle_timeout;
+            self.connector.release_http_session(self.session, &self.peer, idle).await;
+        } else {
+            self.cancel().await;
+        }
+    }
+
+    /// Reads what is left of an answer that is complete, so that its connection can be used again; a
+    /// backend that keeps it open loses it instead.
+    pub(super) async fn drain(mut self) {
+        self.session.set_read_timeout(Some(DRAIN));
+        while let Ok(Some(_)) = self.session.read_response_body().await {}
+        self.release().await;
+    }
+
+    /// Makes the backend stop: closes an HTTP/1 connection, resets an HTTP/2 stream.
+    pub(super) async fn cancel(mut self) {
+        self.session.shutdown().await;
+    }
+}
+
+/// Awaits `work` unless the caller closes its side first.
+pub(super) async fn or_gone<T>(caller: &mut Session, work: impl Future<Output = T>) -> Result<T, Gone> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = gone(caller) => Err(Gone),
+    }
+}
+
+/// Resolves when the caller has closed the connection or reset its stream.
+async fn gone(caller: &mut Session) {
+    if caller.as_downstream_mut().read_body_or_idle(true).await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_error::Result<()> {
+    let mut header = RequestHeader::build("POST", request.path_and_query.as_bytes(), Some(request.headers.len()))?;
+    for (name, value) in &request.headers {
+        header.append_header(name.clone(), value.clone())?;
+    }
+    session.write_request_header(Box::new(header)).await?;
+    let written = async {
+        session.write_request_body(request.body.clone(), true).await?;
+        session.finish_request_body().await
+    }
+    .await;
+    // A backend may refuse early and stop reading: its answer is worth more than our write error.
+    let answered = read_head(session).await;
+    match (written, answered) {
+        (_, Ok(())) => Ok(()),
+        (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+    }
+}
+
+async fn read_head(session: &mut HttpSession) -> pingora_error::Result<()> {
+    loop {
+        session.read_response_header().await?;
+        if session.response_header().is_none_or(|header| !header.status.is_informational()) {
+            return Ok(());
+        }
+    }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout)
+}
+
+fn connect_failure(error: &Error) -> Failed {
+    use ErrorType::{InvalidCert, TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup};
+    let tls = matches!(error.etype(), InvalidCert | TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup);
+    let reason = if tls { Reason::BackendTls } else { Reason::BackendConnect };
+    Failed { reason, failure: Failure::Connect, safe_to_retry: true }
+}
+
+/// After a request was sent it is unknown whether the backend works on it: another attempt could pay twice.
+fn exchange_failure(error: &Error) -> Failed {
+    let (reason, failure) = match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => (Reason::BackendTimeout, Failure::Timeout),
+        ErrorType::InvalidHTTPHeader | ErrorType::H2Error | ErrorType::InvalidH2 => {
+            (Reason::BackendProtocol, Failure::ServerError { retry_after: None })
+        }
+        _ => (Reason::BackendReset, Failure::ServerError { retry_after: None }),
+    };
+    Failed { reason, failure, safe_to_retry: false }
+}

@@ -1,0 +1,20 @@
+//! The only room that knows Pingora: listeners, TLS, terminated AI routes, piped routes, probes. It owns
+//! stages 1 (accept) and 8 (relay) and calls `decision` for the rest; it refuses to hold policy or state
+//! that outlives a request.
+
+mod attempt;
+mod listen;
+mod models;
+mod peer;
+mod pipe;
+mod probes;
+mod relay;
+mod respond;
+mod service;
+mod terminate;
+mod tls;
+
+pub use listen::{BindError, Bound, Edge, bind};
+pub use pipe::Pipes;
+pub use probes::probe_forever;
+pub use tls::{CertificateError, check as check_certificate};

@@ -1,0 +1,261 @@
+//! Routes to plain HTTP services, piped by Pingora. It owns peer selection through
+//! `pingora-load-balancing`, the rewritten head, the body limit and the words of a failure; it refuses to
+//! read bodies beyond counting their bytes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use decision::{Exchange, Refusal, Stage, too_large};
+use http::header::{AUTHORIZATION, HOST};
+use parking_lot::Mutex;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_load_balancing::discovery::ServiceDiscovery;
+use pingora_load_balancing::selection::RoundRobin;
+use pingora_load_balancing::{Backend, Backends, LoadBalancer};
+use pingora_proxy::Session;
+use rule_table::{Policy, PoolId};
+use tokio::time::Instant;
+use vocabulary::{Moment, Reason};
+
+use super::probes::Probe;
+use super::respond;
+use super::service::Context;
+use super::terminate::Desk;
+use crate::clock::Clock;
+use crate::live::Live;
+use crate::upstream::{Upstream, Upstreams};
+
+/// The balancers of a policy's piped pools.
+#[derive(Default)]
+pub struct Pipes {
+    by_pool: HashMap<PoolId, Pipe>,
+}
+
+struct Pipe {
+    balancer: Arc<LoadBalancer<RoundRobin>>,
+    /// The shortest interval among the members' probes.
+    probe_every: Option<Duration>,
+    due: Mutex<Instant>,
+}
+
+impl std::fmt::Debug for Pipes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipes").field("pools", &self.by_pool.len()).finish()
+    }
+}
+
+impl Pipes {
+    /// One balancer per piped pool; empty until [`Pipes::update`] has run once.
+    #[must_use]
+    pub fn build(policy: &Policy, upstreams: &Upstreams, clock: &Clock) -> Self {
+        let by_pool = (0..)
+            .zip(&policy.pools)
+            .filter(|(_, pool)| pool.piped)
+            .map(|(id, pool)| {
+                let members: Vec<_> = pool
+                    .members
+                    .iter()
+                    .filter_map(|member| {
+                        let deployment = policy.deployments.get(member.deployment as usize)?;
+                        let upstream = upstreams.get(deployment.backend)?;
+                        Some((Arc::clone(upstream), deployment.name.clone(), member.weight.max(1) as usize))
+                    })
+                    .collect();
+                let intervals = members.iter().filter_map(|(upstream, ..)| upstream.backend.health.as_ref());
+                let probe_every = intervals.map(|probe| clock.wall(probe.interval)).min();
+                let mut balancer = LoadBalancer::from_backends(Backends::new(Box::new(Members(members))));
+                balancer.set_health_check(Box::new(Probe::new(*clock)));
+                (id, Pipe { balancer: Arc::new(balancer), probe_every, due: Mutex::new(Instant::now()) })
+            })
+            .collect();
+        Self { by_pool }
+    }
+
+    /// Follows address changes.
+    pub async fn update(&self) {
+        for pipe in self.by_pool.values() {
+            if let Err(error) = pipe.balancer.update().await {
+                tracing::warn!(%error, "cannot update the members of a piped pool");
+            }
+        }
+    }
+
+    /// Runs the active probes whose time has come.
+    pub(super) async fn probe_when_due(&self) {
+        for pipe in self.by_pool.values() {
+            let Some(every) = pipe.probe_every else { continue };
+            let now = Instant::now();
+            let due = std::mem::replace(&mut *pipe.due.lock(), now + every);
+            if due <= now {
+                pipe.balancer.backends().run_health_check(true).await;
+            } else {
+                *pipe.due.lock() = due;
+            }
+        }
+    }
+}
+
+/// A pool's members as Pingora discovers them: the addresses our resolver knows now.
+struct Members(Vec<(Arc<Upstream>, String, usize)>);
+
+/// What a discovered address belongs to.
+#[derive(Clone)]
+pub(super) struct Member {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) name: String,
+}
+
+#[async_trait]
+impl ServiceDiscovery for Members {
+    async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
+        let mut found = BTreeSet::new();
+        for (upstream, name, weight) in &self.0 {
+            for address in upstream.addresses().iter() {
+                let mut backend = Backend::new_with_weight(&address.to_string(), *weight)?;
+                backend.ext.insert(Member { upstream: Arc::clone(upstream), name: name.clone() });
+                found.insert(backend);
+            }
+        }
+        Ok((found, HashMap::new()))
+    }
+}
+
+/// A piped request's own state.
+pub(super) struct Piping {
+    balancer: Arc<LoadBalancer<RoundRobin>>,
+    attempts_left: u32,
+    member: Option<Member>,
+    body_bytes: u64,
+}
+
+/// Stages 3 to 5 of a piped request.
+pub(super) fn prepare(desk: &Desk<'_>, session: &Session, exchange: &mut Exchange) -> std::result::Result<Piping, Refusal> {
+    let start = desk.live.clock.now();
+    let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
+    let now = desk.live.clock.now();
+    exchange.mark(Stage::Admit, start, now);
+    admitted?;
+    let reserved = exchange.reserve(now);
+    exchange.mark(Stage::Reserve, now, desk.live.clock.now());
+    reserved?;
+    let pool = exchange.route().map(|route| route.pool);
+    let balancer = pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool)).map(|pipe| Arc::clone(&pipe.balancer));
+    let balancer = balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
+    let attempts_left =
+        pool.and_then(|pool| exchange.gate.policy().pools.get(pool as usize)).map_or(1, |pool| pool.max_attempts);
+    Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
+}
+
+/// Picks the next healthy member.
+pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
+    let none = || Error::explain(ErrorType::HTTPStatus(Reason::NoBackend.status()), "no member of the pool is available");
+    let piping = ctx.request.as_mut().and_then(|request| request.piping.as_mut()).ok_or_else(none)?;
+    let backend = piping.balancer.select(b"", 16).ok_or_else(none)?;
+    let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
+    let address = backend.addr.as_inet().copied().ok_or_else(none)?;
+    let peer = super::peer::peer(&member.upstream.backend, address, clock);
+    piping.member = Some(member);
+    Ok(Box::new(peer))
+}
+
+/// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
+pub(super) fn rewrite(session: &Session, upstream: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+    let Some(request) = ctx.request.as_mut() else { return Ok(()) };
+    let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else { return Ok(()) };
+    let backend = &member.upstream.backend;
+    if request.exchange.consumer.is_some() {
+        // The key was meant for this gateway.
+        upstream.remove_header(&AUTHORIZATION);
+        upstream.remove_header("api-key");
+    }
+    if let Some(secret) = &member.upstream.credential {
+        upstream.insert_header(AUTHORIZATION, format!("Bearer {}", secret.expose()))?;
+    }
+    upstream.insert_header(HOST, decision::authority(backend))?;
+    upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
+    if let Some(client) = session.client_addr().and_then(|address| address.as_inet()) {
+        upstream.insert_header("x-forwarded-for", client.ip().to_string())?;
+    }
+    if backend.forward_trace_context {
+        upstream.insert_header("traceparent", request.trace.traceparent(request.trace.attempt_span(0)))?;
+    } else {
+        upstream.remove_header("traceparent");
+    }
+    upstream.remove_header("baggage");
+    if !backend.base_path.is_empty() {
+        let path = upstream.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let path = format!("{}{path}", backend.base_path);
+        upstream.set_raw_path(path.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Counts a piped body against the listener's limit.
+pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context) -> Result<()> {
+    let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else { return Ok(()) };
+    piping.body_bytes += body.map_or(0, |bytes| bytes.len() as u64);
+    if piping.body_bytes > max_body {
+        return Error::e_explain(ErrorType::HTTPStatus(Reason::BodyTooLarge.status()), "body over the listener's limit");
+    }
+    Ok(())
+}
+
+/// Stamps the answer on its way to the caller.
+pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, now: Moment) -> Result<()> {
+    ctx.watch.resume();
+    let Some(request) = ctx.request.as_mut() else { return Ok(()) };
+    response.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
+    if let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) {
+        response.insert_header(respond::BACKEND, member.name.as_str())?;
+    }
+    request.exchange.first_output.get_or_insert(now);
+    request.status = Some(response.status.as_u16());
+    ctx.watch.pause();
+    Ok(())
+}
+
+/// Whether another member may be tried after a failed connect.
+pub(super) fn connect_failed(ctx: &mut Context) -> bool {
+    let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else { return false };
+    piping.attempts_left = piping.attempts_left.saturating_sub(1);
+    piping.attempts_left > 0
+}
+
+/// Turns Pingora's error into a refusal in the caller's dialect, if nothing was sent yet.
+pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Context, live: &Live) -> u16 {
+    let Some(request) = ctx.request.as_mut() else { return Reason::Internal.status() };
+    let refusal = refusal(error, live);
+    request.exchange.reason.get_or_insert(refusal.reason);
+    if refusal.reason == Reason::ClientClosed || session.response_written().is_some() {
+        return refusal.reason.status();
+    }
+    let written = respond::refuse(session, &request.exchange, &refusal, live.clock.scale()).await;
+    request.status = Some(written.unwrap_or(Reason::ClientClosed.status()));
+    refusal.reason.status()
+}
+
+fn refusal(error: &Error, live: &Live) -> Refusal {
+    use ErrorType::{ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout};
+    let reason = match (error.etype(), error.esource()) {
+        (HTTPStatus(413), _) => return too_large(live.in_force().gate.policy().listeners.first().map_or(0, |l| l.max_body)),
+        (HTTPStatus(503), _) => Reason::NoBackend,
+        (_, ErrorSource::Downstream) => Reason::ClientClosed,
+        (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
+        (ConnectTimedout, _) => Reason::BackendConnect,
+        (ReadTimedout | WriteTimedout, ErrorSource::Upstream) => Reason::BackendTimeout,
+        (kind, _) if is_connect(kind) => Reason::BackendConnect,
+        (_, ErrorSource::Upstream) => Reason::BackendReset,
+        _ => Reason::Internal,
+    };
+    Refusal::new(reason, super::relay::words(reason))
+}
+
+fn is_connect(kind: &ErrorType) -> bool {
+    use ErrorType::{ConnectError, ConnectNoRoute, ConnectRefused, ConnectProxyFailure};
+    matches!(kind, ConnectError | ConnectNoRoute | ConnectRefused | ConnectProxyFailure)
+}

@@ -1,0 +1,288 @@
+//! The gateway put together: policy compiled, secrets read, sockets bound, then and only then traffic. It
+//! owns the order of starting and stopping; every step that can fail comes before the first accept.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use decision::Gate;
+use policy_compiler::{Outcome, check_resources, compile};
+use rule_table::Bundle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{Admin, AdminDesk, AdminError};
+use crate::clock::Clock;
+use crate::edge::{self, BindError, Edge, Pipes};
+use crate::live::{InForce, Live};
+use crate::observability::{Observability, ObservabilityError};
+use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, watch_file};
+use crate::upstream::{SecretError, Upstreams, read_secret};
+
+/// Where the admin API listens unless the manifest says otherwise.
+const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
+/// The longest a start waits for names to resolve; later they are followed in the background.
+const RESOLVE_AT_START: Duration = Duration::from_secs(3);
+
+/// What the gateway is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The manifest file; relative files in it are relative to its directory.
+    pub manifest: PathBuf,
+    /// The one source of policy.
+    pub source: Source,
+    /// Keeps the last accepted manifest; required for [`Source::Api`].
+    pub state_dir: Option<PathBuf>,
+    /// Policy seconds per wall-clock second.
+    pub time_scale: f64,
+    /// For the pools' random choices.
+    pub seed: u64,
+}
+
+/// Why the gateway does not run. Nothing listens then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The manifest file cannot be read.
+    #[error("the manifest {} cannot be read: {source}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The manifest is wrong.
+    #[error("the manifest has errors")]
+    Policy {
+        /// The text that was compiled.
+        manifest: Box<policy_compiler::Source>,
+        /// What the compiler found.
+        findings: Vec<policy_compiler::Finding>,
+    },
+    /// A backend's credential cannot be read.
+    #[error("backend `{backend}`: {source}")]
+    Credential {
+        /// Name in the manifest.
+        backend: String,
+        /// Why.
+        source: SecretError,
+    },
+    /// The admin token cannot be read.
+    #[error("admin token: {0}")]
+    AdminToken(SecretError),
+    /// A listener cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin API cannot listen.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Telemetry cannot start.
+    #[error(transparent)]
+    Observability(#[from] ObservabilityError),
+    /// The state directory is unusable.
+    #[error("the state directory cannot be used: {0}")]
+    State(std::io::Error),
+    /// The system refuses what a server needs.
+    #[error("the gateway cannot start: {0}")]
+    System(String),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Every listener's name and real address.
+    pub listeners: Vec<(String, SocketAddr)>,
+    /// Where the admin API listens.
+    pub admin: SocketAddr,
+    keeper: Arc<Keeper>,
+    edge: Edge,
+    observability: Observability,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    manifest: PathBuf,
+}
+
+/// What has been checked and read before any socket is touched.
+struct Prepared {
+    text: String,
+    bundle: Bundle,
+    generation: u64,
+    base: PathBuf,
+    last_good: LastGood,
+}
+
+impl Gateway {
+    /// Starts the gateway in the current runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Prepared { text, bundle, generation, base, last_good } = prepare(&options)?;
+        let clock = Clock::new(options.time_scale);
+        let policy = bundle.policy();
+        let upstreams = Upstreams::build(policy, &base, None)
+            .map_err(|(backend, source)| StartError::Credential { backend, source })?;
+        let section = policy.admin.as_ref();
+        let token = section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
+        let token = token.transpose().map_err(StartError::AdminToken)?;
+        let bound = edge::bind(policy, &base)?;
+        let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
+        let observability = Observability::start(&policy.telemetry, &base)?;
+        // A name that does not resolve yet must not keep the other backends from serving.
+        let _ = tokio::time::timeout(RESOLVE_AT_START, upstreams.resolve()).await;
+        let pipes = Pipes::build(policy, &upstreams, &clock);
+        pipes.update().await;
+        let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
+        let observers = observability.observers();
+        observers.policy_accepted(&gate);
+        let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
+        let live = Arc::new(Live::new(clock, observers, in_force));
+        let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
+        let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
+        let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
+        let admin_address = admin.address;
+        let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
+        let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let desk = AdminDesk { keeper: Arc::clone(&keeper), token };
+        admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
+        let gateway =
+            Self { listeners, admin: admin_address, keeper, edge, observability, stop, tasks, manifest: options.manifest };
+        gateway.spawn_loops(options.source);
+        Ok(gateway)
+    }
+
+    /// Policy and status.
+    #[must_use]
+    pub fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
+    }
+
+    /// Reads the manifest file again and offers it; for SIGHUP.
+    pub async fn reload(&self) -> Offer {
+        reload(&self.keeper, &self.manifest).await
+    }
+
+    /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
+    /// how many requests had to be cut.
+    pub async fn shutdown(self, limit: Duration) -> u64 {
+        let Self { keeper, edge, observability, stop, tasks, .. } = self;
+        let live = Arc::clone(keeper.live());
+        live.drain();
+        edge.stop().await;
+        let drained = async {
+            while live.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        // Running out of time is the limit doing its work; what is left is counted below.
+        let _ = tokio::time::timeout(limit, drained).await;
+        let cut = live.in_flight();
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        // Exporters flush on their own threads and block.
+        let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
+        cut
+    }
+
+    fn spawn_loops(&self, source: Source) {
+        let live = Arc::clone(self.keeper.live());
+        self.spawn(edge::probe_forever(Arc::clone(&live)));
+        self.spawn(follow_names(Arc::clone(&live)));
+        self.spawn(tick_forever(Arc::clone(&self.keeper), live));
+        if source == Source::File {
+            self.spawn(follow_file(Arc::clone(&self.keeper), self.manifest.clone()));
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+fn prepare(options: &Options) -> Result<Prepared, StartError> {
+    if options.source == Source::Api && options.state_dir.is_none() {
+        let how = "`--source api` needs `--state-dir`, so that what was published survives a restart";
+        return Err(StartError::System(how.to_owned()));
+    }
+    let last_good = LastGood::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+    let reached = last_good.generation().map_err(StartError::State)?;
+    let published = match options.source {
+        Source::Api => last_good.manifest().map_err(StartError::State)?,
+        Source::File => None,
+    };
+    let text = match published {
+        Some(text) => text,
+        None => std::fs::read_to_string(&options.manifest)
+            .map_err(|source| StartError::Manifest { path: options.manifest.clone(), source })?,
+    };
+    let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
+    let bundle = compiled(&options.manifest, &text, &base)?;
+    let generation = reached.max(1);
+    last_good.remember(&text, generation).map_err(StartError::State)?;
+    Ok(Prepared { text, bundle, generation, base, last_good })
+}
+
+/// Compiles `text` and checks what it refers to.
+fn compiled(file: &Path, text: &str, base: &Path) -> Result<Bundle, StartError> {
+    let manifest = policy_compiler::Source::new(file.display().to_string(), text);
+    let Outcome { bundle, mut findings, .. } = compile(&manifest);
+    if let Some(bundle) = &bundle {
+        findings.extend(check_resources(bundle.policy(), base));
+    }
+    match bundle.filter(|_| !findings.iter().any(policy_compiler::Finding::is_error)) {
+        Some(bundle) => Ok(bundle),
+        None => Err(StartError::Policy { manifest: Box::new(manifest), findings }),
+    }
+}
+
+async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
+    let mut beat = tokio::time::interval(live.clock.wall(Duration::from_secs(1)));
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        keeper.tick();
+    }
+}
+
+async fn follow_names(live: Arc<Live>) {
+    loop {
+        let in_force = live.in_force();
+        in_force.upstreams.wait_and_resolve().await;
+        in_force.pipes.update().await;
+    }
+}
+
+async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
+    let mut changes = match watch_file(&file) {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "the manifest is not watched; send SIGHUP to reload it");
+            return;
+        }
+    };
+    loop {
+        changes.next().await;
+        let same = std::fs::read_to_string(&file).is_ok_and(|text| text == keeper.manifest().0);
+        if !same {
+            reload(&keeper, &file).await;
+        }
+    }
+}
+
+async fn reload(keeper: &Keeper, file: &Path) -> Offer {
+    if keeper.source() != Source::File {
+        return Offer::Rejected(vec!["the source of policy is `api`; publish with PUT /v1/manifest".to_owned()]);
+    }
+    match tokio::fs::read_to_string(file).await {
+        Ok(text) => keeper.offer(text, &|_| true).await,
+        Err(error) => keeper.reject(vec![format!("the manifest {} cannot be read: {error}", file.display())]),
+    }
+}

@@ -1,0 +1,102 @@
+//! What a request reads once at its arrival: the policy in force and how to reach its backends. It owns
+//! swapping both together; it refuses to decide when (the policy source does).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use decision::Gate;
+
+use crate::clock::Clock;
+use crate::edge::Pipes;
+use crate::settlement::Observers;
+use crate::upstream::Upstreams;
+
+/// A policy and its upstreams, swapped as one.
+#[derive(Debug)]
+pub struct InForce {
+    /// Decides.
+    pub gate: Arc<Gate>,
+    /// Reaches backends, by the gate's backend indices.
+    pub upstreams: Arc<Upstreams>,
+    /// Balances piped routes.
+    pub pipes: Arc<Pipes>,
+}
+
+/// The gateway's shared state.
+#[derive(Debug)]
+pub struct Live {
+    /// Policy time.
+    pub clock: Clock,
+    /// Where accounts of requests go.
+    pub observers: Observers,
+    in_force: ArcSwap<InForce>,
+    in_flight: AtomicU64,
+    draining: AtomicBool,
+}
+
+impl Live {
+    /// State that serves `in_force`.
+    #[must_use]
+    pub fn new(clock: Clock, observers: Observers, in_force: InForce) -> Self {
+        Self {
+            clock,
+            observers,
+            in_force: ArcSwap::from_pointee(in_force),
+            in_flight: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The policy in force now.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
+    /// Puts another policy in force for requests that arrive from now on.
+    pub fn swap(&self, next: InForce) {
+        self.in_force.store(Arc::new(next));
+    }
+
+    /// Requests between arrival and settlement.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Whether the gateway is shutting down.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Makes readiness fail while requests in flight go on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Counts a request until the guard is dropped.
+    #[must_use]
+    pub fn admit(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(self))
+    }
+
+}
+
+/// A fresh request id: UUIDv7 (RFC 9562 §5.7), so ids sort by time.
+#[must_use]
+pub fn request_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub struct InFlight(Arc<Live>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,97 @@
+//! The last accepted manifest and its generation, on disk. It owns writing both so that a crash leaves
+//! either the old or the new; it refuses to interpret them.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A directory that keeps the last accepted manifest; without one, nothing survives a restart.
+#[derive(Clone, Debug, Default)]
+pub struct LastGood {
+    dir: Option<PathBuf>,
+}
+
+const MANIFEST: &str = "manifest.yaml";
+const GENERATION: &str = "generation";
+
+impl LastGood {
+    /// Keeps in `dir`, which is created if need be.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn open(dir: Option<&Path>) -> io::Result<Self> {
+        if let Some(dir) = dir {
+            fs::create_dir_all(dir)?;
+        }
+        Ok(Self { dir: dir.map(Path::to_owned) })
+    }
+
+    /// The generation reached so far; 0 at first.
+    ///
+    /// # Errors
+    /// When the file exists but cannot be read or is not a number.
+    pub fn generation(&self) -> io::Result<u64> {
+        let Some(text) = self.read(GENERATION)? else { return Ok(0) };
+        text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the generation file is not a number"))
+    }
+
+    /// The manifest accepted last.
+    ///
+    /// # Errors
+    /// When the file exists but cannot be read.
+    pub fn manifest(&self) -> io::Result<Option<String>> {
+        self.read(MANIFEST)
+    }
+
+    /// Remembers an accepted manifest. The generation is written last: should the machine die in
+    /// between, the next start serves the new manifest and counts it anew.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn remember(&self, manifest: &str, generation: u64) -> io::Result<()> {
+        self.write(MANIFEST, manifest)?;
+        self.write(GENERATION, &generation.to_string())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<String>> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        match fs::read_to_string(dir.join(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let fresh = dir.join(format!("{name}.new"));
+        let mut file = File::create(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, dir.join(name))?;
+        File::open(dir)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_remembered_is_read_back_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        let kept = LastGood::open(Some(&state)).unwrap();
+        assert_eq!((kept.generation().unwrap(), kept.manifest().unwrap()), (0, None));
+        kept.remember("a: 1\n", 7).unwrap();
+        let next = LastGood::open(Some(&state)).unwrap();
+        assert_eq!((next.generation().unwrap(), next.manifest().unwrap()), (7, Some("a: 1\n".to_owned())));
+    }
+
+    #[test]
+    fn a_damaged_generation_is_an_error_and_not_a_fresh_start() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(GENERATION), "seven").unwrap();
+        assert!(LastGood::open(Some(dir.path())).unwrap().generation().is_err());
+    }
+}

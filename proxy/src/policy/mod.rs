@@ -1,0 +1,31 @@
+//! The one source of policy: offering a manifest, accepting or rejecting it whole, remembering the last
+//! good one. It owns generations and what survives a restart; it refuses to compile (the compiler does)
+//! or to decide about requests.
+
+mod keeper;
+mod last_good;
+mod watch;
+
+pub use keeper::{Keeper, KeeperSettings, Offer};
+pub use last_good::LastGood;
+pub use watch::watch_file;
+
+/// Where policy comes from; one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Source {
+    /// The manifest file: reloaded on SIGHUP and when it changes.
+    File,
+    /// `PUT /v1/manifest` on the admin port; the file only seeds the first start.
+    Api,
+}
+
+impl Source {
+    /// As shown in the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Api => "api",
+        }
+    }
+}

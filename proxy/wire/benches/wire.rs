@@ -1,0 +1,94 @@
+//! What the request path pays per stream event and per request body.
+#![expect(missing_docs, reason = "criterion's macro makes a public function without any")]
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use vocabulary::Operation;
+use wire::openai::{Edits, classify, set_fields};
+use wire::{Splitter, StreamTap, extract};
+
+const EVENTS: u64 = 64;
+
+/// A chunk of 64 events of about 200 bytes, as one read from a busy backend.
+fn chunk() -> Bytes {
+    let event = concat!(
+        r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1790000000,"model":"gpt-4o","#,
+        r#""choices":[{"index":0,"delta":{"content":" word"},"logprobs":null,"finish_reason":null}],"usage":null}"#,
+        "\n\n"
+    );
+    event.repeat(64).into()
+}
+
+/// A chat of several messages with about `bytes` of text.
+fn chat(bytes: usize) -> Bytes {
+    let text = "The quick brown fox said \\\"jump\\\" and jumped over the lazy dog.\\n".repeat(bytes / 256);
+    let message = |role| format!(r#"{{"role":"{role}","content":"{text}"}}"#);
+    let messages = ["system", "user", "assistant", "user"].map(message).join(",");
+    format!(r#"{{"model":"gpt-4o","stream":true,"messages":[{messages}],"max_tokens":256}}"#).into()
+}
+
+fn streams(criterion: &mut Criterion) {
+    let chunk = chunk();
+    let mut group = criterion.benchmark_group("stream");
+    group.throughput(Throughput::Elements(EVENTS));
+    group.bench_function("split", |bencher| {
+        bencher.iter_batched_ref(
+            || Splitter::new(1 << 16),
+            |splitter| {
+                splitter.push(chunk.clone());
+                while let Some(event) = splitter.next_event() {
+                    let _ = black_box(event);
+                }
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("split and classify", |bencher| {
+        bencher.iter_batched_ref(
+            || Splitter::new(1 << 16),
+            |splitter| {
+                splitter.push(chunk.clone());
+                while let Some(Ok(event)) = splitter.next_event() {
+                    black_box(classify(&event));
+                }
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    for (name, usage_wanted) in [("tap, usage wanted", true), ("tap, usage stripped", false)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched_ref(
+                || StreamTap::new(1 << 16, usage_wanted),
+                |tap| {
+                    tap.push(chunk.clone());
+                    while let Some(relayed) = tap.next_event() {
+                        let _ = black_box(relayed);
+                    }
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn bodies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("body");
+    for kibibytes in [2, 32] {
+        let body = chat(kibibytes * 1024);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("facts, {kibibytes} KiB chat"), |bencher| {
+            bencher.iter(|| extract(Operation::Chat, black_box(&body)));
+        });
+        let edits = Edits { model: Some("upstream-model"), include_usage: true };
+        group.bench_function(format!("edits, {kibibytes} KiB chat"), |bencher| {
+            bencher.iter(|| set_fields(black_box(&body), &edits));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, streams, bodies);
+criterion_main!(benches);
