@@ -1,6 +1,6 @@
 //! What a caller would suffer is what is counted: each way a server can fail has its own outcome, and
 //! latencies count from the moment a request was due.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails it by panicking")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails it by panicking")]
 
 mod support;
 
@@ -9,9 +9,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loadtest::{Arrivals, Lengths, Outcome, Plan, Poisson, Report, Run, replay};
-use support::{CONTENT, DONE, STREAM_HEAD, USAGE, answer, serve, whole_stream, write};
+use support::{CONTENT, DONE, USAGE, serve, whole_stream, write};
 use trace::Entry;
 use vocabulary::Usage;
+
+/// The head of a stream that ends with its connection.
+const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\
+    x-sluicegate-backend: raw/m\r\nx-request-id: r-7\r\n\r\n";
+
+/// A whole answer of the given status and JSON body, on a connection that stays open.
+fn answer(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+}
 
 fn entries(count: u64, gap: Duration) -> Vec<Entry> {
     let entry = |i: u64| Entry { at: gap * i as u32, prompt_tokens: 9, output_tokens: 4, ..Entry::default() };
@@ -88,7 +98,8 @@ async fn an_event_after_done_is_bad_sse() {
 
 #[tokio::test]
 async fn an_error_inside_a_stream_is_an_error_event() {
-    let report = stream_of(&[CONTENT, "data: {\"error\":{\"code\":\"stream_broken\",\"message\":\"x\"}}\n\n"]).await;
+    let report =
+        stream_of(&[CONTENT, "data: {\"error\":{\"code\":\"stream_broken\",\"message\":\"x\"}}\n\n"]).await;
     only(&report, Outcome::ErrorEvent);
     assert_eq!(report.details["event stream_broken"], 1);
 }
@@ -220,9 +231,11 @@ async fn a_stall_shows_in_full_to_every_request_that_was_due_in_it() {
     let (period, stall) = (Duration::from_millis(2500), Duration::from_millis(500));
     // Twice the period at 120 per second: a fifth of all requests is due during a stall, evenly spread
     // over it, so a share x of them waits longer than stall x (1 - 5x).
-    let report = replay(plan(stalling(period, stall), entries(600, Duration::from_nanos(8_333_333)))).await.unwrap();
+    let report =
+        replay(plan(stalling(period, stall), entries(600, Duration::from_nanos(8_333_333)))).await.unwrap();
     assert_eq!(report.count(Outcome::Ok), 600, "{:?}", report.outcomes);
-    for (got, expected) in [(report.ttft.p90_s, 0.25), (report.ttft.p95_s, 0.375), (report.ttft.p99_s, 0.475)] {
+    for (got, expected) in [(report.ttft.p90_s, 0.25), (report.ttft.p95_s, 0.375), (report.ttft.p99_s, 0.475)]
+    {
         let got = got.unwrap();
         assert!((got / expected - 1.0).abs() < 0.05, "got {got}, expected {expected}");
     }
@@ -261,7 +274,8 @@ async fn sends_follow_the_poisson_process_of_the_plan() {
     let arrivals = Poisson::new(200.0, Duration::from_secs(2), Lengths::Constant(5), Lengths::Constant(4), 3);
     let expected = arrivals.clone().count() as u64;
     let arrivals: Arrivals = Box::new(arrivals.map(Ok));
-    let report = replay(Plan::new(format!("http://{address}").parse().unwrap(), "m", arrivals)).await.unwrap();
+    let report =
+        replay(Plan::new(format!("http://{address}").parse().unwrap(), "m", arrivals)).await.unwrap();
     assert_eq!((report.validity.offered, report.count(Outcome::Ok)), (expected, expected));
     assert!(report.ttft.p50_s.unwrap() < 0.05);
 }
@@ -276,7 +290,11 @@ async fn stopping_drains_and_aborting_cuts_off() {
     for abort in [false, true] {
         let mut run = Run::start(plan(address, entries(1000, Duration::from_millis(10)))).await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        if abort { run.stopper().abort() } else { run.stopper().stop_arrivals() }
+        if abort {
+            run.stopper().abort()
+        } else {
+            run.stopper().stop_arrivals()
+        }
         let report = run.ended().await.unwrap();
         let (ok, aborted) = (report.count(Outcome::Ok), report.count(Outcome::Aborted));
         assert!(report.validity.stopped_early && ok + aborted == report.validity.offered);

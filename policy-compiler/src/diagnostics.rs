@@ -131,9 +131,11 @@ impl Finding {
 /// Puts findings in the order of the text, errors before the rest at the same place, and drops a
 /// schema's complaint about a scalar that could not be read in the first place.
 pub(crate) fn settle(findings: &mut Vec<Finding>) {
-    let start = |finding: &Finding| finding.primary.as_ref().map_or((0, 0), |label| (label.span.start, label.span.end));
+    let start = |finding: &Finding| {
+        finding.primary.as_ref().map_or((0, 0), |label| (label.span.start, label.span.end))
+    };
     let unread: Vec<_> = findings.iter().filter(|f| f.code.is_syntax()).map(start).collect();
     findings.retain(|finding| finding.code.is_syntax() || !unread.contains(&start(finding)));
     findings.sort_by_cached_key(|finding| (start(finding), finding.severity(), finding.code));
-    findings.dedup();
+    findings.dedup_by_key(|finding| (finding.code, start(finding)));
 }

@@ -22,7 +22,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::Admin;
-pub use backend::{Backend, BackendKind, Deployment, Health, Model, Price, Quota, QuotaShape, Serving, Timeouts};
+pub use backend::{
+    Backend, BackendKind, Deployment, Health, Model, Price, Quota, QuotaShape, Serving, Timeouts,
+};
 pub use consumer::{Consumer, KeyHash, KeySource};
 pub use identity::Identity;
 pub use limit::{Limit, Mode, OnFailure};

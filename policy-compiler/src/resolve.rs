@@ -8,8 +8,8 @@ mod matching;
 mod names;
 mod url;
 
-pub(crate) use address::{AddressFault, address, covers};
-pub(crate) use defaults::fill;
+pub(crate) use address::{address, covers};
+pub(crate) use defaults::{LEAKY_BUCKET_DEPTH, fill};
 pub(crate) use matching::{header_fault, host, matching, path};
 pub(crate) use names::{Deployed, MemberFault, Names};
-pub(crate) use url::{Endpoint, UrlFault, endpoint, is_loopback};
+pub(crate) use url::{UrlFault, endpoint, is_loopback};

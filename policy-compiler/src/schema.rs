@@ -2,6 +2,7 @@
 //! refuses to describe errors (`violations` does) or to build types.
 
 mod violations;
+mod wording;
 
 use std::sync::LazyLock;
 
@@ -19,6 +20,27 @@ pub fn schema() -> Value {
     SCHEMA.clone()
 }
 
+/// The schema as it is checked in: indented, fields in the order of their names.
+#[must_use]
+pub fn schema_text() -> String {
+    let mut text = serde_json::to_string_pretty(&sorted(&SCHEMA)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Whether maps keep their order depends on features that other crates switch on; the text shall not.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            Value::Object(fields.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        scalar => scalar.clone(),
+    }
+}
+
 pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     SchemaSettings::draft2020_12()
         .for_deserialize()
@@ -29,7 +51,8 @@ pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// `None` when the generated schema is not a schema, which a test rules out.
-pub(crate) static VALIDATOR: LazyLock<Option<Validator>> = LazyLock::new(|| jsonschema::validator_for(&SCHEMA).ok());
+pub(crate) static VALIDATOR: LazyLock<Option<Validator>> =
+    LazyLock::new(|| jsonschema::validator_for(&SCHEMA).ok());
 
 /// A field is written or left out. The types say `Option`, for which the generator allows `null`; a
 /// manifest with `auth:` and nothing after it is more likely unfinished than meant.

@@ -3,10 +3,12 @@
 
 mod numbers;
 mod offsets;
+mod plain;
 mod traps;
 mod tree;
 mod yaml;
 
+pub(crate) use plain::plain_yaml;
 pub use tree::{Document, Entry, Kind, Node};
 pub(crate) use yaml::read;
 

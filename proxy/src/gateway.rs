@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use decision::Gate;
-use policy_compiler::{Outcome, check_resources, compile};
+use policy_compiler::compile;
 use rule_table::Bundle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::edge::{self, BindError, Edge, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
-use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, watch_file};
+use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
 use crate::upstream::{SecretError, Upstreams, read_secret};
 
 /// Where the admin API listens unless the manifest says otherwise.
@@ -233,14 +233,16 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
 /// Compiles `text` and checks what it refers to.
 fn compiled(file: &Path, text: &str, base: &Path) -> Result<Bundle, StartError> {
     let manifest = policy_compiler::Source::new(file.display().to_string(), text);
-    let Outcome { bundle, mut findings, .. } = compile(&manifest);
-    if let Some(bundle) = &bundle {
-        findings.extend(check_resources(bundle.policy(), base));
+    let mut outcome = compile(&manifest);
+    if let Some(bundle) = &outcome.bundle {
+        let missing = outcome.locate(missing_resources(bundle.policy(), base));
+        outcome.findings.extend(missing);
     }
-    match bundle.filter(|_| !findings.iter().any(policy_compiler::Finding::is_error)) {
-        Some(bundle) => Ok(bundle),
-        None => Err(StartError::Policy { manifest: Box::new(manifest), findings }),
-    }
+    let sound = !outcome.findings.iter().any(policy_compiler::Finding::is_error);
+    outcome
+        .bundle
+        .filter(|_| sound)
+        .ok_or_else(|| StartError::Policy { manifest: Box::new(manifest), findings: outcome.findings })
 }
 
 async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {

@@ -15,4 +15,5 @@ pub mod upstream;
 mod admin;
 pub(crate) mod observability;
 
+pub use admin::AdminError;
 pub use gateway::{Gateway, Options, StartError};

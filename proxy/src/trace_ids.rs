@@ -8,7 +8,6 @@ use telemetry::{SpanId, TraceContext, Traces, Trust};
 #[derive(Debug)]
 pub struct TraceIds {
     context: TraceContext,
-    sampled: bool,
     attempts: [u64; ATTEMPTS],
 }
 
@@ -18,12 +17,11 @@ const ATTEMPTS: usize = 4;
 impl TraceIds {
     /// Continues the caller's trace or starts one.
     #[must_use]
-    pub fn new(headers: &HeaderMap, trust: Trust, traces: &Traces) -> Self {
+    pub fn new(headers: &HeaderMap, trust: Trust) -> Self {
         let parents = headers.get_all("traceparent").iter().map(http::HeaderValue::as_bytes);
         let states = headers.get_all("tracestate").iter().map(http::HeaderValue::as_bytes);
         let context = TraceContext::accept(parents, states, trust, &mut rand::random);
-        let sampled = traces.head(&context);
-        Self { context, sampled, attempts: std::array::from_fn(|_| rand::random::<u64>() | 1) }
+        Self { context, attempts: std::array::from_fn(|_| rand::random::<u64>() | 1) }
     }
 
     /// The trace.
@@ -40,10 +38,9 @@ impl TraceIds {
         (drawn ^ (round << 1)) | 1
     }
 
-    /// The `traceparent` of an attempt's span.
+    /// The `traceparent` of an attempt's span, where traces are kept at all.
     #[must_use]
-    pub fn traceparent(&self, span_id: u64) -> String {
-        let span = SpanId::new(span_id.to_be_bytes()).unwrap_or(self.context.span_id);
-        self.context.traceparent(span, self.sampled)
+    pub fn traceparent(&self, traces: &Traces, span_id: u64) -> Option<String> {
+        traces.traceparent(&self.context, SpanId::new(span_id.to_be_bytes())?)
     }
 }

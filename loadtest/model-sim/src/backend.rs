@@ -7,7 +7,7 @@ use vocabulary::{Moment, Operation, Usage};
 use crate::config::SimConfig;
 use crate::engine::{Emission, Engine, Job, SeqId};
 use crate::faults::{FaultKind, FaultScript};
-use crate::log::{Log, Outcome, Record, Totals};
+use crate::log::{CAPACITY, Log, Outcome, Record, Totals};
 use crate::quota::{Quota, retry_headers};
 use crate::random::Draws;
 
@@ -107,6 +107,8 @@ pub struct Backend {
     seen: Moment,
     log: Log,
     next_seq: u64,
+    /// What came out while the engine was brought up to an arrival, not yet handed out.
+    pending: Vec<Emission>,
 }
 
 impl Backend {
@@ -121,8 +123,9 @@ impl Backend {
             faults: config.faults.clone(),
             faults_set_at: Moment::ZERO,
             seen: Moment::ZERO,
-            log: Log::default(),
+            log: Log::new(CAPACITY),
             next_seq: 0,
+            pending: Vec::new(),
             config,
         }
     }
@@ -146,6 +149,7 @@ impl Backend {
 
     /// Replaces the fault script; its times count from `now`.
     pub fn set_faults(&mut self, now: Moment, faults: FaultScript) {
+        self.catch_up(now);
         self.engine.set_condition(faults.condition(0.0));
         self.faults = faults;
         self.faults_set_at = now;
@@ -160,6 +164,7 @@ impl Backend {
 
     /// Decides on a request: its own validity, then faults, then the quota.
     pub fn arrive(&mut self, now: Moment, arrival: Arrival) -> Verdict {
+        self.catch_up(now);
         let seq = SeqId(self.next_seq);
         self.next_seq += 1;
         let key = arrival.key.unwrap_or(seq.0);
@@ -268,26 +273,30 @@ impl Backend {
     /// The next moment at which [`Self::advance`] has something to do.
     #[must_use]
     pub fn next_event(&self) -> Option<Moment> {
-        self.engine.next_event()
+        self.pending.first().map(|emission| emission.at).or_else(|| self.engine.next_event())
     }
 
     /// Everything that came out up to and including `now`. Faults that begin or end in between take
     /// effect at their own moment.
     pub fn advance(&mut self, now: Moment) -> Vec<Emission> {
-        let mut out = Vec::new();
+        self.catch_up(now);
+        std::mem::take(&mut self.pending)
+    }
+
+    fn catch_up(&mut self, now: Moment) {
+        let known = self.pending.len();
         while let Some(change) = self.next_change().filter(|change| *change <= now) {
-            out.extend(self.engine.advance(change));
+            self.pending.extend(self.engine.advance(change));
             self.seen = change;
             self.engine.set_condition(self.faults.condition(FaultScript::since(self.faults_set_at, change)));
         }
-        out.extend(self.engine.advance(now));
+        self.pending.extend(self.engine.advance(now));
         self.seen = self.seen.max(now);
-        for emission in out.iter().filter(|emission| emission.token_index == 0) {
+        for emission in self.pending.iter().skip(known).filter(|emission| emission.token_index == 0) {
             if let Some(record) = self.log.get_mut(emission.seq.0) {
                 record.first_token_due = Some(emission.at);
             }
         }
-        out
     }
 
     fn next_change(&self) -> Option<Moment> {
@@ -315,6 +324,7 @@ impl Backend {
     /// what was sent. Ending twice changes nothing.
     pub fn end(&mut self, now: Moment, seq: SeqId, outcome: Outcome, output_tokens: u64, events: u64) {
         self.engine.cancel(now, seq);
+        self.pending.retain(|emission| emission.seq != seq);
         let prices = &self.config.prices;
         if let Some(record) = self.log.get_mut(seq.0) {
             record.output_tokens = output_tokens;

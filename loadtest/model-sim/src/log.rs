@@ -139,18 +139,25 @@ impl Totals {
     }
 }
 
-/// Records kept of ended requests; older ones are forgotten, their sums are not.
+/// Records a server keeps of ended requests; older ones are forgotten, their sums are not.
 pub const CAPACITY: usize = 1_000_000;
 
 /// Every request since the start or the last reset.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Log {
+    capacity: usize,
     open: BTreeMap<u64, Record>,
     ended: VecDeque<Record>,
     totals: Totals,
 }
 
 impl Log {
+    /// An empty log that keeps `capacity` ended records.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, open: BTreeMap::new(), ended: VecDeque::new(), totals: Totals::default() }
+    }
+
     /// Takes note of an arrival.
     pub fn open(&mut self, record: Record) {
         self.open.insert(record.seq, record);
@@ -167,11 +174,11 @@ impl Log {
         record.end = Some(now);
         record.outcome = outcome;
         self.totals.add(&record);
-        if self.ended.len() >= CAPACITY {
+        self.ended.push_back(record);
+        if self.ended.len() > self.capacity {
             self.ended.pop_front();
             self.totals.forgotten += 1;
         }
-        self.ended.push_back(record);
     }
 
     /// Every record in order of arrival, open ones included.
@@ -186,5 +193,51 @@ impl Log {
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals { in_flight: self.open.len() as u64, ..self.totals }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seq: u64) -> Record {
+        let zero = Record {
+            seq,
+            request_id: format!("r-{seq}"),
+            operation: None,
+            model: String::new(),
+            stream: false,
+            arrival: Moment(seq),
+            first_token_due: None,
+            first_token: None,
+            end: None,
+            status: 200,
+            outcome: Outcome::InFlight,
+            billed: true,
+            prompt_tokens: 10,
+            output_tokens: 1,
+            events: 0,
+            fault: None,
+            cost_nanos: 5,
+        };
+        assert_eq!(serde_json::from_str::<Record>(&serde_json::to_string(&zero).unwrap()).unwrap(), zero);
+        zero
+    }
+
+    #[test]
+    fn a_full_log_forgets_its_oldest_records_and_keeps_their_sums() {
+        let mut log = Log::new(2);
+        for seq in 0..4 {
+            log.open(record(seq));
+        }
+        for seq in [2, 0, 1] {
+            log.end(seq, Moment(9), Outcome::Completed);
+        }
+        log.end(0, Moment(10), Outcome::Cancelled);
+        let kept: Vec<u64> = log.records().iter().map(|record| record.seq).collect();
+        assert_eq!(kept, [0, 1, 3], "in order of arrival, the open one included");
+        let totals = log.totals();
+        assert_eq!((totals.requests, totals.in_flight, totals.forgotten), (3, 1, 1));
+        assert_eq!((totals.completed_prompt_tokens, totals.cost_nanos, totals.cancelled), (30, 15, 0));
     }
 }

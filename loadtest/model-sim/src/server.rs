@@ -4,6 +4,19 @@
 //! One driver per server sleeps until the next token is due and lets out everything that is due by then.
 //! Deadlines are absolute, so lateness of one wake-up never adds to the next; tokens that fall due
 //! within one wake-up are written together, as separate events.
+//!
+//! | path | |
+//! |---|---|
+//! | `POST /v1/chat/completions`, `/v1/completions`, `/v1/embeddings` | OpenAI's API; also below `/openai` |
+//! | `POST /openai/deployments/{model}/…?api-version=` | the same as Azure has it |
+//! | `GET /v1/models`, `/v1/models/{model}` | what it serves |
+//! | `GET /health` | 200, or 503 under `unhealthy_probe` |
+//! | `GET /sim/log`, `/sim/totals` | its own account: JSON lines, and sums |
+//! | `GET`, `POST /sim/faults` | the fault script, as a JSON array; times count from the moment it is set |
+//! | `POST /sim/reset` | back to the start |
+//!
+//! Headers a request may carry: `x-sim-output-tokens` fixes the length of each choice, `x-sim-key` the
+//! request's luck, `x-sim-fault` a fault of its own such as `drop_mid_stream:3`.
 
 mod answer;
 mod connection;

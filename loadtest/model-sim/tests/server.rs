@@ -1,15 +1,22 @@
 //! The server seen from a raw socket, so that nothing between us and the bytes can be lenient.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the exemption for tests does not reach the functions that serve them"
+)]
+
 mod socket;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use model_sim::{
-    ApiKey, FaultScript, Outcome, Profile, QuotaConfig, SimConfig, SimHandle, spawn_thread, tokens,
+    ApiKey, FaultScript, Outcome, Profile, QuotaConfig, SimConfig, SimHandle, serve, spawn_thread, tokens,
 };
 use serde_json::{Value, json};
-use socket::{Ending, Reply, chat, exchange, get, post};
+use socket::{Ending, Reply, chat, exchange, exchange_announcing, get, post};
 
 fn fast() -> SimConfig {
     SimConfig::new("sim", "m", Profile::hosted(Duration::from_millis(5), 1e6, Duration::from_millis(1)))
@@ -183,6 +190,23 @@ fn wrong_requests_get_their_status_and_an_error_object() {
     assert_eq!(listed["data"][0]["id"], "m");
     assert_eq!(get(sim.addr(), "/v1/models/m").status, 200);
     assert_eq!(get(sim.addr(), "/v1/models/other").status, 404);
+}
+
+#[test]
+fn a_body_beyond_the_cap_is_refused_on_its_announcement() {
+    let sim = start(fast());
+    let reply = exchange_announcing(sim.addr(), 64 * 1024 * 1024 + 1);
+    assert_eq!(reply.status, 413);
+}
+
+#[test]
+fn a_server_runs_on_the_callers_runtime_too() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let sim = runtime.block_on(async { serve(TcpListener::bind("127.0.0.1:0").unwrap(), fast()).unwrap() });
+    let addr = sim.addr();
+    assert_eq!(chat(addr, &[], &body(true, 3, 4)).ending, Ending::Whole);
+    drop(sim);
+    until("the listener's end", || std::net::TcpStream::connect(addr).is_err());
 }
 
 #[test]
@@ -390,17 +414,15 @@ fn a_stopped_server_refuses_connections() {
 
 #[test]
 fn many_streams_at_once_are_all_whole() {
-    let sim = start(SimConfig {
-        time_scale: 20.0,
-        ..SimConfig::new(
-            "sim",
-            "m",
-            Profile::self_hosted(16, 5_000.0, Duration::from_millis(20), Duration::from_micros(1_200)),
-        )
-    });
+    let (base, each) = (Duration::from_millis(20), Duration::from_micros(1_200));
+    let profile = Profile::self_hosted(16, 5_000.0, base, each);
+    let sim = start(SimConfig { time_scale: 20.0, ..SimConfig::new("sim", "m", profile) });
     let addr = sim.addr();
-    let callers: Vec<_> =
-        (0..40).map(|i| std::thread::spawn(move || chat(addr, &[], &body(true, 50 + i, 20 + i)))).collect();
+    let ask = move |i: u64| {
+        let length = (20 + i).to_string();
+        chat(addr, &[("x-sim-output-tokens", &length)], &body(true, 50 + i, 1))
+    };
+    let callers: Vec<_> = (0..40).map(|i| std::thread::spawn(move || ask(i))).collect();
     for (i, caller) in callers.into_iter().enumerate() {
         let reply = caller.join().unwrap();
         assert_eq!((reply.ending, reply.events().len()), (Ending::Whole, 20 + i + 4));

@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::output::print;
 use super::target::TargetArgs;
+use crate::interrupts::Interrupts;
 use crate::load::{Plan, Report, Run};
 use crate::terminal::{LOOK, Line, Progress, Screen, Tone};
 use crate::{Error, Exit};
@@ -15,10 +16,16 @@ use crate::{Error, Exit};
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Runs `plan`, shows it, prints the report.
-pub(super) async fn drive(plan: Plan, args: &TargetArgs, title: Line, length: Option<Duration>) -> Result<Exit, Error> {
+pub(super) async fn drive(
+    plan: Plan,
+    args: &TargetArgs,
+    title: Line,
+    length: Option<Duration>,
+) -> Result<Exit, Error> {
+    let interrupts = Interrupts::listen()?;
     let run = Run::start(plan).await?;
     let progress = Progress::new(Screen::stderr(args.plain), title, length);
-    let (report, interrupted) = watch(run, progress).await?;
+    let (report, interrupted) = watch(run, interrupts, progress).await?;
     print(&report, args.output, args.plain)?;
     Ok(match (interrupted, report.validity.valid) {
         (true, _) => Exit::Interrupted,
@@ -28,7 +35,11 @@ pub(super) async fn drive(plan: Plan, args: &TargetArgs, title: Line, length: Op
 }
 
 /// Ctrl-C once stops arrivals and drains, twice cuts off what is in flight.
-async fn watch(mut run: Run, mut progress: Progress) -> Result<(Report, bool), Error> {
+async fn watch(
+    mut run: Run,
+    mut interrupts: Interrupts,
+    mut progress: Progress,
+) -> Result<(Report, bool), Error> {
     let stopper = run.stopper();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -40,8 +51,7 @@ async fn watch(mut run: Run, mut progress: Progress) -> Result<(Report, bool), E
                 return Ok((report?, interruptions > 0));
             }
             _ = looks.tick() => progress.show(&run.live(WINDOW)),
-            pressed = tokio::signal::ctrl_c() => {
-                pressed?;
+            () = interrupts.next() => {
                 interruptions += 1;
                 if interruptions == 1 {
                     stopper.stop_arrivals();

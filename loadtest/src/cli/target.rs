@@ -6,10 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use http::{HeaderName, HeaderValue};
 use vocabulary::Span;
 
-use crate::load::{ApiKey, Arrivals, Plan, PriceList, Target};
 use crate::Error;
+use crate::load::{ApiKey, Arrivals, Plan, PriceList, Target};
 
 /// Form of the result on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,6 +19,15 @@ pub(super) enum Output {
     Table,
     /// One JSON document with a schema version.
     Json,
+}
+
+/// Reads `name: value`; says nothing of the value, which may be a secret.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) = text.split_once(':').ok_or("write it as `name: value`")?;
+    let name = name.trim().parse().map_err(|_| "the part before the colon is not a header's name")?;
+    let value = HeaderValue::from_str(value.trim())
+        .map_err(|_| "the part after the colon cannot be sent in a header")?;
+    Ok((name, value))
 }
 
 /// Where requests go, and what is measured of them.
@@ -32,6 +42,9 @@ pub(super) struct TargetArgs {
     /// Environment variable that holds the API key
     #[arg(long, value_name = "NAME")]
     pub(super) key_env: Option<String>,
+    /// Further header of every request; may be given again
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Ask for whole answers instead of streams
     #[arg(long)]
     pub(super) no_stream: bool,
@@ -71,6 +84,7 @@ impl TargetArgs {
         let target: Target = self.url.parse()?;
         let mut plan = Plan::new(target, self.model.clone(), arrivals);
         plan.key = self.key()?;
+        plan.headers.clone_from(&self.headers);
         plan.stream = !self.no_stream;
         plan.seed = self.seed;
         plan.time_scale = self.time_scale;
@@ -86,14 +100,17 @@ impl TargetArgs {
         let Some(name) = &self.key_env else { return Ok(None) };
         match env::var(name) {
             Ok(key) if !key.is_empty() => Ok(Some(ApiKey::new(key))),
-            _ => Err(Error::Usage(format!("--key-env: the environment variable {name} is not set, or is empty"))),
+            _ => Err(Error::Usage(format!(
+                "--key-env: the environment variable {name} is not set, or is empty"
+            ))),
         }
     }
 
     fn price_list(&self) -> Result<PriceList, Error> {
         let Some(path) = &self.prices else { return Ok(PriceList::default()) };
         let shown = path.display();
-        let text = fs::read_to_string(path).map_err(|error| Error::Usage(format!("--prices: {shown}: {error}")))?;
+        let text =
+            fs::read_to_string(path).map_err(|error| Error::Usage(format!("--prices: {shown}: {error}")))?;
         PriceList::from_json(&text).map_err(|error| Error::Usage(format!("--prices: {shown}: {error}")))
     }
 }

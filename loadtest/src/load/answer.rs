@@ -111,7 +111,11 @@ impl UsageBlock {
             input: self.prompt_tokens,
             cached_input: self.prompt_tokens_details.as_ref().and_then(|d| d.cached_tokens).unwrap_or(0),
             output: self.completion_tokens,
-            reasoning_output: self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens).unwrap_or(0),
+            reasoning_output: self
+                .completion_tokens_details
+                .as_ref()
+                .and_then(|d| d.reasoning_tokens)
+                .unwrap_or(0),
         }
     }
 }
@@ -133,7 +137,8 @@ impl ErrorObject {
             _ => None,
         };
         let plain = |s: &String| {
-            (1..=LONGEST_CODE).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+            (1..=LONGEST_CODE).contains(&s.len())
+                && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         };
         code.filter(plain).or_else(|| self.kind.filter(plain))
     }
@@ -232,7 +237,10 @@ mod tests {
 
     #[test]
     fn errors_are_named_by_code_and_never_quoted() {
-        assert_eq!(error_code(br#"{"error":{"message":"secret","code":"unknown_model"}}"#).unwrap(), "unknown_model");
+        assert_eq!(
+            error_code(br#"{"error":{"message":"secret","code":"unknown_model"}}"#).unwrap(),
+            "unknown_model"
+        );
         assert_eq!(error_code(br#"{"error":{"code":null,"type":"server_error"}}"#).unwrap(), "server_error");
         assert_eq!(error_code(br#"{"error":{"code":"the key sk-1 is wrong"}}"#), None);
         assert_eq!(error_code(b"<html>"), None);

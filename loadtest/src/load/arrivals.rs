@@ -81,7 +81,14 @@ const COPY_SPREAD_S: f64 = 5.0;
 
 /// Bends `arrivals`, in memory bounded by the copies of [`COPY_SPREAD_S`] seconds.
 pub fn bend(arrivals: Arrivals, how: Bend) -> Arrivals {
-    Box::new(Bent { arrivals, how, base: ChaCha8Rng::seed_from_u64(how.seed), index: 0, waiting: BinaryHeap::new(), ended: false })
+    Box::new(Bent {
+        arrivals,
+        how,
+        base: ChaCha8Rng::seed_from_u64(how.seed),
+        index: 0,
+        waiting: BinaryHeap::new(),
+        ended: false,
+    })
 }
 
 struct Bent {

@@ -46,7 +46,10 @@ impl Connections {
 
     /// Sends `request` on an idle connection, or on a new one. An idle connection the server has closed
     /// meanwhile is not the server's fault as long as nothing was sent on it: the request moves on.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Lent, Response<Incoming>), SendError> {
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Lent, Response<Incoming>), SendError> {
         let mut request = request;
         loop {
             let idle = self.take_idle();

@@ -76,7 +76,8 @@ pub(crate) async fn exchange(
 async fn read(response: Response<Incoming>, stream: bool, observed: &mut Observed) -> (Outcome, bool) {
     let status = response.status();
     let media = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let is_stream = media.split(';').next().is_some_and(|m| m.trim().eq_ignore_ascii_case("text/event-stream"));
+    let is_stream =
+        media.split(';').next().is_some_and(|m| m.trim().eq_ignore_ascii_case("text/event-stream"));
     if !status.is_success() {
         let body = collect(response.into_body()).await;
         observed.detail = Some(refusal(status, body.as_deref().unwrap_or_default()));
@@ -87,7 +88,11 @@ async fn read(response: Response<Incoming>, stream: bool, observed: &mut Observe
         let body = collect(response.into_body()).await;
         return (Outcome::BadBody, body.is_ok());
     }
-    if stream { read_stream(response.into_body(), observed).await } else { read_plain(response.into_body(), observed).await }
+    if stream {
+        read_stream(response.into_body(), observed).await
+    } else {
+        read_plain(response.into_body(), observed).await
+    }
 }
 
 /// What a status other than success means.

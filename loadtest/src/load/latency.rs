@@ -111,7 +111,9 @@ mod tests {
     fn quantiles_are_right_to_three_digits() {
         let summary = of(1..=1000).summary();
         assert_eq!(summary.count, 1000);
-        for (got, expected) in [(summary.p50_s, 0.5), (summary.p95_s, 0.95), (summary.max_s, 1.0), (summary.mean_s, 0.5005)] {
+        for (got, expected) in
+            [(summary.p50_s, 0.5), (summary.p95_s, 0.95), (summary.max_s, 1.0), (summary.mean_s, 0.5005)]
+        {
             assert!((got.unwrap() / expected - 1.0).abs() < 2e-3, "{got:?} {expected}");
         }
     }

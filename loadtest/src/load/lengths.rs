@@ -24,7 +24,9 @@ const MAX_TOKENS: u64 = 1_000_000;
 
 /// A text that describes no distribution.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a token count such as `600`, `uniform(100, 900)` or `lognormal(600, 1.1)` (median, sigma)")]
+#[error(
+    "`{given}` is not a token count such as `600`, `uniform(100, 900)` or `lognormal(600, 1.1)` (median, sigma)"
+)]
 pub struct LengthsError {
     given: String,
 }
@@ -52,7 +54,8 @@ impl FromStr for Lengths {
 
     fn from_str(text: &str) -> Result<Self, LengthsError> {
         let error = || LengthsError { given: text.to_owned() };
-        let count = |s: &str| s.parse::<u64>().ok().filter(|n| (1..=MAX_TOKENS).contains(n)).ok_or_else(error);
+        let count =
+            |s: &str| s.parse::<u64>().ok().filter(|n| (1..=MAX_TOKENS).contains(n)).ok_or_else(error);
         let Some((name, rest)) = text.split_once('(') else { return count(text.trim()).map(Self::Constant) };
         let inner = rest.strip_suffix(')').ok_or_else(error)?;
         let arguments: Vec<&str> = inner.split(',').map(str::trim).collect();
@@ -63,7 +66,8 @@ impl FromStr for Lengths {
                 if low > high { Err(error()) } else { Ok(Self::Uniform(low, high)) }
             }
             ("lognormal", [median, sigma]) => {
-                let positive = |s: &str| s.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(error);
+                let positive =
+                    |s: &str| s.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(error);
                 let (median, sigma) = (positive(median)?, positive(sigma)?);
                 if median < 1.0 || sigma > 5.0 { Err(error()) } else { Ok(Self::LogNormal(median, sigma)) }
             }
@@ -110,7 +114,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_an_example() {
-        for text in ["", "0", "-5", "uniform(9, 3)", "lognormal(600)", "lognormal(600, NaN)", "gamma(1, 2)", "uniform(1, 2"] {
+        for text in [
+            "",
+            "0",
+            "-5",
+            "uniform(9, 3)",
+            "lognormal(600)",
+            "lognormal(600, NaN)",
+            "gamma(1, 2)",
+            "uniform(1, 2",
+        ] {
             let error = text.parse::<Lengths>().unwrap_err();
             assert!(error.to_string().contains("lognormal(600, 1.1)"), "{text}");
         }

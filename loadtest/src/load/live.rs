@@ -107,8 +107,9 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorder::Yardstick;
     use super::super::sample::sample;
-    use super::super::{Outcome, PriceList, Sample};
+    use super::super::{Outcome, Sample};
     use super::*;
 
     #[test]
@@ -119,7 +120,7 @@ mod tests {
         for at in [10, 20, 97, 98] {
             let outcome = if at == 98 { Outcome::Truncated } else { Outcome::Ok };
             let sample = Sample { at: Duration::from_secs(at), outcome, ..sample() };
-            recorder.record(sample, &PriceList::default(), None);
+            recorder.record(sample, &Yardstick::default());
         }
         let live = Live::look(&gauges, &[Arc::new(Mutex::new(recorder))], Duration::from_secs(10));
         assert_eq!((live.outcomes.total(), live.recent.requests, live.recent.failed), (4, 2, 1));

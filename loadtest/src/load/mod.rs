@@ -20,14 +20,16 @@ mod sample;
 mod target;
 mod worker;
 
+pub(crate) use connections::Connections;
+
 pub use arrivals::{Arrivals, Bend, Poisson, bend};
 pub use latency::{Latencies, Summary};
 pub use lengths::{Lengths, LengthsError};
 pub use live::{Live, Recently};
 pub use outcome::{Outcome, OutcomeCounts};
-pub use plan::{ApiKey, Plan};
+pub use plan::{ApiKey, Phase, Plan};
 pub use prices::PriceList;
-pub use report::{Attainment, BackendReport, Money, REPORT_VERSION, Report, SlowRequest, Validity, WithFailures};
+pub use report::{Attainment, Money, Part, REPORT_VERSION, Report, SlowRequest, Validity, WithFailures};
 pub use run::{Run, Stopper};
 pub use sample::Sample;
 pub use target::{Target, TargetError, Unreachable};

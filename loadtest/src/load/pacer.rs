@@ -84,7 +84,8 @@ pub(crate) fn pace(
     let mut paced = Paced::default();
     for ((index, entry), worker) in (0_u64..).zip(arrivals).zip(workers.iter().cycle()) {
         // Prepared before it is due, in time the pacer would otherwise sleep through.
-        let due = entry.map_err(Error::from).and_then(|entry| Ok((entry.at, template.prepare(index, &entry)?)));
+        let due =
+            entry.map_err(Error::from).and_then(|entry| Ok((entry.at, template.prepare(index, &entry)?)));
         let (at, prepared) = match due {
             Ok(due) => due,
             Err(error) => {

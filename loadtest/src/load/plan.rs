@@ -2,8 +2,10 @@
 //! anything.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use trace::Entry;
 
 use super::{Arrivals, PriceList, Target};
@@ -41,6 +43,8 @@ pub struct Plan {
     pub model: String,
     /// The caller's key.
     pub key: Option<ApiKey>,
+    /// Further headers of every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What is due when.
     pub arrivals: Arrivals,
     /// Whether to ask for a stream where the arrival does not say.
@@ -59,6 +63,17 @@ pub struct Plan {
     pub objective: Option<Duration>,
     /// What tokens cost.
     pub prices: PriceList,
+    /// Stretches of the run that are reported on their own, by intended arrival.
+    pub phases: Vec<Phase>,
+}
+
+/// A stretch of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Its name in the report.
+    pub name: String,
+    /// Intended arrivals that belong to it, since the run's start.
+    pub span: Range<Duration>,
 }
 
 impl Plan {
@@ -69,6 +84,7 @@ impl Plan {
             target,
             model: model.into(),
             key: None,
+            headers: Vec::new(),
             arrivals,
             stream: true,
             seed: 1,
@@ -78,6 +94,7 @@ impl Plan {
             workers: 1,
             objective: None,
             prices: PriceList::default(),
+            phases: Vec::new(),
         }
     }
 
@@ -90,7 +107,10 @@ impl Plan {
     /// Refuses numbers no run can be made of.
     pub(crate) fn prove(&self) -> Result<(), Error> {
         if !(self.time_scale.is_finite() && (0.001..=1000.0).contains(&self.time_scale)) {
-            return Err(Error::Usage(format!("a time scale of {} is not between 0.001 and 1000", self.time_scale)));
+            return Err(Error::Usage(format!(
+                "a time scale of {} is not between 0.001 and 1000",
+                self.time_scale
+            )));
         }
         if self.workers == 0 || self.max_in_flight == 0 {
             return Err(Error::Usage("a run needs at least one worker and one request in flight".to_owned()));

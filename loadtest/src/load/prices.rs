@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_price_file_is_refused_with_its_place() {
-        let error = PriceList::from_json("{\n \"payg\": {\"inputs\": \"1 USD/1M\"}}").unwrap_err().to_string();
+        let error =
+            PriceList::from_json("{\n \"payg\": {\"inputs\": \"1 USD/1M\"}}").unwrap_err().to_string();
         assert!(error.contains("inputs") && error.contains("line 2"), "{error}");
     }
 }

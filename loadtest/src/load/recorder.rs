@@ -8,6 +8,7 @@ use vocabulary::{Usage, Usd};
 
 use super::latency::Latencies;
 use super::outcome::OutcomeCounts;
+use super::plan::Phase;
 use super::{Outcome, PriceList, Sample};
 
 /// Ended requests a live view can look back on.
@@ -15,9 +16,17 @@ const RECENT: usize = 4096;
 /// Slowest requests kept by id.
 const SLOWEST: usize = 5;
 
-/// What was added up for one backend.
+/// What samples are held against.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BackendTally {
+pub(crate) struct Yardstick {
+    pub(crate) prices: PriceList,
+    pub(crate) objective: Option<Duration>,
+    pub(crate) phases: Vec<Phase>,
+}
+
+/// What was added up for one backend, or over one phase.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
     pub(crate) outcomes: OutcomeCounts,
     pub(crate) good: u64,
     pub(crate) ttft: Latencies,
@@ -63,7 +72,8 @@ pub(crate) struct Recorder {
     pub(crate) without_usage: u64,
     pub(crate) cost: Usd,
     pub(crate) unpriced: u64,
-    pub(crate) backends: BTreeMap<String, BackendTally>,
+    pub(crate) backends: BTreeMap<String, Tally>,
+    pub(crate) phases: BTreeMap<String, Tally>,
     pub(crate) slowest: Vec<Slow>,
     pub(crate) recent: VecDeque<Recent>,
 }
@@ -82,11 +92,39 @@ fn record_some(into: &mut Latencies, latency: Option<Duration>) {
     }
 }
 
+/// The tally of that name, made when it is not there yet.
+fn tally<'t>(tallies: &'t mut BTreeMap<String, Tally>, name: &str) -> &'t mut Tally {
+    tallies.entry(name.to_owned()).or_default()
+}
+
+impl Tally {
+    fn record(&mut self, sample: &Sample, good: bool, cost: Usd) {
+        self.outcomes.add(sample.outcome);
+        self.good += u64::from(good);
+        self.cost += cost;
+        if let Some(usage) = &sample.usage {
+            add_usage(&mut self.usage, usage);
+        }
+        if sample.outcome.is_ok() {
+            record_some(&mut self.ttft, sample.ttft);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.outcomes.merge(&other.outcomes);
+        self.good += other.good;
+        self.cost += other.cost;
+        self.ttft.merge(&other.ttft);
+        add_usage(&mut self.usage, &other.usage);
+    }
+}
+
 impl Recorder {
     /// Adds one ended request.
-    pub(crate) fn record(&mut self, sample: Sample, prices: &PriceList, objective: Option<Duration>) {
-        let good = objective.is_some_and(|limit| sample.judged().is_some_and(|taken| taken <= limit));
-        let cost = sample.usage.and_then(|usage| prices.cost(sample.backend.as_deref(), &usage));
+    pub(crate) fn record(&mut self, sample: Sample, yardstick: &Yardstick) {
+        let good =
+            yardstick.objective.is_some_and(|limit| sample.judged().is_some_and(|taken| taken <= limit));
+        let cost = sample.usage.and_then(|usage| yardstick.prices.cost(sample.backend.as_deref(), &usage));
         self.outcomes.add(sample.outcome);
         self.streams += u64::from(sample.stream);
         self.good += u64::from(good);
@@ -103,8 +141,14 @@ impl Recorder {
         if sample.outcome.is_ok() {
             self.record_latencies(&sample);
         }
-        self.record_backend(&sample, good, cost.unwrap_or_default());
-        self.remember(sample, good, cost.unwrap_or_default());
+        let cost = cost.unwrap_or_default();
+        if let Some(backend) = &sample.backend {
+            tally(&mut self.backends, backend).record(&sample, good, cost);
+        }
+        for phase in yardstick.phases.iter().filter(|phase| phase.span.contains(&sample.at)) {
+            tally(&mut self.phases, &phase.name).record(&sample, good, cost);
+        }
+        self.remember(sample, good, cost);
     }
 
     /// Latencies are of whole answers only; failures are counted beside them.
@@ -126,23 +170,6 @@ impl Recorder {
     fn keep_slowest(&mut self) {
         self.slowest.sort_by_key(|slow| std::cmp::Reverse(slow.waited));
         self.slowest.truncate(SLOWEST);
-    }
-
-    fn record_backend(&mut self, sample: &Sample, good: bool, cost: Usd) {
-        let Some(name) = &sample.backend else { return };
-        if !self.backends.contains_key(name) {
-            self.backends.insert(name.clone(), BackendTally::default());
-        }
-        let Some(tally) = self.backends.get_mut(name) else { return };
-        tally.outcomes.add(sample.outcome);
-        tally.good += u64::from(good);
-        tally.cost += cost;
-        if let Some(usage) = &sample.usage {
-            add_usage(&mut tally.usage, usage);
-        }
-        if sample.outcome.is_ok() {
-            record_some(&mut tally.ttft, sample.ttft);
-        }
     }
 
     fn remember(&mut self, sample: Sample, good: bool, cost: Usd) {
@@ -178,13 +205,10 @@ impl Recorder {
         self.per_token.merge(&other.per_token);
         self.stall.merge(&other.stall);
         self.response.merge(&other.response);
-        for (name, theirs) in &other.backends {
-            let mine = self.backends.entry(name.clone()).or_default();
-            mine.outcomes.merge(&theirs.outcomes);
-            mine.good += theirs.good;
-            mine.cost += theirs.cost;
-            mine.ttft.merge(&theirs.ttft);
-            add_usage(&mut mine.usage, &theirs.usage);
+        for (mine, theirs) in [(&mut self.backends, &other.backends), (&mut self.phases, &other.phases)] {
+            for (name, theirs) in theirs {
+                tally(mine, name).merge(theirs);
+            }
         }
         self.slowest.extend(other.slowest.iter().cloned());
         self.keep_slowest();
@@ -197,9 +221,13 @@ mod tests {
     use super::*;
 
     fn recorded(samples: impl IntoIterator<Item = Sample>) -> Recorder {
-        let prices = PriceList::from_json(r#"{"a/m": {"input": "1 USD/1M", "output": "10 USD/1M"}}"#).unwrap();
+        let prices =
+            PriceList::from_json(r#"{"a/m": {"input": "1 USD/1M", "output": "10 USD/1M"}}"#).unwrap();
+        let early = Phase { name: "early".to_owned(), span: Duration::ZERO..Duration::from_secs(1) };
+        let yardstick =
+            Yardstick { prices, objective: Some(Duration::from_millis(300)), phases: vec![early] };
         let mut recorder = Recorder::default();
-        samples.into_iter().for_each(|s| recorder.record(s, &prices, Some(Duration::from_millis(300))));
+        samples.into_iter().for_each(|sample| recorder.record(sample, &yardstick));
         recorder
     }
 
@@ -216,15 +244,28 @@ mod tests {
 
     #[test]
     fn a_failure_counts_but_its_latency_does_not() {
-        let recorder = recorded([Sample { outcome: Outcome::Truncated, detail: Some("x".into()), ..sample() }]);
+        let recorder =
+            recorded([Sample { outcome: Outcome::Truncated, detail: Some("x".into()), ..sample() }]);
         assert_eq!(recorder.ttft.count(), 0);
         assert_eq!((recorder.outcomes.failed(), recorder.good, recorder.details["x"]), (1, 0, 1));
     }
 
     #[test]
+    fn a_phase_holds_what_was_due_in_it() {
+        let late = Sample { at: Duration::from_secs(1), ..sample() };
+        let recorder = recorded([sample(), Sample { outcome: Outcome::Timeout, ..sample() }, late]);
+        let early = &recorder.phases["early"];
+        assert_eq!((early.outcomes.total(), early.outcomes.failed(), early.good), (2, 1, 1));
+    }
+
+    #[test]
     fn merged_workers_equal_one_worker() {
         let samples: Vec<Sample> = (0..40)
-            .map(|i| Sample { ttft: Some(Duration::from_millis(i * 10)), request_id: Some(i.to_string()), ..sample() })
+            .map(|i| Sample {
+                ttft: Some(Duration::from_millis(i * 10)),
+                request_id: Some(i.to_string()),
+                ..sample()
+            })
             .collect();
         let whole = recorded(samples.clone());
         let mut merged = recorded(samples[..13].iter().cloned());

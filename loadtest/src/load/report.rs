@@ -9,7 +9,7 @@ use vocabulary::Usage;
 
 use super::latency::Summary;
 use super::pacer::{Gauges, Paced};
-use super::recorder::{BackendTally, Recorder};
+use super::recorder::{Recorder, Tally};
 use super::{Latencies, Outcome};
 
 /// Version of [`Report`]'s JSON form.
@@ -66,7 +66,9 @@ pub struct Report {
     /// Money, when a price was given.
     pub cost: Option<Money>,
     /// By `x-sluicegate-backend`.
-    pub backends: BTreeMap<String, BackendReport>,
+    pub backends: BTreeMap<String, Part>,
+    /// By phase of the plan.
+    pub phases: BTreeMap<String, Part>,
     /// The slowest whole answers, slowest first.
     pub slowest: Vec<SlowRequest>,
 }
@@ -106,12 +108,12 @@ pub struct Money {
     pub unpriced: u64,
 }
 
-/// One backend's part.
+/// One backend's, or one phase's, part of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BackendReport {
-    /// Part of all requests that name a backend, 0 to 1.
+pub struct Part {
+    /// Share of all requests that name a backend, or of all that ended, 0 to 1.
     pub share: f64,
-    /// Requests it answered, in whatever way.
+    /// Requests that ended, in whatever way.
     pub requests: u64,
     /// Those that failed.
     pub failed: u64,
@@ -119,7 +121,7 @@ pub struct BackendReport {
     pub good: u64,
     /// Time to first token from the intended arrival.
     pub ttft: Summary,
-    /// Sum of its `usage` blocks.
+    /// Sum of the `usage` blocks.
     pub usage: Usage,
     /// What they cost, in USD.
     pub usd: f64,
@@ -175,6 +177,10 @@ impl Report {
         let window_s = paced.window.as_secs_f64();
         let per_s = |count: u64| if window_s > 0.0 { count as f64 / window_s } else { 0.0 };
         let named: u64 = recorder.backends.values().map(|tally| tally.outcomes.total()).sum();
+        let ended = recorder.outcomes.total();
+        let parts = |tallies: &BTreeMap<String, Tally>, of| {
+            tallies.iter().map(|(name, tally)| (name.clone(), part(tally, of))).collect()
+        };
         Self {
             schema_version: REPORT_VERSION,
             target: heading.target.clone(),
@@ -196,7 +202,8 @@ impl Report {
             without_usage: recorder.without_usage,
             objective: heading.objective.map(|limit| attainment(limit, recorder.good, offered)),
             cost: heading.priced.then(|| money(&recorder, heading.objective.is_some())),
-            backends: recorder.backends.iter().map(|(name, tally)| (name.clone(), backend(tally, named))).collect(),
+            backends: parts(&recorder.backends, named),
+            phases: parts(&recorder.phases, ended),
             slowest: recorder.slowest.iter().map(slow).collect(),
             details: recorder.details,
         }
@@ -215,7 +222,13 @@ impl Report {
     }
 }
 
-fn validity(recorder: &Recorder, stopped_early: bool, offered: u64, not_sent: u64, time_scale: f64) -> Validity {
+fn validity(
+    recorder: &Recorder,
+    stopped_early: bool,
+    offered: u64,
+    not_sent: u64,
+    time_scale: f64,
+) -> Validity {
     let lag_p99 = recorder.lag.quantile(0.99).unwrap_or(0.0);
     let median_wall = recorder.response.quantile(0.5).unwrap_or(0.0) / time_scale;
     let limit = (median_wall * LAG_SHARE).max(LAG_FLOOR.as_secs_f64());
@@ -224,11 +237,15 @@ fn validity(recorder: &Recorder, stopped_early: bool, offered: u64, not_sent: u6
         problems.push("no request fell due".to_owned());
     }
     if not_sent > 0 {
-        problems.push(format!("{not_sent} requests were never sent: the ceiling of requests in flight was reached"));
+        problems.push(format!(
+            "{not_sent} requests were never sent: the ceiling of requests in flight was reached"
+        ));
     }
     if lag_p99 > limit {
         let (lag, limit) = (lag_p99 * 1e3, limit * 1e3);
-        problems.push(format!("this machine sent late: 1 in 100 requests by {lag:.1} ms or more (limit {limit:.1} ms)"));
+        problems.push(format!(
+            "this machine sent late: 1 in 100 requests by {lag:.1} ms or more (limit {limit:.1} ms)"
+        ));
     }
     Validity {
         valid: problems.is_empty(),
@@ -262,9 +279,9 @@ fn money(recorder: &Recorder, judged: bool) -> Money {
     }
 }
 
-fn backend(tally: &BackendTally, named: u64) -> BackendReport {
-    BackendReport {
-        share: tally.outcomes.total() as f64 / named.max(1) as f64,
+fn part(tally: &Tally, of: u64) -> Part {
+    Part {
+        share: tally.outcomes.total() as f64 / of.max(1) as f64,
         requests: tally.outcomes.total(),
         failed: tally.outcomes.failed(),
         good: tally.good,

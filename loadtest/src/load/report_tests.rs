@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::super::recorder::Yardstick;
 use super::super::sample::sample;
 use super::super::{PriceList, Sample};
 use super::*;
@@ -9,11 +10,12 @@ use super::*;
 fn report(samples: impl IntoIterator<Item = Sample>, not_sent: u64) -> Report {
     let prices = PriceList::from_json(r#"{"*": {"input": "1 USD/1M", "output": "10 USD/1M"}}"#).unwrap();
     let objective = Some(Duration::from_secs(1));
+    let yardstick = Yardstick { prices, objective, phases: Vec::new() };
     let gauges = Gauges::new(4.0);
     let mut recorder = Recorder::default();
     for sample in samples {
         gauges.offered.fetch_add(1, Ordering::Relaxed);
-        recorder.record(sample, &prices, objective);
+        recorder.record(sample, &yardstick);
     }
     gauges.offered.fetch_add(not_sent, Ordering::Relaxed);
     gauges.not_sent.store(not_sent, Ordering::Relaxed);
@@ -24,7 +26,8 @@ fn report(samples: impl IntoIterator<Item = Sample>, not_sent: u64) -> Report {
 
 #[test]
 fn rates_money_and_attainment_come_from_what_was_offered() {
-    let report = report([sample(), sample(), Sample { outcome: Outcome::RateLimited, usage: None, ..sample() }], 1);
+    let report =
+        report([sample(), sample(), Sample { outcome: Outcome::RateLimited, usage: None, ..sample() }], 1);
     assert_eq!((report.validity.offered, report.validity.sent, report.lost()), (4, 3, 2));
     assert_eq!(report.objective.unwrap(), Attainment { limit_s: 1.0, good: 2, fraction: 0.5 });
     assert!((report.output_tokens_per_s - 2.0).abs() < 1e-9 && (report.offered_per_s - 0.4).abs() < 1e-9);
@@ -44,7 +47,11 @@ fn requests_never_sent_spoil_a_run() {
 #[test]
 fn a_late_client_spoils_a_run_unless_answers_are_far_slower() {
     let late = |lag_ms, response_s| {
-        let sample = Sample { lag: Duration::from_millis(lag_ms), response: Duration::from_secs(response_s), ..sample() };
+        let sample = Sample {
+            lag: Duration::from_millis(lag_ms),
+            response: Duration::from_secs(response_s),
+            ..sample()
+        };
         report([sample], 0).validity
     };
     assert!(late(9, 1).valid);

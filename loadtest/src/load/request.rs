@@ -1,7 +1,7 @@
 //! The bytes of one request. It owns the body and headers sent; it refuses to know when they are sent.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http_body_util::Full;
 use hyper::Request;
 use serde::Serialize;
@@ -23,6 +23,7 @@ pub(crate) struct RequestTemplate {
     path: String,
     host: HeaderValue,
     authorization: Option<HeaderValue>,
+    further: Vec<(HeaderName, HeaderValue)>,
     stream: bool,
     seed: u64,
 }
@@ -57,7 +58,8 @@ struct StreamOptions {
 impl RequestTemplate {
     pub(crate) fn of(plan: &Plan) -> Result<Self, Error> {
         let value = |text: &str, what: &str| {
-            HeaderValue::from_str(text).map_err(|_| Error::Usage(format!("the {what} cannot be sent in a header")))
+            HeaderValue::from_str(text)
+                .map_err(|_| Error::Usage(format!("the {what} cannot be sent in a header")))
         };
         let authorization = match &plan.key {
             Some(key) => {
@@ -72,6 +74,7 @@ impl RequestTemplate {
             path: plan.target.path().to_owned(),
             host: value(&plan.target.authority(), "target's host")?,
             authorization,
+            further: plan.headers.clone(),
             stream: plan.stream,
             seed: plan.seed,
         })
@@ -100,9 +103,12 @@ impl RequestTemplate {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| Error::Usage(format!("`{}` is not a path requests can be sent to: {error}", self.path)))?;
+        for (name, value) in &self.further {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| {
+            Error::Usage(format!("`{}` is not a path requests can be sent to: {error}", self.path))
+        })?;
         Ok(Prepared { request, stream })
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
 use super::pacer::{Gauges, Paced, pace};
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Yardstick};
 use super::report::{Heading, Report};
 use super::request::RequestTemplate;
 use super::worker::{Worker, work};
@@ -63,8 +63,14 @@ impl Run {
             objective: plan.objective,
             priced: !plan.prices.is_empty(),
         };
-        let mut run =
-            Self { heading, gauges, recorders: Vec::new(), abort: CancellationToken::new(), paced: None, workers: Vec::new() };
+        let mut run = Self {
+            heading,
+            gauges,
+            recorders: Vec::new(),
+            abort: CancellationToken::new(),
+            paced: None,
+            workers: Vec::new(),
+        };
         let queues = run.spawn_workers(&plan, address)?;
         run.spawn_pacer(plan.arrivals, template, plan.max_in_flight, queues)?;
         Ok(run)
@@ -75,7 +81,8 @@ impl Run {
         plan: &Plan,
         address: SocketAddr,
     ) -> Result<Vec<mpsc::UnboundedSender<super::pacer::Due>>, Error> {
-        let prices = Arc::new(plan.prices.clone());
+        let (prices, phases) = (plan.prices.clone(), plan.phases.clone());
+        let yardstick = Arc::new(Yardstick { prices, objective: plan.objective, phases });
         let mut queues = Vec::with_capacity(plan.workers);
         for number in 0..plan.workers {
             let (queue, due) = mpsc::unbounded_channel();
@@ -84,8 +91,7 @@ impl Run {
                 address,
                 gauges: Arc::clone(&self.gauges),
                 recorder: Arc::default(),
-                prices: Arc::clone(&prices),
-                objective: plan.objective,
+                yardstick: Arc::clone(&yardstick),
                 patience: plan.timeout.div_f64(plan.time_scale),
                 abort: self.abort.clone(),
             };

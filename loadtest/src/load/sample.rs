@@ -110,6 +110,9 @@ mod tests {
     fn a_failure_is_never_judged_by_its_speed() {
         assert_eq!(sample().judged(), Some(Duration::from_millis(300)));
         assert_eq!(Sample { outcome: Outcome::Truncated, ..sample() }.judged(), None);
-        assert_eq!(Sample { stream: false, ttft: None, ..sample() }.judged(), Some(Duration::from_millis(1210)));
+        assert_eq!(
+            Sample { stream: false, ttft: None, ..sample() }.judged(),
+            Some(Duration::from_millis(1210))
+        );
     }
 }

@@ -55,7 +55,8 @@ impl Target {
     pub async fn preflight(&self) -> Result<SocketAddr, Unreachable> {
         let unreachable = |why: String| Unreachable { target: self.to_string(), why };
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = lookup_host((host, self.port)).await.map_err(|e| unreachable(e.to_string()))?.collect();
+        let addresses: Vec<SocketAddr> =
+            lookup_host((host, self.port)).await.map_err(|e| unreachable(e.to_string()))?.collect();
         let mut why = "the name has no address".to_owned();
         for address in addresses {
             match tokio::time::timeout(PREFLIGHT, TcpStream::connect(address)).await {
@@ -76,7 +77,9 @@ impl FromStr for Target {
         let uri: Uri = text.parse().map_err(|_| error("it is not a URL"))?;
         match uri.scheme_str() {
             Some("http") => {}
-            Some("https") => return Err(error("only plain http is spoken; test a plain listener of the gateway")),
+            Some("https") => {
+                return Err(error("only plain http is spoken; test a plain listener of the gateway"));
+            }
             _ => return Err(error("it does not begin with http://")),
         }
         let authority = uri.authority().ok_or_else(|| error("it names no host"))?;
@@ -111,7 +114,10 @@ mod tests {
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/v1/chat/completions"),
             ("http://gw.corp/v1/", "http://gw.corp/v1/chat/completions"),
             ("http://gw.corp:80/llm/v1", "http://gw.corp/llm/v1/chat/completions"),
-            ("http://[::1]:9000/openai/deployments/a/chat/completions", "http://[::1]:9000/openai/deployments/a/chat/completions"),
+            (
+                "http://[::1]:9000/openai/deployments/a/chat/completions",
+                "http://[::1]:9000/openai/deployments/a/chat/completions",
+            ),
         ] {
             assert_eq!(given.parse::<Target>().unwrap().to_string(), read);
         }

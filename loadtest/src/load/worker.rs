@@ -14,16 +14,15 @@ use tokio_util::task::TaskTracker;
 use super::connections::Connections;
 use super::exchange::{Observed, exchange};
 use super::pacer::{Due, Gauges};
-use super::recorder::Recorder;
-use super::{Outcome, PriceList, Sample};
+use super::recorder::{Recorder, Yardstick};
+use super::{Outcome, Sample};
 
 /// What one worker works with.
 pub(crate) struct Worker {
     pub(crate) address: SocketAddr,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) recorder: Arc<Mutex<Recorder>>,
-    pub(crate) prices: Arc<PriceList>,
-    pub(crate) objective: Option<Duration>,
+    pub(crate) yardstick: Arc<Yardstick>,
     /// The longest wait for a whole answer, by the clock on the wall.
     pub(crate) patience: Duration,
     pub(crate) abort: CancellationToken,
@@ -73,7 +72,7 @@ impl Worker {
             backend: observed.backend,
             request_id: observed.request_id,
         };
-        self.recorder.lock().record(sample, &self.prices, self.objective);
+        self.recorder.lock().record(sample, &self.yardstick);
         self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

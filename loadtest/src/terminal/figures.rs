@@ -31,7 +31,7 @@ pub(crate) fn percent(fraction: f64) -> String {
 
 /// `$1.25`, `$0.0031`: two digits, or four when there would be nothing to see.
 pub(crate) fn money(usd: f64) -> String {
-    if usd == 0.0 || usd >= 0.1 { format!("${usd:.2}") } else { format!("${usd:.4}") }
+    if usd == 0.0 || usd >= 0.01 { format!("${usd:.2}") } else { format!("${usd:.4}") }
 }
 
 #[cfg(test)]
@@ -46,7 +46,10 @@ mod tests {
         assert_eq!(seconds(Some(0.9996)), "1.00 s");
         assert_eq!(seconds(Some(17.26)), "17.3 s");
         assert_eq!(seconds(None), "–");
-        assert_eq!((money(1.254), money(0.00312), money(0.0)), ("$1.25".into(), "$0.0031".into(), "$0.00".into()));
+        assert_eq!(
+            (money(1.254), money(0.003_12), money(0.0)),
+            ("$1.25".into(), "$0.0031".into(), "$0.00".into())
+        );
         assert_eq!(percent(0.9584), "95.8 %");
     }
 }

@@ -90,9 +90,11 @@ impl Tone {
             Self::Accent => Color::Cyan,
         };
         let mut painted = String::with_capacity(text.len() + 16);
-        let bold = if self == Self::Strong { SetAttribute(Attribute::Bold).to_string() } else { String::new() };
+        let bold =
+            if self == Self::Strong { SetAttribute(Attribute::Bold).to_string() } else { String::new() };
         // Writing to a string cannot fail.
-        let _ = write!(painted, "{bold}{}{text}{}", SetForegroundColor(colour), SetAttribute(Attribute::Reset));
+        let _ =
+            write!(painted, "{bold}{}{text}{}", SetForegroundColor(colour), SetAttribute(Attribute::Reset));
         painted
     }
 }

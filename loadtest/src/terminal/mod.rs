@@ -11,4 +11,4 @@ pub(crate) use figures::{count, money, percent, seconds};
 pub(crate) use line::{Line, Tone, bar};
 pub(crate) use progress::{LOOK, Progress};
 pub(crate) use screen::{Screen, stdout_colour};
-pub(crate) use summary::{render as render_report};
+pub(crate) use summary::{render as render_report, table};

@@ -99,14 +99,24 @@ fn backend_line(name: &str, backend: &Recently, ended: u64) -> Line {
         .text(format!("  {name}  "))
         .with(Tone::Accent, filled)
         .text(rest)
-        .text(format!(" {:>7}  p50 {:>7}  p95 {:>7}", percent(share), seconds(backend.p50_s), seconds(backend.p95_s)))
+        .text(format!(
+            " {:>7}  p50 {:>7}  p95 {:>7}",
+            percent(share),
+            seconds(backend.p50_s),
+            seconds(backend.p95_s)
+        ))
         .with(Tone::Bad, failed)
 }
 
 fn one_line(live: &Live) -> Line {
     let failed = live.outcomes.failed();
     Line::new()
-        .text(format!("{:>6.0} s  offered {}  in flight {}", live.elapsed.as_secs_f64(), count(live.offered), live.in_flight))
+        .text(format!(
+            "{:>6.0} s  offered {}  in flight {}",
+            live.elapsed.as_secs_f64(),
+            count(live.offered),
+            live.in_flight
+        ))
         .text(format!("  ok {}  failed {}", count(live.outcomes.total() - failed), count(failed)))
         .text(format!("  TTFT p50 {} p95 {}", seconds(live.recent.p50_s), seconds(live.recent.p95_s)))
 }
@@ -118,18 +128,26 @@ mod tests {
 
     #[test]
     fn the_block_names_every_backend_with_its_share() {
-        let mut live = Live { elapsed: Duration::from_secs(15), offered: 1200, in_flight: 3, ..Live::default() };
+        let mut live =
+            Live { elapsed: Duration::from_secs(15), offered: 1200, in_flight: 3, ..Live::default() };
         live.outcomes.add_many(Outcome::Ok, 1190);
         live.outcomes.add_many(Outcome::RateLimited, 7);
-        live.backends.insert("a/m".into(), Recently { requests: 30, p50_s: Some(0.3), p95_s: Some(1.2), ..Recently::default() });
+        live.backends.insert(
+            "a/m".into(),
+            Recently { requests: 30, p50_s: Some(0.3), p95_s: Some(1.2), ..Recently::default() },
+        );
         live.backends.insert("long/m".into(), Recently { requests: 10, failed: 2, ..Recently::default() });
-        let progress = Progress::new(Screen::stderr(true), Line::from("title"), Some(Duration::from_secs(30)));
+        let progress =
+            Progress::new(Screen::stderr(true), Line::from("title"), Some(Duration::from_secs(30)));
         let text: Vec<String> = progress.block(&live).iter().map(|line| line.render(100, false)).collect();
         assert_eq!(text[0], "title");
         assert!(text[1].ends_with("15 s of 30 s "), "{}", text[1]);
         assert_eq!(text[2], "  offered 1,200   in flight 3   ok 1,190   failed 7");
         assert!(text[4].contains("a/m     ███████████████") && text[4].contains("75.0 %"), "{}", text[4]);
         assert!(text[5].ends_with("failed 2"), "{}", text[5]);
-        assert_eq!(one_line(&live).render(200, false), "    15 s  offered 1,200  in flight 3  ok 1,190  failed 7  TTFT p50 – p95 –");
+        assert_eq!(
+            one_line(&live).render(200, false),
+            "    15 s  offered 1,200  in flight 3  ok 1,190  failed 7  TTFT p50 – p95 –"
+        );
     }
 }

@@ -58,11 +58,16 @@ fn verdict(report: &Report, colour: bool) -> String {
         validity.send_lag_p99_wall_ms
     ));
     if (report.time_scale - 1.0).abs() > f64::EPSILON {
-        line = line.with(Tone::Quiet, format!("  time scale {}: all times are policy time", report.time_scale));
+        line =
+            line.with(Tone::Quiet, format!("  time scale {}: all times are policy time", report.time_scale));
     }
     let mut text = line.render(usize::MAX, colour);
     for problem in &validity.problems {
-        let _ = write!(text, "\n{}", Line::new().with(Tone::Bad, format!("  {problem}")).render(usize::MAX, colour));
+        let _ = write!(
+            text,
+            "\n{}",
+            Line::new().with(Tone::Bad, format!("  {problem}")).render(usize::MAX, colour)
+        );
     }
     text
 }
@@ -78,7 +83,9 @@ fn latencies(report: &Report, colour: bool) -> Table {
     ];
     for (name, summary) in rows.into_iter().filter(|(_, summary)| summary.count > 0) {
         let figures = [summary.p50_s, summary.p90_s, summary.p95_s, summary.p99_s, summary.max_s];
-        table.add_row(std::iter::once(Cell::new(name)).chain(figures.map(|figure| Cell::new(seconds(figure)))));
+        table.add_row(
+            std::iter::once(Cell::new(name)).chain(figures.map(|figure| Cell::new(seconds(figure)))),
+        );
     }
     table
 }
@@ -100,8 +107,10 @@ fn outcomes(report: &Report, colour: bool) -> Table {
 }
 
 fn backends(report: &Report, colour: bool) -> Table {
-    let mut table =
-        table(&["backend", "share", "requests", "failed", "TTFT p50", "TTFT p95", "input", "output", "USD"], colour);
+    let mut table = table(
+        &["backend", "share", "requests", "failed", "TTFT p50", "TTFT p95", "input", "output", "USD"],
+        colour,
+    );
     for (name, backend) in &report.backends {
         let priced = if report.cost.is_some() { money(backend.usd) } else { "–".to_owned() };
         let failed = Cell::new(count(backend.failed));
@@ -140,12 +149,17 @@ fn totals(report: &Report) -> Vec<Line> {
             line = line.text(format!(", {} per 1M tokens", money(per_million)));
         }
         if cost.unpriced > 0 {
-            line = line.with(Tone::Warn, format!(", {} answers from backends without a price", count(cost.unpriced)));
+            line = line.with(
+                Tone::Warn,
+                format!(", {} answers from backends without a price", count(cost.unpriced)),
+            );
         }
         lines.push(line);
     }
     if report.without_usage > 0 {
-        lines.push(Line::new().with(Tone::Warn, format!("{} answers had no usage", count(report.without_usage))));
+        lines.push(
+            Line::new().with(Tone::Warn, format!("{} answers had no usage", count(report.without_usage))),
+        );
     }
     lines
 }

@@ -58,24 +58,15 @@ pub(crate) fn write(stream: &mut TcpStream, text: &str) {
     let _ = stream.write_all(text.as_bytes());
 }
 
-/// The head of a stream that ends with its connection.
-pub(crate) const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\
-    x-sluicegate-backend: raw/m\r\nx-request-id: r-7\r\n\r\n";
-
 /// One content event.
 pub(crate) const CONTENT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
 
 /// The usage event of 9 prompt and 4 output tokens.
-pub(crate) const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13}}\n\n";
+pub(crate) const USAGE: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13}}\n\n";
 
 /// The end of a stream.
 pub(crate) const DONE: &str = "data: [DONE]\n\n";
-
-/// A whole answer of the given status and JSON body, on a connection that stays open.
-pub(crate) fn answer(status: &str, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-}
 
 /// A whole stream with a length, so that the connection stays open.
 pub(crate) fn whole_stream() -> String {

@@ -140,3 +140,94 @@ impl Iterator for Generated {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(spec: GenerateSpec) -> Vec<f64> {
+        generate(spec).map(|entry| entry.at.as_secs_f64()).collect()
+    }
+
+    fn flat(seed: u64) -> GenerateSpec {
+        GenerateSpec {
+            seconds: 4_000.0,
+            rate: 10.0,
+            seed,
+            wave: 0.0,
+            burstiness: 0.0,
+            ..GenerateSpec::default()
+        }
+    }
+
+    /// Variance over mean of the counts per second: 1 for a Poisson process.
+    fn dispersion(times: &[f64], seconds: usize) -> f64 {
+        let mut counts = vec![0.0_f64; seconds];
+        times.iter().for_each(|at| counts[*at as usize] += 1.0);
+        let mean = counts.iter().sum::<f64>() / seconds as f64;
+        counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / seconds as f64 / mean
+    }
+
+    #[test]
+    fn the_same_specification_gives_the_same_trace_and_another_seed_another() {
+        let spec = GenerateSpec::default();
+        assert!(generate(spec).eq(generate(spec)));
+        assert!(!generate(spec).eq(generate(GenerateSpec { seed: 2, ..spec })));
+    }
+
+    #[test]
+    fn without_wave_and_bursts_arrivals_are_poisson() {
+        for seed in 1..=5 {
+            let times = times(flat(seed));
+            let rate = times.len() as f64 / 4_000.0;
+            assert!((rate - 10.0).abs() < 0.25, "seed {seed}: {rate} per second");
+            let idc = dispersion(&times, 4_000);
+            assert!((0.9..1.1).contains(&idc), "seed {seed}: dispersion {idc}");
+            // The exponential distribution's share of gaps longer than its mean is 1 / e.
+            let long =
+                times.windows(2).filter(|pair| pair[1] - pair[0] > 0.1).count() as f64 / times.len() as f64;
+            assert!((long - 0.3679).abs() < 0.01, "seed {seed}: {long}");
+        }
+    }
+
+    #[test]
+    fn bursts_spread_the_counts_and_leave_the_rate() {
+        let spec = GenerateSpec { burstiness: 0.5, ..flat(3) };
+        let times = times(spec);
+        assert!(dispersion(&times, 4_000) > 2.0);
+        assert!((times.len() as f64 / 40_000.0 - 1.0).abs() < 0.1, "{}", times.len());
+    }
+
+    #[test]
+    fn the_wave_swings_the_rate_by_its_depth() {
+        let spec = GenerateSpec { wave: 0.5, wave_period: 400.0, ..flat(4) };
+        let times = times(spec);
+        let near =
+            |phase: f64| times.iter().filter(|at| ((**at % 400.0) - phase).abs() < 20.0).count() as f64;
+        let ratio = near(100.0) / near(300.0);
+        assert!((2.6..3.4).contains(&ratio), "crest over trough {ratio}");
+    }
+
+    #[test]
+    fn lengths_have_their_median_and_their_95th_percentile() {
+        let entries: Vec<Entry> = generate(flat(5)).collect();
+        for (lengths, median, p95) in [
+            (entries.iter().map(|entry| entry.prompt_tokens).collect::<Vec<_>>(), 1_000.0, 4_000.0),
+            (entries.iter().map(|entry| entry.output_tokens).collect(), 130.0, 450.0),
+        ] {
+            let mut lengths = lengths;
+            lengths.sort_unstable();
+            let at = |q: f64| lengths[(q * lengths.len() as f64) as usize] as f64;
+            assert!((at(0.5) / median - 1.0).abs() < 0.03, "{}", at(0.5));
+            assert!((at(0.95) / p95 - 1.0).abs() < 0.05, "{}", at(0.95));
+            assert!(lengths[0] >= 1);
+        }
+    }
+
+    #[test]
+    fn a_trace_of_no_rate_or_no_length_is_empty() {
+        assert_eq!(times(GenerateSpec { rate: 0.0, ..flat(1) }).len(), 0);
+        assert_eq!(times(GenerateSpec { rate: f64::NAN, ..flat(1) }).len(), 0);
+        assert_eq!(times(GenerateSpec { seconds: 0.0, ..flat(1) }).len(), 0);
+    }
+}

@@ -23,7 +23,8 @@ fn score(given: &str, known: &str) -> f64 {
     if given == known {
         return 1.0;
     }
-    let extends = given.len() >= 3 && known.len() >= 3 && (known.starts_with(given) || given.starts_with(known));
+    let extends =
+        given.len() >= 3 && known.len() >= 3 && (known.starts_with(given) || given.starts_with(known));
     let edits = strsim::normalized_damerau_levenshtein(given, known);
     let one_edit = given.len() >= 3 && strsim::damerau_levenshtein(given, known) == 1;
     if extends || one_edit { edits.max(0.75) } else { edits }
@@ -58,8 +59,22 @@ mod tests {
 
     #[test]
     fn misspelt_names_find_their_origin() {
-        for (given, expected) in [("gtp", "gpt"), ("api_version", "apiVersion"), ("strategie", "strategy"), ("deploy", "deployments")] {
-            assert_eq!(nearest(given, ["pool", "gpt", "api-version", "apiVersion", "strategy", "deployments"].into_iter().filter(|n| *n != "api-version")), Some(expected), "{given}");
+        for (given, expected) in [
+            ("gtp", "gpt"),
+            ("api_version", "apiVersion"),
+            ("strategie", "strategy"),
+            ("deploy", "deployments"),
+        ] {
+            assert_eq!(
+                nearest(
+                    given,
+                    ["pool", "gpt", "api-version", "apiVersion", "strategy", "deployments"]
+                        .into_iter()
+                        .filter(|n| *n != "api-version")
+                ),
+                Some(expected),
+                "{given}"
+            );
         }
     }
 

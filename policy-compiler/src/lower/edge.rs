@@ -1,8 +1,8 @@
 //! Listeners, admin, consumers, limits and telemetry.
 
 use rule_table::{
-    AccessLogTarget, Admin, Consumer, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef,
-    Telemetry,
+    AccessLogTarget, Admin, Consumer, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol,
+    SecretRef, Telemetry,
 };
 
 use super::{Ids, reference};

@@ -1,14 +1,14 @@
 //! Backends, their deployments, and pools of them.
 
 use rule_table::{
-    Backend, BackendKind, Deployment, Ejection, HealthProbe, Member, Objective, Pool, Quota, QuotaShape, Strategy,
-    Timeouts,
+    Backend, BackendKind, Deployment, Ejection, HealthProbe, Member, Objective, Pool, Quota, QuotaShape,
+    Strategy, Timeouts,
 };
 use vocabulary::{Operation, Prices};
 
 use super::{Ids, edge, ids};
 use crate::manifest::{self, Manifest, Serving};
-use crate::resolve::{Deployed, Names, endpoint};
+use crate::resolve::{Deployed, LEAKY_BUCKET_DEPTH, Names, endpoint};
 
 pub(super) fn backends(manifest: &Manifest) -> Option<Vec<Backend>> {
     manifest.backends.iter().map(|(name, backend)| one_backend(name, backend, manifest)).collect()
@@ -50,7 +50,8 @@ fn probe(health: &manifest::Health) -> Option<HealthProbe> {
         return None;
     }
     // A probe that spends tokens is a completion; where it goes is the backend's kind's business.
-    let path = health.path.clone().or_else(|| health.spend_tokens.then(|| Operation::Chat.path().to_owned()))?;
+    let path =
+        health.path.clone().or_else(|| health.spend_tokens.then(|| Operation::Chat.path().to_owned()))?;
     Some(HealthProbe {
         path,
         interval: health.interval.0.0,
@@ -71,7 +72,8 @@ pub(super) fn deployments(manifest: &Manifest) -> Vec<Deployment> {
             all.push(piped(backend, id));
         }
         let models = written.models.iter().map(|(name, model)| (name, model.serving(name)));
-        let deployments = written.deployments.iter().map(|(name, deployment)| (name, deployment.serving(name)));
+        let deployments =
+            written.deployments.iter().map(|(name, deployment)| (name, deployment.serving(name)));
         for (name, serving) in models.chain(deployments) {
             let full = Deployed { backend, deployment: Some(name) }.name();
             all.push(deployment(full, id, &serving));
@@ -123,8 +125,8 @@ fn quota(quota: &manifest::Quota) -> Quota {
             manifest::QuotaShape::FixedWindow => QuotaShape::FixedWindow,
             manifest::QuotaShape::LeakyBucket => QuotaShape::LeakyBucket,
         },
-        burst: quota.burst.0.0,
-        output_weight: quota.output_weight,
+        burst: quota.burst.map_or(LEAKY_BUCKET_DEPTH, |burst| burst.0.0),
+        output_weight: quota.output_weight.unwrap_or(1),
     }
 }
 

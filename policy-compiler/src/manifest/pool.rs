@@ -89,6 +89,7 @@ impl JsonSchema for Members {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let member = generator.subschema_for::<Member>();
         json_schema!({
+            "title": "list or map of members",
             "description": "Members by name, or a list of their names.",
             "anyOf": [
                 {"type": "object", "additionalProperties": member},

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use vocabulary::{ByteSize, HourlyCost, Rate, Share, Span, TokenPrice, UnitError, Usd};
 
 macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $pattern:expr, $description:literal, $example:literal) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $title:literal, $pattern:expr, $description:literal, $example:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -35,6 +35,7 @@ macro_rules! quantity {
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
                     "type": "string",
+                    "title": $title,
                     "pattern": $pattern,
                     "description": $description,
                     "examples": [$example],
@@ -47,6 +48,7 @@ macro_rules! quantity {
 quantity!(
     /// A duration above zero.
     Duration(Span),
+    "duration",
     // The number of digits keeps each unit within 64 bits of nanoseconds.
     "^([1-9][0-9]{0,8} ?us\
      |([1-9][0-9]{0,8}(\\.[0-9]{1,3})?|0\\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9])) ?(ms|s)\
@@ -60,6 +62,7 @@ quantity!(
 quantity!(
     /// A size above zero.
     Bytes(ByteSize),
+    "size",
     "^([1-9][0-9]{0,8} ?B|[1-9][0-9]{0,8}(\\.[0-9]{1,3})? ?(kB|MB|GB|KiB|MiB|GiB))$",
     "A size above zero with its unit: `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`.",
     "8MiB"
@@ -68,6 +71,7 @@ quantity!(
 quantity!(
     /// A share of a whole.
     Percent(Share),
+    "share",
     "^(100(\\.0{1,4})?|[0-9]{1,2}(\\.[0-9]{1,4})?) ?%$",
     "A share of a whole, between `0%` and `100%`.",
     "95%"
@@ -76,6 +80,7 @@ quantity!(
 quantity!(
     /// An amount of money.
     Money(Usd),
+    "amount of money",
     "^[0-9]{1,9}(\\.[0-9]{1,9})? ?USD$",
     "An amount of money in US dollars.",
     "0.02 USD"
@@ -84,6 +89,7 @@ quantity!(
 quantity!(
     /// A price per million tokens.
     UnitPrice(TokenPrice),
+    "price per million tokens",
     "^[0-9]{1,9}(\\.[0-9]{1,9})? ?USD/1M( tokens)?$",
     "A price in US dollars per million tokens.",
     "2.50 USD/1M"
@@ -92,6 +98,7 @@ quantity!(
 quantity!(
     /// A cost per hour.
     Cost(HourlyCost),
+    "cost per hour",
     "^[0-9]{1,9}(\\.[0-9]{1,9})? ?USD/hour$",
     "A fixed cost in US dollars per hour, spent whether or not requests come.",
     "9.80 USD/hour"
@@ -100,6 +107,7 @@ quantity!(
 quantity!(
     /// Tokens per window.
     TokenRate(Rate),
+    "number of tokens per time",
     "^([1-9][0-9]{0,8}(\\.[0-9]{1,3})?[kM]?|0\\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9])[kM]) tokens?/(s|min|hour|day)$",
     "A number of tokens, input and output together, per `s`, `min`, `hour` or `day`; `k` is a thousand, `M` a million.",
     "450k tokens/min"
@@ -108,6 +116,7 @@ quantity!(
 quantity!(
     /// Requests per window.
     RequestRate(Rate),
+    "number of requests per time",
     "^([1-9][0-9]{0,8}(\\.[0-9]{1,3})?[kM]?|0\\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9])[kM]) requests?/(s|min|hour|day)$",
     "A number of requests per `s`, `min`, `hour` or `day`; `k` is a thousand, `M` a million.",
     "600 requests/min"

@@ -98,6 +98,7 @@ impl JsonSchema for Methods {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let method = json_schema!({
             "type": "string",
+            "title": "HTTP method in capitals",
             "pattern": "^[A-Z][A-Z-]{0,31}$",
             "description": "An HTTP method in capitals.",
             "examples": ["POST"],

@@ -24,10 +24,12 @@ impl JsonSchema for SecretRef {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
+            "title": "reference to a secret",
             "description": "Where a secret is to be read: `{env: NAME}` or `{file: path}`. Never its value.",
             "properties": {
                 "env": {
                     "type": "string",
+                    "title": "name of an environment variable",
                     "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$",
                     "description": "The name of an environment variable.",
                     "examples": ["OPENAI_API_KEY"],

@@ -88,6 +88,7 @@ impl JsonSchema for AccessLog {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
+            "title": "destination of the log",
             "description": "Where the access log goes: `{file: path}` or `{stdout: true}`.",
             "properties": {
                 "file": {

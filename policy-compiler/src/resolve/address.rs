@@ -21,17 +21,26 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, AddressFault> {
     }
     let Some((host, port)) = text.rsplit_once(':') else {
         return match text.parse::<u16>() {
-            Ok(port) => fault("it has no IP address", format!("write `127.0.0.1:{port}` or `0.0.0.0:{port}`")),
-            Err(_) => fault("it is not an IP address and a port", "write for example `127.0.0.1:8080`".to_owned()),
+            Ok(port) => {
+                fault("it has no IP address", format!("write `127.0.0.1:{port}` or `0.0.0.0:{port}`"))
+            }
+            Err(_) => {
+                fault("it is not an IP address and a port", "write for example `127.0.0.1:8080`".to_owned())
+            }
         };
     };
     if port.parse::<u16>().is_err() {
         return fault("its port is not a number up to 65535", format!("write for example `{host}:8080`"));
     }
     match host {
-        "" | "*" => fault("it has no IP address", format!("write `0.0.0.0:{port}` for every address of this machine")),
+        "" | "*" => {
+            fault("it has no IP address", format!("write `0.0.0.0:{port}` for every address of this machine"))
+        }
         "localhost" => fault("a name is not an address", format!("write `127.0.0.1:{port}`")),
-        _ => fault("its host is not an IP address", format!("write for example `127.0.0.1:{port}` or `[::1]:{port}`")),
+        _ => fault(
+            "its host is not an IP address",
+            format!("write for example `127.0.0.1:{port}` or `[::1]:{port}`"),
+        ),
     }
 }
 

@@ -1,8 +1,13 @@
 //! Defaults that depend on other fields. It owns each such rule; fixed defaults stand with their
 //! fields in `manifest`.
 
-use crate::manifest::{Backend, BackendKind, Health, Manifest, Pool, Strategy};
+use vocabulary::Span;
+
+use crate::manifest::{Backend, BackendKind, Duration, Health, Manifest, Pool, QuotaShape, Strategy};
 use crate::resolve::Names;
+
+/// Enough for a few long prompts to arrive together, not for a minute's worth of them.
+pub(crate) const LEAKY_BUCKET_DEPTH: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Azure OpenAI's general availability version at the time of writing.
 const AZURE_API_VERSION: &str = "2024-10-21";
@@ -12,7 +17,8 @@ pub(crate) fn fill(manifest: &mut Manifest, names: &Names<'_>) {
     for backend in manifest.backends.values_mut() {
         fill_backend(backend);
     }
-    let strategies: Vec<Strategy> = manifest.pools.values().map(|pool| strategy(pool, manifest, names)).collect();
+    let strategies: Vec<Strategy> =
+        manifest.pools.values().map(|pool| strategy(pool, manifest, names)).collect();
     for (pool, strategy) in manifest.pools.values_mut().zip(strategies) {
         pool.strategy = Some(strategy);
         if strategy == Strategy::Adaptive {
@@ -44,10 +50,16 @@ fn fill_backend(backend: &mut Backend) {
     for (name, model) in backend.models.iter_mut() {
         model.upstream_name.get_or_insert_with(|| name.clone());
     }
-    let models = backend.models.values_mut().map(|model| &mut model.price);
-    let deployments = backend.deployments.values_mut().map(|deployment| &mut deployment.price);
-    for price in models.chain(deployments).flatten() {
-        price.cached_input.get_or_insert(price.input);
+    let models = backend.models.values_mut().map(|model| (&mut model.price, &mut model.quota));
+    let deployments = backend.deployments.values_mut().map(|d| (&mut d.price, &mut d.quota));
+    for (price, quota) in models.chain(deployments) {
+        if let Some(price) = price {
+            price.cached_input.get_or_insert(price.input);
+        }
+        if let Some(quota) = quota.as_mut().filter(|quota| quota.shape == QuotaShape::LeakyBucket) {
+            quota.burst.get_or_insert(Duration(Span(LEAKY_BUCKET_DEPTH)));
+            quota.output_weight.get_or_insert(1);
+        }
     }
 }
 
@@ -65,5 +77,9 @@ fn strategy(pool: &Pool, manifest: &Manifest, names: &Names<'_>) -> Strategy {
             .and_then(|deployed| manifest.serving(&deployed))
             .is_some_and(|serving| serving.price.is_some() || serving.cost.is_some())
     };
-    if !pool.members.0.is_empty() && pool.members.0.keys().all(priced) { Strategy::Adaptive } else { Strategy::RoundRobin }
+    if !pool.members.0.is_empty() && pool.members.0.keys().all(priced) {
+        Strategy::Adaptive
+    } else {
+        Strategy::RoundRobin
+    }
 }

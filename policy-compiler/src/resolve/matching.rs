@@ -15,7 +15,10 @@ pub(crate) fn path(text: &str) -> Result<PathMatch, Fault> {
         return Err(("it does not begin with `/`", "begin it with `/`"));
     }
     if text.contains(['?', '#']) {
-        return Err(("it has a query or fragment", "end it before the `?` or `#`: paths are compared without them"));
+        return Err((
+            "it has a query or fragment",
+            "end it before the `?` or `#`: paths are compared without them",
+        ));
     }
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(("it has spaces or characters outside ASCII", "percent-encode them, as callers do"));
@@ -25,7 +28,10 @@ pub(crate) fn path(text: &str) -> Result<PathMatch, Fault> {
         None => (text, false),
     };
     if path.contains('*') {
-        return Err(("it has a `*` that is not its last segment", "only `/*` at the end takes everything below"));
+        return Err((
+            "it has a `*` that is not its last segment",
+            "only `/*` at the end takes everything below",
+        ));
     }
     let path = path.to_owned();
     Ok(if prefix { PathMatch::Prefix(path.trim_end_matches('/').to_owned()) } else { PathMatch::Exact(path) })
@@ -48,7 +54,10 @@ pub(crate) fn host(text: &str) -> Result<HostMatch, Fault> {
         };
     }
     if lower.contains('*') {
-        return Err(("a `*` can only stand for whole labels at its beginning", "write for example `*.llm.corp`"));
+        return Err((
+            "a `*` can only stand for whole labels at its beginning",
+            "write for example `*.llm.corp`",
+        ));
     }
     let literal = lower.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if literal.is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()) || is_host_name(&lower) {

@@ -58,7 +58,8 @@ impl<'d> Names<'d> {
     /// The models or deployments of a backend.
     fn deployments(&self, backend: &str) -> Vec<&'d str> {
         let backend = self.root.get("backends").and_then(|all| all.get(backend));
-        let maps = ["models", "deployments"].into_iter().filter_map(|field| backend.and_then(|b| b.get(field)));
+        let maps =
+            ["models", "deployments"].into_iter().filter_map(|field| backend.and_then(|b| b.get(field)));
         maps.flat_map(Node::entries).map(|entry| entry.key.as_str()).collect()
     }
 

@@ -32,7 +32,12 @@ pub(crate) fn endpoint(text: &str) -> Result<Endpoint, UrlFault> {
     let tls = match scheme {
         "http" => false,
         "https" => true,
-        _ => return Err(Malformed("its scheme is neither `http` nor `https`", "begin with `http://` or `https://`")),
+        _ => {
+            return Err(Malformed(
+                "its scheme is neither `http` nor `https`",
+                "begin with `http://` or `https://`",
+            ));
+        }
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
@@ -51,8 +56,10 @@ pub(crate) fn endpoint(text: &str) -> Result<Endpoint, UrlFault> {
 }
 
 fn split_port(authority: &str) -> Result<(String, Option<u16>), UrlFault> {
-    const NO_HOST: UrlFault = UrlFault::Malformed("it has no valid host", "write a host name or IP address after `://`");
-    const NO_PORT: UrlFault = UrlFault::Malformed("its port is not a number from 1 to 65535", "write a port, or leave out the `:`");
+    const NO_HOST: UrlFault =
+        UrlFault::Malformed("it has no valid host", "write a host name or IP address after `://`");
+    const NO_PORT: UrlFault =
+        UrlFault::Malformed("its port is not a number from 1 to 65535", "write a port, or leave out the `:`");
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or(NO_HOST)?;
@@ -96,7 +103,10 @@ mod tests {
     #[test]
     fn a_url_falls_into_its_parts() {
         let parts = |text| endpoint(text).map(|e| (e.tls, e.host, e.port, e.base_path)).unwrap();
-        assert_eq!(parts("https://API.example.com"), (true, "api.example.com".to_owned(), 443, String::new()));
+        assert_eq!(
+            parts("https://API.example.com"),
+            (true, "api.example.com".to_owned(), 443, String::new())
+        );
         assert_eq!(parts("http://[::1]:8000/base/"), (false, "::1".to_owned(), 8000, "/base".to_owned()));
         assert_eq!(parts("http://10.0.0.1:80/"), (false, "10.0.0.1".to_owned(), 80, String::new()));
     }
@@ -105,9 +115,23 @@ mod tests {
     fn what_a_backend_url_must_not_have_is_refused() {
         assert_eq!(endpoint("https://user:pass@host"), Err(UrlFault::Credentials));
         for text in [
-            "", "host", "host:80", "ftp://host", "http://", "http://:80", "http://a b", "http://host:0", "http://host:x",
-            "http://host:99999", "http://host/?a=b", "http://host#f", "http://[::1", "http://[::1]80", "http://ho..st",
-            "http://-a", "http://host/a b",
+            "",
+            "host",
+            "host:80",
+            "ftp://host",
+            "http://",
+            "http://:80",
+            "http://a b",
+            "http://host:0",
+            "http://host:x",
+            "http://host:99999",
+            "http://host/?a=b",
+            "http://host#f",
+            "http://[::1",
+            "http://[::1]80",
+            "http://ho..st",
+            "http://-a",
+            "http://host/a b",
         ] {
             assert!(matches!(endpoint(text), Err(UrlFault::Malformed(..))), "{text}");
         }

@@ -6,6 +6,7 @@ use jsonschema::paths::Location;
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
+use super::wording::{bare_number, described, field, inline, names_a_secret, plain, titled, type_name};
 use super::{SCHEMA, VALIDATOR};
 use crate::diagnostics::{Code, Finding, suggest};
 use crate::source::{Document, Kind, Node};
@@ -13,9 +14,35 @@ use crate::source::{Document, Kind, Node};
 /// Every way in which a document breaks the schema.
 pub(crate) fn violations(document: &Document, json: &Value) -> Vec<Finding> {
     let Some(validator) = VALIDATOR.as_ref() else {
-        return vec![Finding::new(Code::Internal, "the schema of the manifest is not usable").at_value::<&str>(document, &[], "")];
+        return vec![
+            Finding::new(Code::Internal, "the schema of the manifest is not usable").at_value::<&str>(
+                document,
+                &[],
+                "",
+            ),
+        ];
     };
-    validator.iter_errors(json).flat_map(|error| Violation::new(document, &error).findings(&error)).collect()
+    let mut findings: Vec<Finding> = validator
+        .iter_errors(json)
+        .flat_map(|error| Violation::new(document, &error).findings(&error))
+        .collect();
+    drop_misspelt(&mut findings);
+    findings
+}
+
+/// A required field that was misspelt is both unknown and missing; the first says it all.
+fn drop_misspelt(findings: &mut Vec<Finding>) {
+    let unknown: Vec<Vec<String>> =
+        findings.iter().filter(|f| f.code == Code::UnknownField).map(|f| f.path.clone()).collect();
+    findings.retain(|finding| {
+        let Some((missing, parent)) = finding.path.split_last() else { return true };
+        let misspelt = |path: &Vec<String>| {
+            path.split_last().is_some_and(|(name, above)| {
+                above == parent && suggest::nearest(name, [missing.as_str()]).is_some()
+            })
+        };
+        finding.code != Code::MissingField || !unknown.iter().any(misspelt)
+    });
 }
 
 /// An error in the terms of the document.
@@ -31,7 +58,8 @@ impl<'d> Violation<'d> {
     fn new(document: &'d Document, error: &ValidationError<'_>) -> Self {
         let path: Vec<String> = segments(error.instance_path());
         let keyword = error.schema_path().as_str();
-        let schema = keyword.rsplit_once('/').and_then(|(parent, _)| SCHEMA.pointer(parent)).unwrap_or(&Value::Null);
+        let schema =
+            keyword.rsplit_once('/').and_then(|(parent, _)| SCHEMA.pointer(parent)).unwrap_or(&Value::Null);
         let node = document.value(&path);
         Self { document, path, node, schema }
     }
@@ -44,18 +72,26 @@ impl<'d> Violation<'d> {
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 return self.no_alternative(context);
             }
-            ValidationErrorKind::Required { property } => self.missing_field(property.as_str().unwrap_or_default()),
+            ValidationErrorKind::Required { property } => {
+                self.missing_field(property.as_str().unwrap_or_default())
+            }
             ValidationErrorKind::Type { kind } => self.wrong_type(kind),
             ValidationErrorKind::Pattern { .. } => self.malformed(),
             ValidationErrorKind::PropertyNames { error } => self.malformed_name(error),
-            ValidationErrorKind::Constant { expected_value } => self.not_an_option(&[(**expected_value).clone()]),
-            ValidationErrorKind::Enum { options } => self.not_an_option(options.as_array().map_or(&[], Vec::as_slice)),
+            ValidationErrorKind::Constant { expected_value } => {
+                self.not_an_option(&[(**expected_value).clone()])
+            }
+            ValidationErrorKind::Enum { options } => {
+                self.not_an_option(options.as_array().map_or(&[], Vec::as_slice))
+            }
             ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } => self.out_of_range(),
             ValidationErrorKind::MinProperties { .. }
             | ValidationErrorKind::MaxProperties { .. }
             | ValidationErrorKind::MinItems { .. }
             | ValidationErrorKind::MinLength { .. } => self.wrong_count(),
-            other => self.finding(Code::MalformedValue, format!("breaks the schema's rule `{}`", other.keyword())),
+            other => {
+                self.finding(Code::MalformedValue, format!("breaks the schema's rule `{}`", other.keyword()))
+            }
         };
         vec![finding]
     }
@@ -87,40 +123,69 @@ impl<'d> Violation<'d> {
         if let Some(text) = described {
             help.push_str(&format!(" ({text})"));
         }
+        let path: Vec<String> = self.path.iter().cloned().chain([name.to_owned()]).collect();
         Finding::new(Code::MissingField, format!("{} lacks the field `{name}`", self.field()))
-            .at_value(self.document, &self.path, format!("`{name}` is missing"))
+            .at_value(self.document, &path, format!("`{name}` is missing"))
             .help(help)
     }
 
     fn wrong_type(&self, kind: &TypeKind) -> Finding {
         let wanted = match kind {
-            TypeKind::Single(only) => type_name(*only).to_owned(),
-            TypeKind::Multiple(_) => "another type".to_owned(),
+            TypeKind::Single(only) => Some(*only),
+            TypeKind::Multiple(_) => None,
         };
         if self.is_secret_reference()
             && let Some(node) = self.node.filter(|node| node.text().is_some())
         {
             return self.inline_secret(node);
         }
+        self.takes(
+            &titled(self.schema).unwrap_or_else(|| wanted.map_or("another type", type_name).to_owned()),
+            wanted,
+        )
+    }
+
+    /// A value of another type than the field takes.
+    fn takes(&self, expected: &str, wanted: Option<JsonType>) -> Finding {
+        let Some(Node { kind, .. }) = self.node.filter(|node| node.kind != Kind::Null) else {
+            return self
+                .finding(Code::WrongType, "has no value".to_owned())
+                .labelled("nothing after it")
+                .help(format!("write {expected}, or remove the field"));
+        };
         let found = self.node.map_or("nothing", Node::type_name);
-        let finding = self.finding(Code::WrongType, format!("takes {wanted}, not {found}"));
-        finding.labelled(format!("{found} here")).help(match self.node.map(|node| &node.kind) {
-            Some(Kind::Null) | None => "write a value, or remove the field".to_owned(),
+        let help = match (wanted, kind) {
+            (Some(JsonType::Boolean), _) => "write `true` or `false`".to_owned(),
+            (Some(JsonType::Integer), _) => "write a whole number without quotes, such as `3`".to_owned(),
+            (Some(JsonType::String), Kind::Number(_) | Kind::Bool(_))
+                if self.schema.get("pattern").is_none() =>
+            {
+                "put it in quotes".to_owned()
+            }
+            (_, Kind::Text(word)) if self.is_flag(word) => format!("write `{{{word}: true}}`"),
             _ => self.how_to_write(),
-        })
+        };
+        self.finding(Code::WrongType, format!("takes {expected}, not {found}"))
+            .labelled(format!("{found} here"))
+            .help(help)
     }
 
     fn malformed(&self) -> Finding {
         let text = self.node.and_then(Node::text).unwrap_or_default();
         let document = self.document;
         if definition("KeyHash") == Some(self.schema) {
-            return Finding::new(Code::MalformedKeyHash, format!("{} is not the SHA-256 of a key", self.field()))
-                .at_value(document, &self.path, "not 64 lower-case hex digits")
-                .redacting(document.value_span(&self.path))
-                .help("hash the key with `printf %s \"$KEY\" | sha256sum`; if this is the key itself, revoke it");
+            return Finding::new(
+                Code::MalformedKeyHash,
+                format!("{} is not the SHA-256 of a key", self.field()),
+            )
+            .at_value(document, &self.path, "not 64 lower-case hex digits")
+            .redacting(document.value_span(&self.path))
+            .help(
+                "hash the key with `printf %s \"$KEY\" | sha256sum`; if this is the key itself, revoke it",
+            );
         }
         let mut what = String::from("is malformed");
-        if let Some(expected) = described(self.schema) {
+        if let Some(expected) = titled(self.schema) {
             what = format!("is not {expected}");
         }
         let label = if bare_number(text) { "a number without a unit" } else { "malformed" };
@@ -130,7 +195,7 @@ impl<'d> Violation<'d> {
     fn malformed_name(&self, error: &ValidationError<'_>) -> Finding {
         let name = error.instance().as_str().unwrap_or_default().to_owned();
         let path: Vec<String> = self.path.iter().cloned().chain([name.clone()]).collect();
-        let schema = self.schema.get("propertyNames").unwrap_or(&Value::Null);
+        let schema = self.schema.get("propertyNames").unwrap_or(self.schema);
         let rule = described(schema).unwrap_or_default();
         Finding::new(Code::MalformedName, format!("`{name}` cannot be a name in {}", self.field()))
             .at_key(self.document, &path, "malformed name")
@@ -142,9 +207,12 @@ impl<'d> Violation<'d> {
         let known: Vec<&str> = texts.iter().map(String::as_str).collect();
         let given = self.node.map(|node| plain(&node.to_json())).unwrap_or_default();
         if self.path == ["apiVersion"] {
-            return Finding::new(Code::UnsupportedVersion, "this version of the manifest language is not supported")
-                .at_value(self.document, &self.path, "not supported")
-                .help(format!("write `apiVersion: {}`", texts.join(" or ")));
+            return Finding::new(
+                Code::UnsupportedVersion,
+                "this version of the manifest language is not supported",
+            )
+            .at_value(self.document, &self.path, "not supported")
+            .help(format!("write `apiVersion: {}`", texts.join(" or ")));
         }
         let finding = self.finding(Code::NotAnOption, format!("takes one of: {}", suggest::listed(&known)));
         let finding = match suggest::nearest(&given, known.iter().copied()) {
@@ -162,7 +230,9 @@ impl<'d> Violation<'d> {
             (None, Some(high)) => format!("of at most {high}"),
             (None, None) => "in its range".to_owned(),
         };
-        self.finding(Code::OutOfRange, format!("takes a number {range}")).labelled("out of range").help(format!("write a number {range}"))
+        self.finding(Code::OutOfRange, format!("takes a number {range}"))
+            .labelled("out of range")
+            .help(format!("write a number {range}"))
     }
 
     fn wrong_count(&self) -> Finding {
@@ -178,7 +248,11 @@ impl<'d> Violation<'d> {
         };
         let text = self.node.is_some_and(|node| node.text().is_some());
         let what = if text { "is empty" } else { what };
-        self.finding(Code::WrongCount, what.to_owned()).labelled(label).help(if exact { self.how_to_write() } else { "write an entry, or remove what refers to it".to_owned() })
+        self.finding(Code::WrongCount, what.to_owned()).labelled(label).help(if exact {
+            self.how_to_write()
+        } else {
+            "write an entry, or remove what refers to it".to_owned()
+        })
     }
 
     /// Reports on the alternative that was most likely meant: the one of the right type.
@@ -189,18 +263,25 @@ impl<'d> Violation<'d> {
         }
         let same_place = |error: &ValidationError<'_>| segments(error.instance_path()) == self.path;
         let meant = context.iter().find(|branch| {
-            !branch.iter().any(|error| same_place(error) && matches!(error.kind(), ValidationErrorKind::Type { .. }))
+            !branch
+                .iter()
+                .any(|error| same_place(error) && matches!(error.kind(), ValidationErrorKind::Type { .. }))
         });
         match meant {
             Some(branch) => {
                 branch.iter().flat_map(|error| Violation::new(self.document, error).findings(error)).collect()
             }
             None => {
-                let found = self.node.map_or("nothing", Node::type_name);
-                let expected = described(self.schema).unwrap_or_else(|| "another type".to_owned());
-                vec![self.finding(Code::WrongType, format!("takes {expected}, not {found}")).labelled(format!("{found} here")).help(self.how_to_write())]
+                let expected = titled(self.schema).unwrap_or_else(|| "another type".to_owned());
+                vec![self.takes(&expected, None)]
             }
         }
+    }
+
+    /// Whether a word that stands alone is a field that is only ever `true`.
+    fn is_flag(&self, word: &str) -> bool {
+        let field = self.schema.get("properties").and_then(|all| all.get(word));
+        field.and_then(|schema| schema.get("const")) == Some(&Value::Bool(true))
     }
 
     fn is_secret_reference(&self) -> bool {
@@ -208,16 +289,20 @@ impl<'d> Violation<'d> {
     }
 
     fn inline_secret(&self, node: &Node) -> Finding {
-        Finding::new(Code::InlineSecret, format!("{} takes a reference to a secret, not the secret", self.field()))
-            .at_value(self.document, &self.path, "not shown")
-            .redacting(node.span)
-            .help("keep it in the environment or a file and write `{env: NAME}` or `{file: path}`")
+        Finding::new(
+            Code::InlineSecret,
+            format!("{} takes a reference to a secret, not the secret", self.field()),
+        )
+        .at_value(self.document, &self.path, "not shown")
+        .redacting(node.span)
+        .help("keep it in the environment or a file and write `{env: NAME}` or `{file: path}`")
     }
 
     /// An example, made of what was written where only a unit is missing.
     fn how_to_write(&self) -> String {
         let Some(example) = self.schema.get("examples").and_then(|all| all.get(0)) else {
-            return described(self.schema).map_or_else(|| "see the schema".to_owned(), |text| format!("write {text}"));
+            return described(self.schema)
+                .map_or_else(|| "see the schema".to_owned(), |text| format!("write {text}"));
         };
         let given = self.node.map(|node| plain(&node.to_json())).unwrap_or_default();
         if let Some(example) = example.as_str()
@@ -233,21 +318,6 @@ impl<'d> Violation<'d> {
     }
 }
 
-/// Whether a field's name says that its value is secret.
-fn names_a_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["key", "secret", "token", "password", "credential"].iter().any(|word| name.contains(word))
-}
-
-fn bare_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-}
-
-/// A path as people write it: `` `routes.chat.pool` ``.
-fn field(path: &[String]) -> String {
-    if path.is_empty() { "the manifest".to_owned() } else { format!("`{}`", path.join(".")) }
-}
-
 fn segments(location: &Location) -> Vec<String> {
     location.into_iter().map(|segment| segment.to_string()).collect()
 }
@@ -257,54 +327,16 @@ fn definition(name: &str) -> Option<&'static Value> {
 }
 
 fn properties(schema: &Value) -> impl Iterator<Item = &str> {
-    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|all| all.keys().map(String::as_str))
-}
-
-/// The first sentence of a schema's description, fit to stand in a sentence.
-fn described(schema: &Value) -> Option<String> {
-    let text = schema.get("description")?.as_str()?;
-    let sentence = text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.');
-    let mut rest = sentence.chars();
-    let first = rest.next()?;
-    // A word in capitals, such as `SHA-256`, keeps them.
-    if rest.clone().next().is_some_and(char::is_uppercase) {
-        return Some(sentence.replace('\n', " "));
-    }
-    Some(first.to_lowercase().chain(rest).collect::<String>().replace('\n', " "))
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|all| all.keys().map(String::as_str))
 }
 
 fn constant(error: &ValidationError<'_>) -> Option<Value> {
     match error.kind() {
         ValidationErrorKind::Constant { expected_value } => Some((**expected_value).clone()),
         _ => None,
-    }
-}
-
-/// A scalar without quotation marks.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A value as flow YAML.
-fn inline(value: &Value) -> String {
-    match value {
-        Value::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key}: {}", inline(value))).collect();
-            format!("{{{}}}", fields.join(", "))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
-        scalar => plain(scalar),
-    }
-}
-
-fn type_name(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Array => "a list",
-        JsonType::Boolean => "a boolean (`true` or `false`)",
-        JsonType::Integer => "a whole number",
-        JsonType::Null => "nothing",
-        JsonType::Number => "a number",
-        JsonType::Object => "a map",
-        JsonType::String => "text",
     }
 }

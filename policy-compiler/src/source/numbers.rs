@@ -49,7 +49,9 @@ mod tests {
 
     #[test]
     fn numbers_follow_the_core_schema() {
-        for (text, expected) in [("0", "0"), ("-7", "-7"), ("+7", "7"), ("3.0", "3"), ("1e3", "1000"), (".5", "0.5")] {
+        for (text, expected) in
+            [("0", "0"), ("-7", "-7"), ("+7", "7"), ("3.0", "3"), ("1e3", "1000"), (".5", "0.5")]
+        {
             assert_eq!(plain(text), Kind::Number(expected.parse().unwrap()), "{text}");
         }
         assert_eq!(plain("18446744073709551615"), Kind::Number(u64::MAX.into()));
@@ -57,7 +59,9 @@ mod tests {
 
     #[test]
     fn what_is_not_quite_a_number_is_text() {
-        for text in ["1.2.3.4", "1e", ".inf", ".nan", "-", "2024-10-21", "8080:80", "1e999", ".", "0x1F", "sk-1"] {
+        for text in
+            ["1.2.3.4", "1e", ".inf", ".nan", "-", "2024-10-21", "8080:80", "1e999", ".", "0x1F", "sk-1"]
+        {
             assert_eq!(plain(text), Kind::Text(text.to_owned()), "{text}");
         }
     }

@@ -14,7 +14,8 @@ pub(super) struct Offsets<'t> {
 
 impl<'t> Offsets<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        let starts = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
+        let starts =
+            if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
         Self { text, starts }
     }
 

@@ -34,14 +34,20 @@ pub(super) fn trap(text: &str) -> Option<Trap> {
         });
     }
     if numeric(b"") && digits.len() > 1 && digits.starts_with('0') {
-        return Some(Trap { reading: "an octal number", fix: "leave out the leading zero, or put it in quotes" });
+        return Some(Trap {
+            reading: "an octal number",
+            fix: "leave out the leading zero, or put it in quotes",
+        });
     }
     if numeric(b"_") && digits.contains('_') {
         return Some(Trap { reading: "a number", fix: "leave out the underscores, or put it in quotes" });
     }
     let based = ["0x", "0o", "0b", "0X", "0O", "0B"].iter().find_map(|prefix| digits.strip_prefix(prefix))?;
     let hexadecimal = !based.is_empty() && based.bytes().all(|b| b.is_ascii_hexdigit() || b == b'_');
-    hexadecimal.then_some(Trap { reading: "a number to another base", fix: "write it in decimal, or put it in quotes" })
+    hexadecimal.then_some(Trap {
+        reading: "a number to another base",
+        fix: "write it in decimal, or put it in quotes",
+    })
 }
 
 fn sexagesimal(digits: &str) -> bool {
@@ -56,14 +62,29 @@ mod tests {
 
     #[test]
     fn scalars_that_change_meaning_between_versions_are_traps() {
-        for text in ["no", "on", "Off", "y", "1:30", "12:30:45", "0755", "-012", "1_000", "0x1F", "0o17", "0b1"] {
+        for text in
+            ["no", "on", "Off", "y", "1:30", "12:30:45", "0755", "-012", "1_000", "0x1F", "0o17", "0b1"]
+        {
             assert!(trap(text).is_some(), "{text}");
         }
     }
 
     #[test]
     fn scalars_with_one_meaning_are_not() {
-        for text in ["true", "null", "0", "10", "1.5", "2s", "1:75", "127.0.0.1:80", "no-one", "2024-10-21", "0xyz", ""] {
+        for text in [
+            "true",
+            "null",
+            "0",
+            "10",
+            "1.5",
+            "2s",
+            "1:75",
+            "127.0.0.1:80",
+            "no-one",
+            "2024-10-21",
+            "0xyz",
+            "",
+        ] {
             assert_eq!(trap(text), None, "{text}");
         }
     }

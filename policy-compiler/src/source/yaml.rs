@@ -24,13 +24,8 @@ pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Option<Docum
         );
         return None;
     }
-    let mut reader = Reader {
-        offsets: Offsets::new(&source.text),
-        findings,
-        open: Vec::new(),
-        root: None,
-        documents: 0,
-    };
+    let mut reader =
+        Reader { offsets: Offsets::new(&source.text), findings, open: Vec::new(), root: None, documents: 0 };
     reader.run(&source.text)?;
     let root = reader.root.take();
     match root {
@@ -158,7 +153,9 @@ impl Reader<'_, '_> {
         let plain = style == ScalarStyle::Plain;
         if plain && let Some(trap) = traps::trap(text) {
             let message = format!("`{text}` is ambiguous: some readers of YAML take it for {}", trap.reading);
-            self.findings.push(Finding::new(Code::AmbiguousScalar, message).at(span, "read in two ways").help(trap.fix));
+            self.findings.push(
+                Finding::new(Code::AmbiguousScalar, message).at(span, "read in two ways").help(trap.fix),
+            );
         }
         if self.key_expected() {
             self.key(text, span);
@@ -194,12 +191,14 @@ impl Reader<'_, '_> {
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map { entries, key, .. }) => match key.take() {
                 Some(Key { repeated: true, .. }) => {}
-                Some(Key { name, span, .. }) => entries.push(Entry { key: name, key_span: span, value: node }),
+                Some(Key { name, span, .. }) => {
+                    entries.push(Entry { key: name, key_span: span, value: node })
+                }
                 None => {
                     self.findings.push(
                         Finding::new(Code::KeyNotText, "a map or list stands where a name is expected")
                             .at(node.span, "not a name")
-                            .help("write `name: value`; names are plain text"),
+                            .help("write `name: value`; a text that begins with `{` or `[` needs quotes, and there are no templates"),
                     );
                     *key = Some(Key { name: String::new(), span: node.span, repeated: true });
                 }
@@ -239,8 +238,39 @@ impl Reader<'_, '_> {
         let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
         let finding = Finding::new(Code::NotYaml, format!("not readable as YAML or JSON: {}", error.info()))
             .at(Span { start: at, end }, "here");
-        self.findings.push(finding.help(syntax_help(text, at)));
+        let finding = match unclosed(text.get(..at).unwrap_or_default()) {
+            Some(opened) if error.info().contains("flow") => {
+                finding.also(opened, "opened here").help("close the bracket, and separate fields by commas")
+            }
+            _ => finding.help(syntax_help(text, at)),
+        };
+        self.findings.push(finding);
     }
+}
+
+/// The last bracket that is opened and not closed, as far as can be told without a parse.
+fn unclosed(text: &str) -> Option<Span> {
+    let mut open = Vec::new();
+    let mut quote = None;
+    let mut comment = false;
+    let mut previous = ' ';
+    for (at, character) in text.char_indices() {
+        match (character, quote) {
+            ('\n', _) => comment = false,
+            _ if comment => {}
+            (c, Some(mark)) if c == mark => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '\'', None) => quote = Some(character),
+            ('#', None) if previous.is_whitespace() => comment = true,
+            ('{' | '[', None) => open.push(at),
+            ('}' | ']', None) => {
+                open.pop();
+            }
+            _ => {}
+        }
+        previous = character;
+    }
+    open.last().map(|at| Span { start: *at, end: at + 1 })
 }
 
 /// The usual cause, told by the line at fault.
@@ -254,11 +284,6 @@ fn syntax_help(text: &str, at: usize) -> &'static str {
     let quotes = |quote: char| line.matches(quote).count() % 2 == 1;
     if quotes('"') || quotes('\'') {
         return "close the quotation mark on this line";
-    }
-    let opened = line.matches(['{', '[']).count();
-    let closed = line.matches(['}', ']']).count();
-    if opened > closed {
-        return "close the bracket, and separate fields by commas";
     }
     if line.matches(": ").count() > 1 {
         return "put the value in quotes, since it has a colon and a space in it";

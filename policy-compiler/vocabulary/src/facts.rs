@@ -60,7 +60,7 @@ pub struct RequestFacts {
     pub include_usage: bool,
     /// The caller's own ceiling on output tokens, per choice.
     pub max_output_tokens: Option<u64>,
-    /// Choices asked for (`n`), at least 1.
+    /// Completions that will be generated, at least 1: `n`, times the prompts of a text completion.
     pub choices: u64,
     /// Bytes of text in the prompt: messages, prompt or input, without JSON syntax.
     pub prompt_bytes: u64,

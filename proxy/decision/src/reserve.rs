@@ -26,7 +26,7 @@ impl Exchange {
         });
         match self.gate.ledger().reserve(now, &claims, tokens) {
             Ok(reservation) => {
-                self.would_refuse.extend(reservation.would_refuse().map(|unit| reason(unit)));
+                self.would_refuse.extend(reservation.would_refuse().map(reason));
                 self.remaining = self.gate.ledger().remaining(now, &claims);
                 self.reservation = Some(reservation);
                 Ok(())

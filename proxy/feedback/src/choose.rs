@@ -174,9 +174,7 @@ impl Pool {
         let members = &self.members;
         let weight = |index: usize| members.get(index).map_or(0, |member| member.spec.weight);
         match self.strategy {
-            Strategy::Adaptive => {
-                usable.min_by(|a, b| a.1.total().total_cmp(&b.1.total())).map(|(index, _)| index)
-            }
+            Strategy::Adaptive => usable.min_by(|a, b| a.1.cmp_merit(b.1)).map(|(index, _)| index),
             Strategy::RoundRobin => turns::next(&mut self.turns, usable.map(|(index, _)| (index, 1))),
             Strategy::Weighted => {
                 turns::next(&mut self.turns, usable.map(|(index, _)| (index, weight(index))))

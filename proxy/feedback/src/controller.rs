@@ -14,9 +14,12 @@ const GAIN: f64 = 0.06;
 const ERROR_BOUNDS: (f64, f64) = (-0.5, 1.0);
 /// Fewer answers than this in a minute say nothing.
 const ENOUGH: u32 = 20;
-/// λ's floor as fractions of its start and of its ceiling.
-const FLOOR_OF_START: f64 = 0.05;
+/// λ's floor as fractions of the price spread and of its ceiling. It is above nought, because λ moves by
+/// factors.
+const FLOOR_OF_SPREAD: f64 = 0.05;
 const FLOOR_OF_CEILING: f64 = 0.001;
+/// λ's start as a fraction of its ceiling, where all members cost the same.
+const START_OF_CEILING: f64 = 0.02;
 const SECONDS: usize = 60;
 
 /// λ and what drives it.
@@ -38,8 +41,10 @@ struct Second {
 }
 
 impl Controller {
-    /// `start` is λ before anything is known, in USD.
-    pub(crate) fn new(objective: &Objective, start: f64) -> Self {
+    /// λ starts at the price `spread`: what a typical request costs more on the dearest member than on the
+    /// cheapest, in USD, for that is what choosing speed over price costs.
+    pub(crate) fn new(objective: &Objective, spread: f64) -> Self {
+        let start = if spread > 0.0 { spread } else { objective.max_cost_per_miss_usd * START_OF_CEILING };
         let mut controller = Self {
             lambda: start,
             floor: 0.0,
@@ -47,14 +52,17 @@ impl Controller {
             allowed: 0.0,
             seconds: [Second::default(); SECONDS],
         };
-        controller.reconfigure(objective, start);
+        controller.reconfigure(objective, spread);
         controller
     }
 
-    /// Takes a new objective; λ is kept within its new bounds.
-    pub(crate) fn reconfigure(&mut self, objective: &Objective, start: f64) {
+    /// Takes a new objective and price spread; λ is kept within its new bounds.
+    pub(crate) fn reconfigure(&mut self, objective: &Objective, spread: f64) {
         self.ceiling = finite(objective.max_cost_per_miss_usd);
-        self.floor = (start * FLOOR_OF_START).min(self.ceiling * FLOOR_OF_CEILING);
+        self.floor = self.ceiling * FLOOR_OF_CEILING;
+        if spread > 0.0 {
+            self.floor = self.floor.min(spread * FLOOR_OF_SPREAD);
+        }
         self.allowed = (1.0 - objective.attainment).clamp(1e-4, 1.0);
         self.lambda = finite(self.lambda).clamp(self.floor, self.ceiling);
     }
@@ -189,6 +197,14 @@ mod tests {
         controller.record(at(0), true);
         assert_eq!(controller.miss_ratio(at(59)), Some(1.0));
         assert_eq!(controller.miss_ratio(at(60)), None);
+    }
+
+    #[test]
+    fn members_of_equal_price_are_told_apart_by_speed_from_the_start() {
+        let mut controller = Controller::new(&objective(0.95, 0.2), 0.0);
+        assert!(controller.lambda() > 0.0);
+        run(&mut controller, 0, 600, 0);
+        assert!(controller.lambda() > 0.0);
     }
 
     proptest! {

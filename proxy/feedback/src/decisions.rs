@@ -2,6 +2,7 @@
 //! without allocating once warm, and the sentence a person reads; it refuses to be asked about anything
 //! older than its ring.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use vocabulary::Moment;
@@ -28,6 +29,11 @@ pub(crate) struct Scored {
 impl Scored {
     pub(crate) fn total(&self) -> f64 {
         self.cost + self.miss + self.queue + self.pace
+    }
+
+    /// Lower total first; of equal totals, the smaller risk of a miss.
+    pub(crate) fn cmp_merit(&self, other: &Self) -> Ordering {
+        self.total().total_cmp(&other.total()).then(self.outlook.miss.total_cmp(&other.outlook.miss))
     }
 
     pub(crate) const fn terms(&self) -> [f64; 4] {

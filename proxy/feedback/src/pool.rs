@@ -334,8 +334,7 @@ fn names(members: &[Member]) -> Arc<[Arc<str>]> {
     members.iter().map(|member| Arc::from(member.spec.name.as_str())).collect()
 }
 
-/// λ's start: what a typical request costs more on the dearest member than on the cheapest, for that is
-/// what choosing speed over price costs.
+/// What a typical request costs more on the dearest member than on the cheapest, in USD.
 fn price_spread(members: &[Member]) -> f64 {
     let costs = members.iter().map(|member| member.cost(TYPICAL_PROMPT, TYPICAL_OUTPUT));
     let (least, most) =

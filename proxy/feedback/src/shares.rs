@@ -9,9 +9,11 @@ use crate::standing::Standing;
 
 /// Seconds a share is measured over.
 const SPAN: u64 = 10;
-/// A share is reported when it has moved this far since it was last reported.
+/// A share is reported when it has moved this far since it was last reported, and by this many standard
+/// errors of a share counted over so few picks: chance is no news.
 const REPORTED_MOVE: f64 = 0.05;
-/// A standing explains a move when the time out of service changed by this much.
+const REPORTED_ERRORS: f64 = 2.0;
+/// A standing explains a move when the time out of service changed by this much, in its direction.
 const STANDING_MOVE: f64 = 0.2;
 const TERMS: [&str; 4] = ["cost", "miss", "queue", "pace"];
 
@@ -69,9 +71,13 @@ impl Shares {
 
     /// Share of `member` in the picks of the last ten seconds, 0 to 1.
     pub(crate) fn share(&self, now: Moment, member: usize) -> f64 {
-        let picks = |index: usize| u64::from(self.sum(now, 0..SPAN, index).picks);
-        let total: u64 = (0..self.reported.len()).map(picks).sum();
-        if total == 0 { 0.0 } else { picks(member) as f64 / total as f64 }
+        let picks = f64::from(self.sum(now, 0..SPAN, member).picks);
+        picks / f64::from(self.picks(now).max(1))
+    }
+
+    /// Picks of the last ten seconds.
+    fn picks(&self, now: Moment) -> u32 {
+        (0..self.reported.len()).map(|member| self.sum(now, 0..SPAN, member).picks).sum()
     }
 
     /// Shares that moved since they were last reported.
@@ -82,10 +88,12 @@ impl Shares {
         names: &[std::sync::Arc<str>],
     ) -> Vec<ShareChange> {
         let mut changes = Vec::new();
+        let picks = f64::from(self.picks(now).max(1));
         for (member, name) in names.iter().enumerate().take(self.reported.len()) {
             let to = self.share(now, member);
             let from = self.reported.get(member).copied().unwrap_or(0.0);
-            if (to - from).abs() < REPORTED_MOVE {
+            let error = (from.max(to) * (1.0 - from.min(to)) / picks).sqrt();
+            if (to - from).abs() < REPORTED_MOVE.max(REPORTED_ERRORS * error) {
                 continue;
             }
             let because = self.because(now, member, to > from);
@@ -116,9 +124,10 @@ impl Shares {
             (own, others)
         });
         let [(own_before, others_before), (own_after, others_after)] = halves;
-        if (own_after.out_ratio() - own_before.out_ratio()).abs() > STANDING_MOVE
-            || (others_after.out_ratio() - others_before.out_ratio()).abs() > STANDING_MOVE
-        {
+        let own_out = own_after.out_ratio() - own_before.out_ratio();
+        let others_out = others_after.out_ratio() - others_before.out_ratio();
+        let sign = if rose { 1.0 } else { -1.0 };
+        if (others_out * sign).max(-own_out * sign) > STANDING_MOVE {
             return "standing";
         }
         let moved = |term: usize| {

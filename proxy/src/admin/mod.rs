@@ -7,4 +7,5 @@ mod routes;
 mod serve;
 
 pub(crate) use routes::Desk as AdminDesk;
-pub use serve::{Admin, AdminError};
+pub(crate) use serve::Admin;
+pub use serve::AdminError;

@@ -36,7 +36,7 @@ impl Desk {
             "/readyz" => return self.ready(),
             _ => {}
         }
-        if let Err(refused) = self.authorize(&parts.headers) {
+        if let Some(refused) = self.authorize(&parts.headers) {
             return refused;
         }
         match (path, &parts.method) {
@@ -123,14 +123,14 @@ impl Desk {
 
     /// With a token configured every `/v1/` path wants it; without one, reading is open to whoever can
     /// reach the address, which is loopback unless the manifest says otherwise.
-    fn authorize(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        let Some(token) = &self.token else { return Ok(()) };
+    fn authorize(&self, headers: &HeaderMap) -> Option<Answer> {
+        let token = self.token.as_ref()?;
         let presented = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         if presented.is_some_and(|presented| bool::from(presented.ct_eq(token.expose().as_bytes()))) {
-            return Ok(());
+            return None;
         }
         let how = "send the header `Authorization: Bearer <admin token>`";
-        Err(problem(StatusCode::UNAUTHORIZED, "The admin token is missing or wrong", how, &[]))
+        Some(problem(StatusCode::UNAUTHORIZED, "The admin token is missing or wrong", how, &[]))
     }
 }
 

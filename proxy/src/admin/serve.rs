@@ -28,10 +28,10 @@ pub struct AdminError {
 
 /// The bound admin socket.
 #[derive(Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     socket: std::net::TcpListener,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Admin {
@@ -39,7 +39,7 @@ impl Admin {
     ///
     /// # Errors
     /// When the address is taken or not one of this machine's.
-    pub fn bind(address: &str) -> Result<Self, AdminError> {
+    pub(crate) fn bind(address: &str) -> Result<Self, AdminError> {
         let failed = |source| AdminError { address: address.to_owned(), source };
         let socket = std::net::TcpListener::bind(address).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use policy_compiler::{Finding, check_resources, compile};
+use policy_compiler::{Finding, compile};
 
 use super::output::{read_manifest, show_findings};
 use super::{BAD_INPUT, Output};
+use crate::policy::missing_resources;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +36,8 @@ pub(super) fn run(args: &Args) -> u8 {
     let mut outcome = compile(&source);
     if let Some(bundle) = outcome.bundle.as_ref().filter(|_| !args.no_resources) {
         let base = args.manifest.parent().unwrap_or(Path::new(""));
-        outcome.findings.extend(check_resources(bundle.policy(), base));
+        let missing = missing_resources(bundle.policy(), base);
+        outcome.findings.extend(outcome.locate(missing));
     }
     show_findings(&outcome.findings, &source, args.output);
     if outcome.findings.iter().any(Finding::is_error) { BAD_INPUT } else { 0 }

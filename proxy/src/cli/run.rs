@@ -1,5 +1,6 @@
 //! `sluicegate run`: the gateway in the foreground, until a signal ends it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ pub(super) struct Args {
     /// How long requests in flight may take to end on SIGTERM, in seconds
     #[arg(long, default_value_t = 30)]
     drain_seconds: u64,
+    /// Worker threads that serve requests; as many as there are CPUs unless stated
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
     /// Policy seconds per wall-clock second, to compress a run
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     time_scale: f64,
@@ -51,7 +55,11 @@ fn positive(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &Args) -> u8 {
     crate::observability::log_to_stderr(args.log == Output::Json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("sluicegate").build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = args.threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = match builder.enable_all().thread_name("sluicegate").build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("sluicegate: the runtime cannot start: {error}\n"));
@@ -85,14 +93,10 @@ async fn serve(args: &Args) -> u8 {
         Err(error) => return explain(&error),
     };
     announce(&gateway);
-    loop {
-        match signals.next().await {
-            Received::Reload => {
-                if let Offer::Rejected(findings) = gateway.reload().await {
-                    complain(&format!("sluicegate: the manifest was rejected, the policy in force stays:\n  {}\n", findings.join("\n  ")));
-                }
-            }
-            Received::Stop => break,
+    while let Received::Reload = signals.next().await {
+        if let Offer::Rejected(findings) = gateway.reload().await {
+            let findings = findings.join("\n  ");
+            complain(&format!("sluicegate: the manifest was rejected, the policy in force stays:\n  {findings}\n"));
         }
     }
     complain("sluicegate: draining\n");

@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// An open exchange with a backend whose response head has arrived.
 pub(super) struct Open {
     pub(super) session: HttpSession,
-    peer: HttpPeer,
+    peer: Box<HttpPeer>,
     connector: Arc<Connector>,
 }
 
@@ -61,8 +61,8 @@ impl Open {
             let mut last = Failed { reason: Reason::BackendConnect, failure: Failure::Connect, safe_to_retry: true };
             for _ in 0..STALE_CONNECTIONS {
                 let Some(address) = upstream.address() else { return Err(last) };
-                let peer = super::peer::peer(&upstream.backend, address, clock);
-                let (mut session, reused) = connector.get_http_session(&peer).await.map_err(|error| connect_failure(&error))?;
+                let peer = Box::new(super::peer::peer(&upstream.backend, address, clock));
+                let (mut session, reused) = connector.get_http_session(&*peer).await.map_err(|error| connect_failure(&error))?;
                 session.set_read_timeout(Some(clock.wall(upstream.backend.timeouts.first_token)));
                 session.set_write_timeout(Some(clock.wall(upstream.backend.timeouts.idle)));
                 match head(&mut session, request).await {
@@ -79,7 +79,8 @@ impl Open {
             }
             Err(last)
         };
-        or_gone(caller, exchange).await
+        // Connecting needs much room on the stack; boxed, a stream does not carry it for its whole life.
+        Box::pin(or_gone(caller, exchange)).await
     }
 
     /// The backend's status.
@@ -114,7 +115,7 @@ impl Open {
     pub(super) async fn release(mut self) {
         if self.session.response_done() {
             let idle = self.peer.options.idle_timeout;
-            self.connector.release_http_session(self.session, &self.peer, idle).await;
+            self.connector.release_http_session(self.session, &*self.peer, idle).await;
         } else {
             self.cancel().await;
         }

@@ -19,6 +19,7 @@ use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use pingora_proxy::Session;
 use rule_table::{Policy, PoolId};
+use telemetry::Traces;
 use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
@@ -164,7 +165,7 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
-pub(super) fn rewrite(session: &Session, upstream: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+pub(super) fn rewrite(session: &Session, upstream: &mut RequestHeader, ctx: &mut Context, traces: &Traces) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
     let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else { return Ok(()) };
     let backend = &member.upstream.backend;
@@ -181,10 +182,10 @@ pub(super) fn rewrite(session: &Session, upstream: &mut RequestHeader, ctx: &mut
     if let Some(client) = session.client_addr().and_then(|address| address.as_inet()) {
         upstream.insert_header("x-forwarded-for", client.ip().to_string())?;
     }
-    if backend.forward_trace_context {
-        upstream.insert_header("traceparent", request.trace.traceparent(request.trace.attempt_span(0)))?;
-    } else {
-        upstream.remove_header("traceparent");
+    upstream.remove_header("traceparent");
+    let traceparent = request.trace.traceparent(traces, request.trace.attempt_span(0));
+    if let Some(traceparent) = traceparent.filter(|_| backend.forward_trace_context) {
+        upstream.insert_header("traceparent", traceparent)?;
     }
     upstream.remove_header("baggage");
     if !backend.base_path.is_empty() {

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use pingora_error::{ErrorType, Result};
 use pingora_proxy::Session;
-use vocabulary::{Moment, Reason, Usage, UsageSource};
+use vocabulary::{Moment, Reason, UsageSource};
 use wire::openai::{BackendErrorCode, BackendLimits, EventClass, StreamEnd, StreamTap};
 
 use super::attempt::{Failed, Gone, Open, or_gone};

@@ -69,7 +69,7 @@ impl EdgeService {
         let header = session.req_header();
         let trusted = in_force.gate.policy().telemetry.trust_trace_context;
         let trust = if trusted { Trust::Continue } else { Trust::Restart };
-        let trace = TraceIds::new(&header.headers, trust, &self.live.observers.traces);
+        let trace = TraceIds::new(&header.headers, trust);
         let active = self.live.observers.began(&header.method, self.scheme());
         let mut exchange =
             Exchange::new(Arc::clone(&in_force.gate), request_id(), header.method.clone(), arrived, unix_nanos());
@@ -149,7 +149,7 @@ impl ProxyHttp for EdgeService {
         ctx: &mut Context,
     ) -> Result<()> {
         ctx.watch.pause();
-        pipe::rewrite(session, upstream, ctx)
+        pipe::rewrite(session, upstream, ctx, &self.live.observers.traces)
     }
 
     async fn request_body_filter(

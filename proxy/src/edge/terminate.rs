@@ -192,8 +192,9 @@ impl Desk<'_> {
             return Ok(Attempted::Done(Relayed::Refused(Refusal::new(Reason::Internal, "the chosen backend is unknown"))));
         };
         let credential = upstream.credential.as_ref().map(|secret| secret.expose());
-        let traceparent = self.trace.traceparent(exchange.attempts.len());
-        let request = match exchange.rewrite(body, credential, Some(&traceparent)) {
+        let span_id = exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
+        let traceparent = self.trace.traceparent(&self.live.observers.traces, span_id);
+        let request = match exchange.rewrite(body, credential, traceparent.as_deref()) {
             Ok(request) => request,
             Err(refusal) => {
                 exchange.attempt_failed(self.now(), refusal.reason, Failure::Auth);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use decision::Gate;
 use parking_lot::Mutex;
-use policy_compiler::{Source as Manifest, check_resources, compile};
-use rule_table::{Bundle, Listener};
+use policy_compiler::{Source as Manifest, compile};
+use rule_table::{Bundle, Policy};
 use telemetry::settled::Reload;
 use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 
@@ -114,7 +114,8 @@ impl Keeper {
         let compiled = tokio::task::spawn_blocking(move || {
             let mut outcome = compile(&Manifest::new("manifest", text));
             if let Some(bundle) = &outcome.bundle {
-                outcome.findings.extend(check_resources(bundle.policy(), &base));
+                let missing = super::missing_resources(bundle.policy(), &base);
+                outcome.findings.extend(missing);
             }
             outcome
         })
@@ -124,13 +125,12 @@ impl Keeper {
         let lines = |findings: &[&policy_compiler::Finding]| findings.iter().map(|finding| finding.one_line()).collect();
         let Some(bundle) = compiled.bundle.filter(|_| errors.is_empty()) else { return Err(lines(&errors)) };
         let in_force = self.live.in_force();
-        let policy = in_force.gate.policy();
-        if same_sockets(&policy.listeners, &bundle.policy().listeners) && policy.admin == bundle.policy().admin {
-            Ok((bundle, lines(&warnings)))
-        } else {
-            let how = "needs restart: `listeners` and `admin` cannot change while the gateway runs; restart it with this manifest";
-            Err(vec![how.to_owned()])
+        let fixed = fixed_sections(in_force.gate.policy(), bundle.policy());
+        if fixed.is_empty() {
+            return Ok((bundle, lines(&warnings)));
         }
+        let how = |section| format!("needs restart: `{section}` cannot change while the gateway runs; restart it with this manifest");
+        Err(fixed.into_iter().map(how).collect())
     }
 
     async fn put_in_force(&self, manifest: String, bundle: Bundle, warnings: Vec<String>) -> Offer {
@@ -207,9 +207,14 @@ impl Keeper {
     }
 }
 
-/// Whether two policies listen on the same sockets with the same certificates.
-fn same_sockets(a: &[Listener], b: &[Listener]) -> bool {
-    a == b
+/// The sections that differ and are read only once, at the start: sockets, certificates, exporters.
+fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
+    let sections = [
+        ("listeners", now.listeners != next.listeners),
+        ("admin", now.admin != next.admin),
+        ("telemetry", now.telemetry != next.telemetry),
+    ];
+    sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
 
 fn now_ms() -> u64 {

@@ -2,6 +2,11 @@
 //! good one. It owns generations and what survives a restart; it refuses to compile (the compiler does)
 //! or to decide about requests.
 
+use std::path::Path;
+
+use policy_compiler::{Finding, check_resources};
+use rule_table::Policy;
+
 mod keeper;
 mod last_good;
 mod watch;
@@ -9,6 +14,12 @@ mod watch;
 pub use keeper::{Keeper, KeeperSettings, Offer};
 pub use last_good::LastGood;
 pub use watch::watch_file;
+
+/// What `policy` refers to and this machine does not have: secrets, certificates.
+#[must_use]
+pub fn missing_resources(policy: &Policy, base: &Path) -> Vec<Finding> {
+    check_resources(policy, base, |name| std::env::var(name).ok(), |path| std::fs::read(path))
+}
 
 /// Where policy comes from; one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -178,7 +178,7 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// Whether the trace is kept whatever becomes of the request: the flag to send upstream.
+    /// Whether the trace is kept whatever becomes of the request: the flag that goes upstream.
     #[must_use]
     pub fn head(&self, context: &TraceContext) -> bool {
         context.parent_sampled.unwrap_or_else(|| self.in_ratio(context.trace_id))

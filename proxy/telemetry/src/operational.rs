@@ -3,10 +3,12 @@
 //! that are not ours, whatever the filter says, because their finer events print headers and bodies.
 
 use tracing::{Level, Metadata};
+#[cfg(feature = "otlp")]
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 /// Crates of this product: what they log is ours to answer for.
 const OURS: &[&str] = &[

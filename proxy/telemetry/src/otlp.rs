@@ -23,7 +23,7 @@ use crate::drops::Drops;
 use crate::instruments::Instruments;
 use crate::recorder::Recorder;
 use crate::spans::Traces;
-use exporters::Exporters;
+use exporters::{Exporters, Gate};
 pub(crate) use sink::SpanSink;
 
 /// The environment variable that asks for other temporalities than cumulative.
@@ -183,6 +183,7 @@ impl Export {
             traces: Traces::exporting(sink, config.sampling),
             metrics,
             tracer,
+            gate: exporters.gate,
             runtime: Some(runtime),
         })
     }
@@ -217,6 +218,7 @@ pub struct Telemetry {
     traces: Traces,
     metrics: SdkMeterProvider,
     tracer: SdkTracerProvider,
+    gate: Gate,
     runtime: Option<Runtime>,
 }
 
@@ -260,6 +262,7 @@ impl Telemetry {
 
     /// Without waiting: an export still under way is given up.
     fn stop_runtime(&mut self) {
+        self.gate.close();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -282,11 +285,11 @@ fn both(
     let (done, results) = sync_channel(2);
     let spawn = |work: Box<dyn FnOnce() -> bool + Send>| {
         let done = done.clone();
-        // Nobody listens any more once the timeout has passed.
-        std::thread::Builder::new()
-            .name("otlp-flush".to_owned())
-            .spawn(move || drop(done.send(work())))
-            .is_ok()
+        let report = move || {
+            // Nobody listens any more once the timeout has passed.
+            let _ = done.send(work());
+        };
+        std::thread::Builder::new().name("otlp-flush".to_owned()).spawn(report).is_ok()
     };
     if !spawn(Box::new(spans)) || !spawn(Box::new(metrics)) {
         return false;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, Counter, Gauge, Meter, UpDownCounter};
+use opentelemetry::metrics::{BoundCounter, BoundUpDownCounter, Counter, Gauge, Meter, UpDownCounter};
 use vocabulary::{Operation, Reason, ReasonKind};
 
 use crate::catalogue::{self, Metric, attributes as attr};
@@ -28,6 +28,7 @@ const OWN_PROVIDER: &str = "sluicegate";
 pub(crate) struct Recorder {
     histograms: Histograms,
     active: UpDownCounter<i64>,
+    active_by: Cache<(Method, Scheme), BoundUpDownCounter<i64>>,
     refusals: BTreeMap<Reason, BoundCounter<u64>>,
     failovers: Counter<u64>,
     cost: Counter<f64>,
@@ -58,6 +59,7 @@ impl Recorder {
                 .with_unit(catalogue::HTTP_SERVER_ACTIVE_REQUESTS.unit)
                 .with_description(catalogue::HTTP_SERVER_ACTIVE_REQUESTS.description)
                 .build(),
+            active_by: Cache::new(catalogue::HTTP_SERVER_ACTIVE_REQUESTS.cardinality),
             refusals: refusals(meter),
             failovers: counter(meter, &catalogue::FAILOVERS),
             cost: money(meter, &catalogue::COST),
@@ -71,13 +73,14 @@ impl Recorder {
     }
 
     pub(crate) fn active(&self, method: Method, scheme: Scheme, change: i64) {
-        self.active.add(
-            change,
-            &[
+        let key = (method, scheme);
+        let attributes = || {
+            [
                 KeyValue::new(attr::HTTP_REQUEST_METHOD.key, method.name()),
                 KeyValue::new(attr::URL_SCHEME.key, scheme.name()),
-            ],
-        );
+            ]
+        };
+        self.active_by.get(&key, || key, || self.active.bind(&attributes())).add(change);
     }
 
     pub(crate) fn request(&self, request: &RequestSettled<'_>) {

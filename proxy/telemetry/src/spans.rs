@@ -209,10 +209,15 @@ impl Traces {
         Self { sink: Some(sink), sampling: Some(sampling) }
     }
 
-    /// Whether the trace is kept whatever becomes of the request: the flag to send upstream.
+    /// The `traceparent` to send upstream with the attempt whose span will be `attempt`; its
+    /// `tracestate` is [`TraceContext::state`]. Without export the caller's own is passed on, if its
+    /// trace is continued: a parent that no collector will ever see would tear the trace apart.
     #[must_use]
-    pub fn head(&self, context: &TraceContext) -> bool {
-        self.sampling.is_some_and(|sampling| sampling.head(context))
+    pub fn traceparent(&self, context: &TraceContext, attempt: SpanId) -> Option<String> {
+        match self.sampling {
+            Some(sampling) => Some(context.traceparent(attempt, sampling.head(context))),
+            None => Some(context.traceparent(context.parent?, context.parent_sampled?)),
+        }
     }
 
     /// Whether the trace is kept, now that the request is over. Ask before building an

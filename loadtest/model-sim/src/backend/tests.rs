@@ -128,7 +128,6 @@ fn a_brown_out_begins_and_ends_at_its_own_moments_however_late_one_asks() {
     };
     let mut backend = Backend::new(SimConfig { faults, ..config() });
     let mut wait_at = |seconds: f64| {
-        backend.advance(at(seconds));
         let plan = accepted(backend.arrive(at(seconds), ask(0, 1)));
         let emission = backend.advance(at(seconds + 1.0)).into_iter().find(|e| e.seq == plan.seq).unwrap();
         (emission.at.since(at(seconds)).as_secs_f64() * 1_000.0).round() as u64
@@ -147,6 +146,16 @@ fn a_script_set_later_counts_from_then_and_a_reset_starts_it_again() {
     backend.reset();
     assert!(backend.log().is_empty());
     assert_eq!(refused(backend.arrive(at(6.0), ask(1, 1))).status, 503);
+}
+
+#[test]
+fn an_arrival_loses_nothing_that_came_out_before_it() {
+    let mut backend = Backend::new(config());
+    let first = accepted(backend.arrive(at(0.0), ask(0, 3)));
+    accepted(backend.arrive(at(0.115), ask(0, 1)));
+    assert_eq!(backend.next_event(), Some(at(0.1)));
+    let emissions = backend.advance(at(0.12));
+    assert_eq!(emissions.iter().filter(|emission| emission.seq == first.seq).count(), 3);
 }
 
 #[test]

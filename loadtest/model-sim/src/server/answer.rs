@@ -55,7 +55,11 @@ impl Generated {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Step::Truncate => self.control.truncate_next_write(),
+                Step::Truncate => {
+                    self.control.truncate_next_write();
+                    // Settled here: the connection breaks under the write and never asks again.
+                    self.ticket.end(Outcome::Failed);
+                }
                 Step::Break { reset } => {
                     if reset {
                         self.control.reset();

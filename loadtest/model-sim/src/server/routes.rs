@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::json;
@@ -114,15 +114,23 @@ fn is_key_shown(headers: &HeaderMap, key: &crate::ApiKey) -> bool {
 
 /// Reads a body up to its cap.
 pub(super) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Response<Answer>> {
+    // A length that is announced need not be waited for.
+    if request.body().size_hint().lower() > LONGEST_BODY as u64 {
+        return Err(too_long());
+    }
     let body = Limited::new(request.into_body(), LONGEST_BODY).collect().await;
     body.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        let (status, message) = if error.is::<LengthLimitError>() {
-            (StatusCode::PAYLOAD_TOO_LARGE, format!("The body is longer than {} MiB.", LONGEST_BODY >> 20))
-        } else {
-            (StatusCode::BAD_REQUEST, "The body ended early.".to_owned())
-        };
-        error_response(status, "invalid_request_error", None, None, &message)
+        if error.is::<LengthLimitError>() {
+            return too_long();
+        }
+        let message = "The body ended early.";
+        error_response(StatusCode::BAD_REQUEST, "invalid_request_error", None, None, message)
     })
+}
+
+fn too_long() -> Response<Answer> {
+    let message = format!("The body is longer than {} MiB.", LONGEST_BODY >> 20);
+    error_response(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", None, None, &message)
 }
 
 async fn generate(

@@ -12,7 +12,7 @@ const SILENCE: Duration = Duration::from_millis(1_500);
 
 /// How a reply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// As HTTP says it should.
     Whole,
     /// The connection closed between two chunks, or short of the content length.
@@ -27,32 +27,41 @@ pub enum Ending {
 
 /// A reply as it came.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// 0 when there was none.
-    pub status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
     /// The body without its transfer encoding, as far as it came in whole chunks.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Chunks of the transfer encoding.
-    pub chunks: usize,
-    pub ending: Ending,
+    pub(crate) chunks: usize,
+    pub(crate) ending: Ending,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The data of every event.
-    pub fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         let text = String::from_utf8(self.body.clone()).unwrap();
         text.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap().to_owned()).collect()
     }
 
-    pub fn error_code(&self) -> String {
+    pub(crate) fn error_code(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body).unwrap();
         body["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// Announces a body of some length and sends none of it.
+pub(crate) fn exchange_announcing(addr: SocketAddr, length: usize) -> Reply {
+    let mut socket = TcpStream::connect(addr).unwrap();
+    socket.set_read_timeout(Some(SILENCE)).unwrap();
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\ncontent-length: {length}\r\n\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    receive(socket)
 }
 
 fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
@@ -67,8 +76,17 @@ fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], bo
     socket
 }
 
-pub fn exchange(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-    let mut socket = send(addr, method, path, headers, body);
+pub(crate) fn exchange(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
+    receive(send(addr, method, path, headers, body))
+}
+
+fn receive(mut socket: TcpStream) -> Reply {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16_384];
     let broken = loop {
@@ -131,20 +149,20 @@ fn dechunk(mut reply: Reply, mut rest: &[u8], broken: Option<Ending>) -> Reply {
     }
 }
 
-pub fn get(addr: SocketAddr, path: &str) -> Reply {
+pub(crate) fn get(addr: SocketAddr, path: &str) -> Reply {
     exchange(addr, "GET", path, &[], b"")
 }
 
-pub fn post(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) fn post(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     exchange(addr, "POST", path, headers, body)
 }
 
-pub fn chat(addr: SocketAddr, headers: &[(&str, &str)], body: &Value) -> Reply {
+pub(crate) fn chat(addr: SocketAddr, headers: &[(&str, &str)], body: &Value) -> Reply {
     post(addr, "/v1/chat/completions", headers, body.to_string().as_bytes())
 }
 
 /// Asks for a stream and leaves once `events` have come; says how many had.
-pub fn leave_after(addr: SocketAddr, events: usize, body: &Value) -> u64 {
+pub(crate) fn leave_after(addr: SocketAddr, events: usize, body: &Value) -> u64 {
     let mut socket = send(addr, "POST", "/v1/chat/completions", &[], body.to_string().as_bytes());
     let (mut seen, mut buffer) = (Vec::new(), [0; 4_096]);
     loop {

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters,
-    ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    ThemeCharacters, ThemeStyles,
 };
 
 use crate::diagnostics::{Finding, Label, Severity};
@@ -35,7 +35,11 @@ impl std::error::Error for Report<'_> {}
 fn labelled(label: &Label, primary: bool) -> LabeledSpan {
     let text = (!label.text.is_empty()).then(|| label.text.clone());
     let span = (label.span.start, label.span.end - label.span.start);
-    if primary { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
+    if primary {
+        LabeledSpan::new_primary_with_span(text, span)
+    } else {
+        LabeledSpan::new_with_span(text, span)
+    }
 }
 
 impl Diagnostic for Report<'_> {

@@ -102,13 +102,13 @@ pub struct Quota {
     /// How it refills.
     #[serde(default)]
     pub shape: QuotaShape,
-    /// Depth of a leaky bucket, as time at the full rate.
-    #[serde(default = "burst")]
-    pub burst: Duration,
-    /// How many quota tokens one output token takes.
-    #[serde(default = "output_weight")]
+    /// Depth of a leaky bucket, as time at the full rate; 10 s unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Duration>,
+    /// How many tokens of a leaky bucket one output token takes; 1 unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
-    pub output_weight: u32,
+    pub output_weight: Option<u32>,
 }
 
 /// What a model and a deployment have in common.
@@ -168,12 +168,4 @@ impl Deployment {
 
 fn expected_ttft() -> Duration {
     Duration(Span(std::time::Duration::from_millis(500)))
-}
-
-fn burst() -> Duration {
-    Duration(Span(std::time::Duration::from_secs(10)))
-}
-
-fn output_weight() -> u32 {
-    1
 }

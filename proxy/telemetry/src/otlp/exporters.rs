@@ -19,6 +19,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as ExportSpans};
+use parking_lot::RwLock;
 use tokio::runtime::{Handle, Runtime};
 
 use super::http::{Client, METRICS_PATH, TRACES_PATH};
@@ -28,6 +29,7 @@ use crate::drops::{Drops, Signal};
 pub(super) struct Exporters {
     pub(super) metrics: CountedMetrics,
     pub(super) spans: CountedSpans,
+    pub(super) gate: Gate,
 }
 
 impl Exporters {
@@ -39,8 +41,9 @@ impl Exporters {
             Protocol::Grpc => grpc(config, &headers, secure)?,
             Protocol::HttpProtobuf => http(config, &headers, secure, runtime.handle())?,
         };
+        let gate = Gate { runtime: runtime.handle().clone(), open: Arc::new(RwLock::new(true)) };
         let guard = |signal| Guard {
-            runtime: runtime.handle().clone(),
+            gate: gate.clone(),
             timeout: config.timeout,
             drops: drops.clone(),
             signal,
@@ -49,6 +52,7 @@ impl Exporters {
         Ok(Self {
             metrics: CountedMetrics { inner: metrics, guard: guard(Signal::Metrics) },
             spans: CountedSpans { inner: spans, guard: guard(Signal::Traces), waiting: Arc::default() },
+            gate,
         })
     }
 }
@@ -140,7 +144,7 @@ fn http(
 /// Runs one export and accounts for its end.
 #[derive(Debug)]
 struct Guard {
-    runtime: Handle,
+    gate: Gate,
     timeout: Duration,
     drops: Drops,
     signal: Signal,
@@ -160,7 +164,7 @@ impl Guard {
                 Err(_) => Err(OTelSdkError::Timeout(self.timeout)),
             }
         };
-        let result = InRuntime { runtime: &self.runtime, future: pin!(bounded) }.await;
+        let result = Gated { gate: &self.gate, future: pin!(bounded) }.await;
         match &result {
             Ok(()) => {
                 if self.failing.swap(false, Ordering::Relaxed) {
@@ -178,17 +182,35 @@ impl Guard {
     }
 }
 
-/// Polls a future inside the exporter's runtime. The SDK polls exports on plain threads, where timers
-/// and sockets of the runtime would not be found.
-struct InRuntime<'a, F> {
-    runtime: &'a Handle,
+/// The way into the exporter's runtime. The SDK polls exports on plain threads, where timers and sockets
+/// of the runtime would not be found, and where they would panic once it is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    runtime: Handle,
+    open: Arc<RwLock<bool>>,
+}
+
+impl Gate {
+    /// Waits for polls under way, which are short, and lets no further one in: exports end with an error
+    /// when they are next polled. The runtime can go now.
+    pub(super) fn close(&self) {
+        *self.open.write() = false;
+    }
+}
+
+struct Gated<'a, F> {
+    gate: &'a Gate,
     future: Pin<&'a mut F>,
 }
 
-impl<F: Future> Future for InRuntime<'_, F> {
-    type Output = F::Output;
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _entered = self.runtime.enter();
+impl<F: Future<Output = OTelSdkResult>> Future for Gated<'_, F> {
+    type Output = OTelSdkResult;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<OTelSdkResult> {
+        let open = self.gate.open.read();
+        if !*open {
+            return Poll::Ready(Err(OTelSdkError::AlreadyShutdown));
+        }
+        let _entered = self.gate.runtime.enter();
         self.future.as_mut().poll(context)
     }
 }

@@ -22,7 +22,7 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     /// The value of `key`, made by `make` the first time it is asked for.
     pub(super) fn get<Q>(&self, key: &Q, own: impl FnOnce() -> K, make: impl FnOnce() -> V) -> Arc<V>
     where
-        Q: Hash + Equivalent<K>,
+        Q: Hash + Equivalent<K> + ?Sized,
     {
         if let Some(value) = self.table.load().get(key) {
             return Arc::clone(value);

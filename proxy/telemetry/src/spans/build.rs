@@ -13,6 +13,11 @@ use crate::catalogue::{attributes as attr, attributes::Attribute, spans as names
 use crate::context::{Link, SpanId, TraceId};
 use crate::settled::Sli;
 
+/// Characters of a word a backend chose.
+const LONGEST_WORD: usize = 64;
+/// Finish reasons of one answer.
+const MOST_CHOICES: usize = 16;
+
 /// The whole tree, root first.
 pub(super) fn spans(trace: &ExchangeTrace) -> Vec<SpanData> {
     let mut spans = Vec::with_capacity(1 + trace.stages.len() + trace.attempts.len());
@@ -156,14 +161,19 @@ fn attempt_attributes(trace: &ExchangeTrace, attempt: &AttemptSpan) -> Vec<KeyVa
         list.push(&attr::GEN_AI_PROVIDER_NAME, Arc::clone(&attempt.provider));
     }
     list.model(attempt.operation, attempt.model.clone(), attempt.stream);
-    list.maybe(&attr::GEN_AI_RESPONSE_MODEL, attempt.response_model.clone());
+    list.maybe(&attr::GEN_AI_RESPONSE_MODEL, attempt.response_model.as_deref().map(short));
     if !attempt.finish_reasons.is_empty() {
         let reasons: Vec<StringValue> =
-            attempt.finish_reasons.iter().map(|reason| Arc::clone(reason).into()).collect();
+            attempt.finish_reasons.iter().take(MOST_CHOICES).map(|reason| short(reason).into()).collect();
         list.push(&attr::GEN_AI_RESPONSE_FINISH_REASONS, Value::Array(Array::String(reasons)));
     }
     list.usage(attempt.usage, attempt.cost);
     list.0
+}
+
+/// What a backend says of itself is a short word; anything longer would be content.
+fn short(word: &str) -> String {
+    word.chars().take(LONGEST_WORD).collect()
 }
 
 fn failed(reason: Option<Reason>) -> Status {

@@ -1,0 +1,96 @@
+//! What the schema cannot say: one file per proof or lint. It owns running all of them; none of them
+//! changes anything or knows of another.
+
+mod addresses;
+mod backends;
+mod exposure;
+mod health;
+mod limits;
+mod matches;
+mod members;
+mod names;
+mod overlaps;
+mod pools;
+mod resources;
+mod routes;
+mod secrets;
+mod shared_keys;
+mod telemetry;
+mod unused;
+mod urls;
+
+use crate::diagnostics::{Code, Finding};
+use crate::manifest::{Manifest, Pool, Serving};
+use crate::resolve::{Deployed, Names};
+use crate::source::Document;
+pub use resources::check_resources;
+
+/// What a check may look at.
+pub(crate) struct Context<'a> {
+    document: &'a Document,
+    /// With every default written in.
+    manifest: &'a Manifest,
+    names: Names<'a>,
+}
+
+/// A member of a pool that stands for something.
+struct Standing<'a> {
+    /// As written.
+    name: &'a str,
+    deployed: Deployed<'a>,
+    /// None for a backend of kind `http`.
+    serving: Option<Serving<'a>>,
+}
+
+impl<'a> Context<'a> {
+    /// The members of a pool whose names resolve.
+    fn members(&self, pool: &'a Pool) -> Vec<Standing<'a>> {
+        let standing = |name: &'a String| {
+            let deployed = self.names.member(name).ok()?;
+            let (backend, _) = self.manifest.backends.get_key_value(deployed.backend)?;
+            let backend = self.manifest.backends.get(backend)?;
+            let serving = deployed.deployment.and_then(|name| {
+                let model = backend.models.get_key_value(name).map(|(name, model)| model.serving(name));
+                model.or_else(|| backend.deployments.get_key_value(name).map(|(name, d)| d.serving(name)))
+            });
+            Some(Standing { name, deployed, serving })
+        };
+        pool.members.0.keys().filter_map(standing).collect()
+    }
+}
+
+/// Checks that need no types, so that they run however unsound other fields are.
+pub(crate) fn tree(document: &Document) -> Vec<Finding> {
+    let mut findings = names::check(document);
+    findings.extend(secrets::check(document));
+    findings
+}
+
+/// Checks of a structurally sound manifest; `so_far` is what was found before.
+pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Finding]) -> Vec<Finding> {
+    let context = Context { document, manifest, names: Names::of(document) };
+    let checks = [
+        addresses::check,
+        backends::check,
+        exposure::check,
+        health::check,
+        limits::check,
+        matches::check,
+        members::check,
+        overlaps::check,
+        pools::check,
+        routes::check,
+        shared_keys::check,
+        telemetry::check,
+        urls::check,
+    ];
+    let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(&context)).collect();
+    // What a mistaken reference or an empty pool leaves unused is not worth a finding of its own.
+    let elsewhere = |finding: &&Finding| {
+        finding.code.as_str().starts_with("SG02") || matches!(finding.code, Code::EmptyPool | Code::NoModels)
+    };
+    if so_far.iter().chain(&findings).find(elsewhere).is_none() {
+        findings.extend(unused::check(&context));
+    }
+    findings
+}

@@ -1,0 +1,32 @@
+//! A pool has members, all of one sort.
+
+use super::Context;
+use crate::diagnostics::{Code, Finding};
+
+pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, pool) in &context.manifest.pools {
+        let path = ["pools", name, "members"];
+        if pool.members.0.is_empty() {
+            findings.push(
+                Finding::new(Code::EmptyPool, format!("pool `{name}` has no members"))
+                    .at_key(context.document, &path, "empty")
+                    .help("add a member such as `backend/deployment`, or remove the pool"),
+            );
+        }
+        let members = context.members(pool);
+        let piped = members.iter().find(|member| member.serving.is_none());
+        let served = members.iter().find(|member| member.serving.is_some());
+        if let (Some(piped), Some(served)) = (piped, served) {
+            let (http, ai) = (piped.name, served.name);
+            let message = format!("pool `{name}` mixes the AI member `{ai}` with `{http}` of kind `http`");
+            findings.push(
+                Finding::new(Code::MixedPool, message)
+                    .at_key(context.document, &["pools", name, "members", http], "passed through unread")
+                    .also(context.document.key_span(&["pools", name, "members", ai]), "an AI backend")
+                    .help("give them pools of their own"),
+            );
+        }
+    }
+    findings
+}

@@ -1,0 +1,108 @@
+//! Every reference by name points at something.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostics::{Code, Finding, suggest};
+use crate::resolve::{MemberFault, Names};
+use crate::source::{Document, Node};
+
+pub(super) fn check(document: &Document) -> Vec<Finding> {
+    let names = Names::of(document);
+    let checker = Checker { document, names };
+    let mut findings = Vec::new();
+    for backend in names.section("backends") {
+        findings.extend(checker.reference(
+            &["backends", backend, "auth"],
+            "identities",
+            Code::UnknownIdentity,
+        ));
+    }
+    for consumer in names.section("consumers") {
+        findings.extend(checker.reference(&["consumers", consumer, "limit"], "limits", Code::UnknownLimit));
+    }
+    for route in names.section("routes") {
+        findings.extend(checker.reference(&["routes", route, "pool"], "pools", Code::UnknownPool));
+        findings.extend(checker.reference(&["routes", route, "limit"], "limits", Code::UnknownLimit));
+        let consumers = document.value(&["routes", route, "consumers"]).map_or(&[][..], Node::items);
+        for index in 0..consumers.len() {
+            let path = ["routes", route, "consumers", &index.to_string()];
+            findings.extend(checker.reference(&path, "consumers", Code::UnknownConsumer));
+        }
+    }
+    for pool in names.section("pools") {
+        findings.extend(checker.members(pool));
+    }
+    findings
+}
+
+struct Checker<'d> {
+    document: &'d Document,
+    names: Names<'d>,
+}
+
+impl Checker<'_> {
+    /// A scalar that names an entry of a section.
+    fn reference(&self, path: &[&str], section: &str, code: Code) -> Option<Finding> {
+        let given = self.document.value(path)?.text()?;
+        let known = self.names.section(section);
+        if known.contains(&given) {
+            return None;
+        }
+        let (kind, holder) =
+            (path.first().copied().unwrap_or_default(), path.get(1).copied().unwrap_or_default());
+        let target = match section {
+            "identities" => "identity",
+            plural => plural.strip_suffix('s').unwrap_or(plural),
+        };
+        let holder_kind = kind.strip_suffix('s').unwrap_or(kind);
+        let message =
+            format!("{holder_kind} `{holder}` refers to the {target} `{given}`, which does not exist");
+        let help = suggest::help(given, &known, section);
+        Some(
+            Finding::new(code, message).at_value(self.document, path, format!("no such {target}")).help(help),
+        )
+    }
+
+    /// Members of a pool, written as a list or as a map.
+    fn members(&self, pool: &str) -> Vec<Finding> {
+        let path = ["pools", pool, "members"];
+        let Some(members) = self.document.value(&path) else { return Vec::new() };
+        let listed = members.items().iter().filter_map(|item| item.text().map(|text| (text, item.span)));
+        let mapped = members.entries().iter().map(|entry| (entry.key.as_str(), entry.key_span));
+        let mut findings = Vec::new();
+        let mut seen = BTreeMap::new();
+        for (given, span) in listed.chain(mapped) {
+            let finding = match self.names.member(given) {
+                Ok(deployed) => match seen.get(&deployed) {
+                    None => {
+                        seen.insert(deployed, span);
+                        continue;
+                    }
+                    Some(first) => {
+                        let message = format!("pool `{pool}` has the member `{}` twice", deployed.name());
+                        let finding = Finding::new(Code::RepeatedMember, message).at(span, "again here");
+                        finding
+                            .also(*first, "first here")
+                            .help("remove one of the two; a `weight` gives a larger share")
+                    }
+                },
+                Err(MemberFault::Unknown(help)) => {
+                    let message = format!("pool `{pool}` has the member `{given}`, which does not exist");
+                    Finding::new(Code::UnknownMember, message)
+                        .at(span, "no such model or deployment")
+                        .help(help)
+                }
+                Err(MemberFault::Ambiguous(choices)) => {
+                    let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+                    let message =
+                        format!("pool `{pool}` does not say which deployment of `{given}` it means");
+                    let finding = Finding::new(Code::AmbiguousMember, message).at(span, "it has several");
+                    finding.help(format!("write one of: {}", suggest::listed(&choices)))
+                }
+                Err(MemberFault::Empty) => continue,
+            };
+            findings.push(finding.about(&path));
+        }
+        findings
+    }
+}

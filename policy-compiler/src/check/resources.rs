@@ -1,0 +1,113 @@
+//! What a policy refers to is there: environment variables, secret files, certificates. It owns these
+//! checks, with environment and files handed in; it refuses to keep or show what it reads.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use rule_table::{Policy, SecretRef};
+
+use crate::diagnostics::{Code, Finding};
+
+/// Checks every secret and certificate of a policy.
+///
+/// Relative paths are under `base_dir`, the manifest's directory. `env` gives a variable's value, and
+/// `read` a file's content. Findings name their field; `Outcome::locate` adds the place in the text.
+#[must_use]
+pub fn check_resources(
+    policy: &Policy,
+    base_dir: &Path,
+    env: impl Fn(&str) -> Option<String>,
+    read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Vec<Finding> {
+    let resources = Resources { base_dir, env, read };
+    let mut findings = Vec::new();
+    for listener in &policy.listeners {
+        let Some(tls) = &listener.tls else { continue };
+        let path = |field| ["listeners", listener.name.as_str(), "tls", field, "file"];
+        findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
+        findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+    }
+    let mut seen = BTreeSet::new();
+    let mut secret = |reference: &SecretRef, path: &[&str]| {
+        if seen.insert(format!("{reference:?}")) {
+            findings.extend(resources.secret(reference, path));
+        }
+    };
+    if let Some(token) = policy.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
+        secret(token, &["admin", "token"]);
+    }
+    for backend in &policy.backends {
+        if let Some(auth) = &backend.auth {
+            secret(auth, &["backends", &backend.name, "auth"]);
+        }
+    }
+    for (name, value) in policy.telemetry.otlp.iter().flat_map(|otlp| &otlp.headers) {
+        secret(value, &["telemetry", "otlp", "headers", name]);
+    }
+    findings
+}
+
+struct Resources<'b, E, R> {
+    base_dir: &'b Path,
+    env: E,
+    read: R,
+}
+
+impl<E, R> Resources<'_, E, R>
+where
+    E: Fn(&str) -> Option<String>,
+    R: Fn(&Path) -> io::Result<Vec<u8>>,
+{
+    fn secret(&self, reference: &SecretRef, path: &[&str]) -> Option<Finding> {
+        match reference {
+            SecretRef::Env(name) => {
+                if (self.env)(name).is_some_and(|value| !value.trim().is_empty()) {
+                    return None;
+                }
+                let message = format!("the environment variable `{name}` is not set or empty");
+                let help = format!("set it for the gateway's process: `export {name}=…`, or refer to a file");
+                Some(Finding::new(Code::MissingEnv, message).about(path).help(help))
+            }
+            SecretRef::File(file) => match self.content(file, path) {
+                Err(finding) => Some(finding),
+                Ok(content) if content.trim_ascii().is_empty() => {
+                    Some(self.unreadable(file, "it is empty", path))
+                }
+                Ok(_) => None,
+            },
+        }
+    }
+
+    fn pem(&self, file: &str, path: &[&str], marker: &str) -> Option<Finding> {
+        let content = match self.content(file, path) {
+            Ok(content) => content,
+            Err(finding) => return Some(finding),
+        };
+        let text = String::from_utf8_lossy(&content);
+        if text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(marker)) {
+            return None;
+        }
+        let kind = if marker.starts_with("CERT") { "certificate" } else { "private key" };
+        let help = if content.first() == Some(&0x30) {
+            "this looks like DER: convert it with `openssl x509` or `openssl pkey`, each with `-inform der`"
+                .to_owned()
+        } else {
+            format!("expected a line `-----BEGIN …{marker}`")
+        };
+        let message = format!("`{file}` holds no {kind} in PEM form");
+        Some(Finding::new(Code::NotPem, message).about(path).help(help))
+    }
+
+    fn content(&self, file: &str, path: &[&str]) -> Result<Vec<u8>, Finding> {
+        (self.read)(&self.base_dir.join(file))
+            .map_err(|error| self.unreadable(file, &error.to_string(), path))
+    }
+
+    fn unreadable(&self, file: &str, why: &str, path: &[&str]) -> Finding {
+        let full = self.base_dir.join(file);
+        Finding::new(Code::UnreadableFile, format!("`{file}` cannot be read: {why}"))
+            .about(path)
+            .help(format!("looked at `{}`; paths are relative to the manifest", full.display()))
+    }
+}

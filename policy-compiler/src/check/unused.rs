@@ -1,0 +1,61 @@
+//! Every definition is used by something.
+
+use std::collections::BTreeSet;
+
+use super::Context;
+use crate::diagnostics::{Code, Finding};
+
+pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+    let manifest = context.manifest;
+    let routes = || manifest.routes.values();
+    let mut unused = Vec::new();
+    let mut report = |kind: &str, path: &[&str], by: &str| {
+        let name = path.last().copied().unwrap_or_default();
+        unused.push(
+            Finding::new(Code::Unused, format!("nothing uses the {kind} `{name}`"))
+                .at_key(context.document, path, format!("no {by} refers to it"))
+                .help(format!("refer to it from a {by}, or remove it")),
+        );
+    };
+    let pools: BTreeSet<&String> = routes().map(|route| &route.pool).collect();
+    for name in manifest.pools.keys().filter(|name| !pools.contains(name)) {
+        report("pool", &["pools", name], "route");
+    }
+    let deployed: BTreeSet<_> = manifest
+        .pools
+        .values()
+        .flat_map(|pool| context.members(pool))
+        .map(|member| member.deployed)
+        .collect();
+    for (name, backend) in &manifest.backends {
+        if deployed.iter().all(|member| member.backend != name) {
+            report("backend", &["backends", name], "pool");
+            continue;
+        }
+        let models = backend.models.keys().map(|model| ("model", "models", model));
+        for (kind, field, model) in
+            models.chain(backend.deployments.keys().map(|d| ("deployment", "deployments", d)))
+        {
+            if deployed.iter().all(|member| (member.backend, member.deployment) != (name, Some(model))) {
+                report(kind, &["backends", name, field, model], "pool");
+            }
+        }
+    }
+    let identities: BTreeSet<&String> = manifest.backends.values().filter_map(|b| b.auth.as_ref()).collect();
+    for name in manifest.identities.keys().filter(|name| !identities.contains(name)) {
+        report("identity", &["identities", name], "backend");
+    }
+    let by_consumers = manifest.consumers.values().filter_map(|consumer| consumer.limit.as_ref());
+    let limits: BTreeSet<&String> =
+        routes().filter_map(|route| route.limit.as_ref()).chain(by_consumers).collect();
+    for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
+        report("limit", &["limits", name], "route or consumer");
+    }
+    let for_any = routes().any(|route| route.consumers.is_empty());
+    for name in manifest.consumers.keys() {
+        if !for_any && routes().all(|route| !route.consumers.contains(name)) {
+            report("consumer", &["consumers", name], "route");
+        }
+    }
+    unused
+}

@@ -1,0 +1,103 @@
+//! Secrets and certificates that a policy refers to, checked against an environment and files at hand.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use policy_compiler::{Code, Finding, Source, Style, check_resources, compile, render};
+
+const MANIFEST: &str = r#"
+apiVersion: sluicegate/v1
+listeners:
+  tls: {address: 127.0.0.1:8443, tls: {certificate: {file: gw.pem}, key: {file: /keys/gw.key}}}
+admin: {token: {env: ADMIN_TOKEN}}
+identities:
+  vllm: {apiKey: {file: vllm.key}}
+backends:
+  vllm: {kind: vllm, url: "http://127.0.0.1:8000", auth: vllm, models: {m: {}}}
+pools: {all: {members: [vllm]}}
+routes: {all: {match: {path: /v1/*}, pool: all}}
+telemetry: {otlp: {endpoint: "http://127.0.0.1:4317", headers: {authorization: {env: OTLP_AUTH}}}}
+"#;
+
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n";
+
+struct World {
+    env: Vec<(&'static str, &'static str)>,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl World {
+    fn whole() -> Self {
+        Self {
+            env: vec![("ADMIN_TOKEN", "t"), ("OTLP_AUTH", "a")],
+            files: vec![
+                ("/etc/sluicegate/gw.pem".into(), CERTIFICATE.into()),
+                ("/keys/gw.key".into(), KEY.into()),
+                ("/etc/sluicegate/vllm.key".into(), b"k\n".into()),
+            ],
+        }
+    }
+
+    fn set(mut self, path: &str, content: &[u8]) -> Self {
+        self.files.retain(|(at, _)| at != Path::new(path));
+        self.files.push((path.into(), content.into()));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.env.retain(|(at, _)| *at != name);
+        self.files.retain(|(at, _)| at != Path::new(name));
+        self
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let outcome = compile(&Source::new("gateway.yaml", MANIFEST));
+        let bundle = outcome.bundle.as_ref().expect("a sound manifest");
+        let env =
+            |name: &str| self.env.iter().find(|(at, _)| *at == name).map(|(_, value)| (*value).to_owned());
+        let read = |path: &Path| {
+            let found = self.files.iter().find(|(at, _)| at == path).map(|(_, content)| content.clone());
+            found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        };
+        outcome.locate(check_resources(bundle.policy(), Path::new("/etc/sluicegate"), env, read))
+    }
+}
+
+fn only(findings: &[Finding]) -> &Finding {
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    &findings[0]
+}
+
+#[test]
+fn nothing_is_found_where_everything_is_there() {
+    assert_eq!(World::whole().findings(), []);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named_at_its_field() {
+    let findings = World::whole().without("OTLP_AUTH").findings();
+    let finding = only(&findings);
+    assert_eq!(finding.code, Code::MissingEnv);
+    assert_eq!(finding.path, ["telemetry", "otlp", "headers", "authorization"]);
+    let text = render(&findings, &Source::new("gateway.yaml", MANIFEST), Style::Plain);
+    assert!(text.contains("gateway.yaml:12:65"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_missing_or_empty_is_named_with_where_it_was_looked_for() {
+    let missing = World::whole().without("/etc/sluicegate/vllm.key").findings();
+    assert_eq!(only(&missing).code, Code::UnreadableFile);
+    assert!(only(&missing).help.as_ref().is_some_and(|help| help.contains("/etc/sluicegate/vllm.key")));
+    let empty = World::whole().set("/etc/sluicegate/vllm.key", b"\n").findings();
+    assert_eq!(only(&empty).message, "`vllm.key` cannot be read: it is empty");
+}
+
+#[test]
+fn a_certificate_is_not_a_key_and_der_is_not_pem() {
+    let swapped = World::whole().set("/keys/gw.key", CERTIFICATE.as_bytes()).findings();
+    assert_eq!(only(&swapped).code, Code::NotPem);
+    assert_eq!(only(&swapped).path, ["listeners", "tls", "tls", "key", "file"]);
+    let der = World::whole().set("/etc/sluicegate/gw.pem", &[0x30, 0x82, 0xff]).findings();
+    assert!(only(&der).help.as_ref().is_some_and(|help| help.contains("-inform der")));
+}

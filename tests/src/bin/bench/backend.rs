@@ -1,0 +1,171 @@
+//! The model server behind every server under test: fixed bytes over kept-alive HTTP/1.1. It owns being
+//! cheap and the same for all; it refuses to look at more of a request than where it ends and whether it
+//! wants a stream.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::{Fallible, say_aside};
+
+/// Addresses it listens on, so that a pool has members to choose from.
+pub(crate) const MEMBERS: usize = 3;
+/// Time between two events of a stream.
+const PACE: Duration = Duration::from_millis(2);
+
+/// A chat completion as small as they come, about 280 bytes of body.
+pub(crate) const ANSWER: &str = concat!(
+    r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"sim-chat","#,
+    r#""choices":[{"index":0,"message":{"role":"assistant","content":"Hello there."},"finish_reason":"stop"}],"#,
+    r#""usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}"#
+);
+
+/// What it says, ready to be written.
+#[derive(Debug)]
+struct Script {
+    answer: Vec<u8>,
+    stream_head: Vec<u8>,
+    events: Vec<Vec<u8>>,
+    stream_end: Vec<u8>,
+}
+
+impl Script {
+    fn new(events: usize) -> Self {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: ";
+        let length = ANSWER.len();
+        let last = [
+            event(r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#),
+            event(r#""choices":[],"usage":{"prompt_tokens":12,"completion_tokens":100,"total_tokens":112}"#),
+            chunk("data: [DONE]\n\n"),
+            b"0\r\n\r\n".to_vec(),
+        ];
+        let word = |n: usize| {
+            event(&format!(r#""choices":[{{"index":0,"delta":{{"content":" word{n:04}"}},"finish_reason":null}}]"#))
+        };
+        Self {
+            answer: format!("{head}application/json\r\ncontent-length: {length}\r\n\r\n{ANSWER}").into_bytes(),
+            stream_head: format!("{head}text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes(),
+            events: (0..events).map(word).collect(),
+            stream_end: last.concat(),
+        }
+    }
+}
+
+/// One event of about 200 bytes, as a chunk of its own.
+fn event(fields: &str) -> Vec<u8> {
+    chunk(&format!(
+        "data: {{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\
+         \"model\":\"sim-chat\",\"system_fingerprint\":\"fp_bench\",{fields}}}\n\n"
+    ))
+}
+
+fn chunk(data: &str) -> Vec<u8> {
+    format!("{:x}\r\n{data}\r\n", data.len()).into_bytes()
+}
+
+/// Serves until killed.
+pub(crate) fn serve(events: usize) -> Fallible<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let script = Arc::new(Script::new(events));
+        let mut accepting = JoinSet::new();
+        for _ in 0..MEMBERS {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            say_aside(&format!("bench: backend on {}", listener.local_addr()?));
+            accepting.spawn(accept(listener, Arc::clone(&script)));
+        }
+        say_aside("bench: ready");
+        while let Some(ended) = accepting.join_next().await {
+            ended??;
+        }
+        Ok(())
+    })
+}
+
+async fn accept(listener: TcpListener, script: Arc<Script>) -> io::Result<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        connections.spawn(converse(stream, Arc::clone(&script)));
+        // Forgets connections that have ended.
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Answers requests on one connection until it closes.
+async fn converse(mut stream: TcpStream, script: Arc<Script>) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(4096);
+    loop {
+        let end = loop {
+            if let Some(end) = request_end(&buffer)? {
+                break end;
+            }
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        };
+        let request = buffer.get(..end).unwrap_or_default();
+        if memmem::find(request, br#""stream":true"#).is_some() {
+            send_events(&mut stream, &script).await?;
+        } else {
+            stream.write_all(&script.answer).await?;
+        }
+        buffer.drain(..end);
+    }
+}
+
+async fn send_events(stream: &mut TcpStream, script: &Script) -> io::Result<()> {
+    stream.write_all(&script.stream_head).await?;
+    let mut beat = tokio::time::interval(PACE);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for event in &script.events {
+        beat.tick().await;
+        stream.write_all(event).await?;
+    }
+    stream.write_all(&script.stream_end).await
+}
+
+/// Where the first request in `buffer` ends, once it is there in full.
+fn request_end(buffer: &[u8]) -> io::Result<Option<usize>> {
+    let Some(head) = memmem::find(buffer, b"\r\n\r\n") else { return Ok(None) };
+    let length = content_length(buffer.get(..head).unwrap_or_default());
+    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a request without a length"))?;
+    let end = head + 4 + length;
+    Ok((buffer.len() >= end).then_some(end))
+}
+
+/// The `Content-Length` of a head.
+pub(crate) fn content_length(head: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(head).ok()?;
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let mut lengths = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    lengths.next()?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_with_its_body_and_not_before() {
+        let whole = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST";
+        assert_eq!(request_end(&whole[..40]).unwrap(), None);
+        assert_eq!(request_end(whole).unwrap(), Some(whole.len() - 4));
+        assert!(request_end(b"GET / HTTP/1.1\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn the_answer_is_json_and_the_stream_ends_as_streams_do() {
+        assert!(serde_json::from_str::<serde_json::Value>(ANSWER).is_ok());
+        let script = Script::new(2);
+        assert!((180..240).contains(&script.events[0].len()), "{}", script.events[0].len());
+        assert!(script.stream_end.ends_with(b"data: [DONE]\n\n\r\n0\r\n\r\n"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What is compared: bare Pingora, then the gateway with one feature more per rung, so that differences
+//! show what each costs. It owns the manifests and the proof that a feature was really on; it refuses to
+//! measure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::load::{KEY, MODEL};
+
+/// The file of the access log, beside the manifest.
+pub(crate) const ACCESS_LOG: &str = "access.jsonl";
+
+/// One server to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Rung {
+    /// Its name on the command line and in tables.
+    pub(crate) name: &'static str,
+    /// What it does, in a few words.
+    pub(crate) what: &'static str,
+    /// How it is started.
+    pub(crate) server: Kind,
+    /// Whether its streams are measured too.
+    pub(crate) streams: bool,
+}
+
+/// What kind of server it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// This program as bare Pingora.
+    Bare,
+    /// nginx.
+    Nginx(PathBuf),
+    /// The gateway.
+    Gateway(Features),
+}
+
+/// What the gateway does on a rung, beyond routing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Features {
+    /// Callers show an API key.
+    pub(crate) key: bool,
+    /// Requests and tokens are limited per consumer.
+    pub(crate) limits: bool,
+    /// The pool picks by its objective instead of in turn.
+    pub(crate) adaptive: bool,
+    /// Each request leaves a line in a file.
+    pub(crate) access_log: bool,
+    /// Metrics and one trace in ten go to a collector.
+    pub(crate) otlp: bool,
+}
+
+/// The yardstick's name.
+pub(crate) const BARE: &str = "bare";
+
+/// Every rung, lowest first; nginx only where it is installed.
+pub(crate) fn rungs(nginx: Option<PathBuf>) -> Vec<Rung> {
+    let route = Features::default();
+    let key = Features { key: true, ..route };
+    let limits = Features { limits: true, ..key };
+    let adaptive = Features { adaptive: true, ..limits };
+    let log = Features { access_log: true, ..adaptive };
+    let gateway = |name, what, features| Rung { name, what, server: Kind::Gateway(features), streams: false };
+    let mut rungs = vec![
+        Rung { name: BARE, what: "bare Pingora, the same dispatch", server: Kind::Bare, streams: true },
+        Rung { streams: true, ..gateway("route", "the gateway: route, round robin over 3 backends", route) },
+        gateway("key", "+ API key", key),
+        gateway("limits", "+ request and token limits", limits),
+        gateway("adaptive", "+ adaptive pick", adaptive),
+        gateway("log", "+ access log to a file", log),
+        Rung { streams: true, ..gateway("otlp", "+ OTLP metrics, 10 % of traces", Features::all()) },
+    ];
+    if let Some(program) = nginx {
+        let server = Kind::Nginx(program);
+        rungs.insert(1, Rung { name: "nginx", what: "nginx as reverse proxy", server, streams: false });
+    }
+    rungs
+}
+
+impl Features {
+    /// Everything on.
+    pub(crate) fn all() -> Self {
+        Self { key: true, limits: true, adaptive: true, access_log: true, otlp: true }
+    }
+
+    /// The manifest that turns these on, in JSON.
+    pub(crate) fn manifest(self, backends: &[SocketAddr], collector: SocketAddr) -> String {
+        let names = ["east", "north", "west"];
+        let (mut servers, mut members) = (Map::new(), Vec::new());
+        for (name, address) in names.iter().zip(backends) {
+            let model = json!({
+                "contextWindow": 131_072,
+                "price": {"input": "1 USD/1M", "cachedInput": "0.5 USD/1M", "output": "4 USD/1M"},
+                "quota": {"tokens": "2000M tokens/min", "requests": "20M requests/min"},
+                "expectedTtft": "5ms",
+            });
+            let url = format!("http://{address}");
+            servers.insert((*name).to_owned(), json!({"kind": "openai", "url": url, "models": {MODEL: model}}));
+            members.push(Value::from(*name));
+        }
+        let strategy = if self.adaptive { "adaptive" } else { "round-robin" };
+        let mut document = json!({
+            "apiVersion": "sluicegate/v1",
+            "listeners": {"main": {"address": "127.0.0.1:0"}},
+            "admin": {"address": "127.0.0.1:0"},
+            "backends": servers,
+            "pools": {"chat": {"members": members, "strategy": strategy}},
+            "routes": {
+                "chat": {"match": {"path": "/v1/chat/completions", "method": "POST"}, "pool": "chat"},
+            },
+        });
+        if let Value::Object(sections) = &mut document {
+            self.add_sections(sections, collector);
+        }
+        format!("{document:#}\n")
+    }
+
+    fn add_sections(self, sections: &mut Map<String, Value>, collector: SocketAddr) {
+        if self.key {
+            let sha256: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut caller = json!({"keys": {"only": {"sha256": sha256}}});
+            if let Value::Object(caller) = &mut caller
+                && self.limits
+            {
+                caller.insert("limit".to_owned(), "plenty".into());
+            }
+            sections.insert("consumers".to_owned(), json!({"caller": caller}));
+        }
+        if self.limits {
+            let plenty = json!({"requests": "20M requests/min", "tokens": "2000M tokens/min"});
+            sections.insert("limits".to_owned(), json!({"plenty": plenty}));
+        }
+        let mut telemetry = Map::new();
+        if self.access_log {
+            telemetry.insert("accessLog".to_owned(), json!({"file": ACCESS_LOG}));
+        }
+        if self.otlp {
+            let endpoint = format!("http://{collector}");
+            let otlp = json!({"endpoint": endpoint, "protocol": "http-protobuf", "interval": "1s"});
+            telemetry.insert("otlp".to_owned(), otlp);
+            telemetry.insert("traceSampling".to_owned(), "10%".into());
+        }
+        sections.insert("telemetry".to_owned(), Value::Object(telemetry));
+    }
+
+    /// What the head of an answer lacks that these features put there.
+    pub(crate) fn missing_from(self, head: &str) -> Option<&'static str> {
+        let head = head.to_ascii_lowercase();
+        let expected = [(true, "x-request-id: "), (self.limits, "x-ratelimit-remaining-tokens: ")];
+        expected.into_iter().find(|(on, name)| *on && !head.contains(name)).map(|(_, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rung_of_the_gateway_has_a_manifest_without_findings() {
+        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        for rung in rungs(None) {
+            let Kind::Gateway(features) = rung.server else { continue };
+            let text = features.manifest(&[address; 3], address);
+            let outcome = policy_compiler::compile(&policy_compiler::Source::new("bench", text));
+            let findings: Vec<String> =
+                outcome.findings.iter().filter(|finding| finding.is_error()).map(|f| f.one_line()).collect();
+            assert!(outcome.is_sound(), "{}: {findings:?}", rung.name);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_the_headers_of_a_feature_is_found_out() {
+        let head = "HTTP/1.1 200 OK\r\nX-Request-Id: 1\r\n";
+        assert_eq!(Features::default().missing_from(head), None);
+        assert_eq!(Features::all().missing_from(head), Some("x-ratelimit-remaining-tokens: "));
+    }
+}

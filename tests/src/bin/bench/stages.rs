@@ -1,0 +1,266 @@
+//! The gateway's own work, stage by stage, without sockets: the same calls in the same order as the edge
+//! makes them, timed on this thread's CPU clock. It owns driving the stages and reading the clock between
+//! them; it refuses to time threads beside this one (the access log's and the exporters').
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use decision::{Ending, Exchange, Gate, Head, Settled, Stage, UpstreamRequest};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use policy_compiler::{Finding, Source, compile};
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use sluicegate::clock::{Clock, unix_nanos};
+use sluicegate::live::request_id;
+use sluicegate::settlement::{Account, Observers};
+use sluicegate::trace_ids::TraceIds;
+use telemetry::instruments::ActiveRequest;
+use telemetry::settled::Scheme;
+use telemetry::{AccessLog, AccessLogTarget, Drops, Export, ExportConfig, Protocol, Sampling, Signal, Telemetry, Trust};
+use vocabulary::{Moment, Operation, Share};
+
+use crate::Fallible;
+use crate::backend::ANSWER;
+use crate::load::{KEY, body};
+
+/// Requests in flight at once: as many as the load has connections.
+const BATCH: usize = 32;
+/// Batches between two pauses in which the other threads catch up.
+const BATCHES: usize = 32;
+/// The longest such a pause may take.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
+/// What one stage costs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Cost {
+    /// Its name.
+    pub(crate) stage: &'static str,
+    /// What is done in it.
+    pub(crate) what: &'static str,
+    /// CPU time per request.
+    pub(crate) ns: f64,
+}
+
+/// A request on its way.
+struct Flight {
+    exchange: Exchange,
+    trace: TraceIds,
+    upstream: Option<UpstreamRequest>,
+    settled: Option<Settled>,
+    _active: ActiveRequest,
+}
+
+/// What all requests share.
+struct World {
+    gate: Arc<Gate>,
+    clock: Clock,
+    observers: Observers,
+    telemetry: Telemetry,
+    drops: Drops,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// One stage: its name, what is done in it, and that.
+struct Step {
+    stage: &'static str,
+    what: &'static str,
+    run: fn(&World, &mut Flight) -> Fallible<()>,
+}
+
+const STEPS: [Step; 9] = [
+    Step { stage: "identify", what: "route candidates, SHA-256 of the key", run: World::identify },
+    Step { stage: "admit", what: "content type, encoding, size", run: World::admit },
+    Step { stage: "inspect", what: "JSON facts of the body, route by model", run: World::inspect },
+    Step { stage: "reserve", what: "requests and tokens of one limit", run: World::reserve },
+    Step { stage: "choose", what: "adaptive pick of 3", run: World::choose },
+    Step { stage: "rewrite", what: "upstream path, headers, body, traceparent", run: World::rewrite },
+    Step { stage: "answer", what: "usage in the answer, pool told", run: World::answer },
+    Step { stage: "settle", what: "limits settled, cost, record drawn up", run: World::settle },
+    Step { stage: "report", what: "metrics, 1 trace in 10, access log queued", run: World::report },
+];
+const ACCEPT: &str = "accept";
+const DROP: &str = "drop";
+
+/// Times `count` requests under `manifest`.
+pub(crate) fn run(manifest: &str, collector: SocketAddr, log: &Path, count: usize) -> Fallible<Vec<Cost>> {
+    let world = World::new(manifest, collector, log)?;
+    // Warms caches, pools and the allocator.
+    world.pass(BATCHES, &mut Laps::default())?;
+    let mut laps = Laps::default();
+    let batches = count.div_ceil(BATCH);
+    let mut done = 0;
+    while done < batches {
+        let now = BATCHES.min(batches - done);
+        world.pass(now, &mut laps)?;
+        done += now;
+    }
+    let requests = (batches * BATCH) as f64;
+    let named = [(ACCEPT, "request id, trace ids, clock")].into_iter();
+    let named = named.chain(STEPS.iter().map(|step| (step.stage, step.what))).chain([(DROP, "memory given back")]);
+    let costs = named.zip(laps.ns).map(|((stage, what), ns)| Cost { stage, what, ns: ns as f64 / requests }).collect();
+    world.telemetry.shutdown(CATCH_UP);
+    Ok(costs)
+}
+
+/// CPU time of this thread, added up per stage.
+#[derive(Default)]
+struct Laps {
+    ns: [u64; STEPS.len() + 2],
+}
+
+impl Laps {
+    fn time<T>(&mut self, stage: usize, work: impl FnOnce() -> T) -> T {
+        let before = thread_ns();
+        let done = work();
+        if let Some(sum) = self.ns.get_mut(stage) {
+            *sum += thread_ns().saturating_sub(before);
+        }
+        done
+    }
+}
+
+fn thread_ns() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+impl World {
+    fn new(manifest: &str, collector: SocketAddr, log: &Path) -> Fallible<Self> {
+        let outcome = compile(&Source::new("bench", manifest));
+        let errors: Vec<String> = outcome.findings.iter().map(Finding::one_line).collect();
+        let bundle = outcome.bundle.ok_or_else(|| errors.join("\n"))?;
+        let clock = Clock::new(1.0);
+        let gate = Arc::new(Gate::new(bundle, 1, None, 0, clock.now()));
+        let drops = Drops::default();
+        let config = ExportConfig {
+            interval: Duration::from_secs(1),
+            sampling: Sampling { ratio: Share { ppm: 100_000 }, slow: Some(Duration::from_secs(30)) },
+            ..ExportConfig::new(format!("http://{collector}"), Protocol::HttpProtobuf)
+        };
+        let telemetry = Export::start(&config, &drops)?;
+        let access_log = AccessLog::start(&AccessLogTarget::File(log.to_owned()), &drops)?;
+        let observers =
+            Observers { instruments: telemetry.instruments(), traces: telemetry.traces(), access_log };
+        observers.policy_accepted(&gate);
+        let body = Bytes::from(body(false));
+        let headers = headers(&body)?;
+        Ok(Self { gate, clock, observers, telemetry, drops, headers, body })
+    }
+
+    /// Runs batches through all stages, then lets the other threads catch up.
+    fn pass(&self, batches: usize, laps: &mut Laps) -> Fallible<()> {
+        for _ in 0..batches {
+            let mut flights: Vec<Flight> = Vec::with_capacity(BATCH);
+            laps.time(0, || flights.extend((0..BATCH).map(|_| self.accept())));
+            for (place, step) in (1..).zip(&STEPS) {
+                laps.time(place, || flights.iter_mut().try_for_each(|flight| (step.run)(self, flight)))?;
+            }
+            laps.time(STEPS.len() + 1, || drop(flights));
+        }
+        self.gate.tick(self.now());
+        let caught_up = self.observers.access_log.flush(CATCH_UP) && self.telemetry.flush(CATCH_UP);
+        let lost: u64 = Signal::ALL.into_iter().map(|signal| self.drops.count(signal)).sum();
+        if !caught_up || lost > 0 {
+            return Err(format!("telemetry fell behind and lost {lost} records, so its cost would be wrong").into());
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    fn head(&self) -> Head<'_> {
+        Head { host: "gateway.test", path: Operation::Chat.path(), headers: &self.headers }
+    }
+
+    fn accept(&self) -> Flight {
+        let arrived = self.now();
+        let trace = TraceIds::new(&self.headers, Trust::Continue, &self.observers.traces);
+        let active = self.observers.began(&Method::POST, Scheme::Http);
+        let mut exchange = Exchange::new(Arc::clone(&self.gate), request_id(), Method::POST, arrived, unix_nanos());
+        exchange.mark(Stage::Accept, arrived, self.now());
+        Flight { exchange, trace, upstream: None, settled: None, _active: active }
+    }
+
+    fn identify(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        flight.exchange.identify(&self.head())?;
+        flight.exchange.mark(Stage::Identify, start, self.now());
+        Ok(())
+    }
+
+    fn admit(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        flight.exchange.admit_json(&self.headers, 8 << 20)?;
+        flight.exchange.mark(Stage::Admit, start, self.now());
+        Ok(())
+    }
+
+    fn inspect(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        flight.exchange.inspect(Operation::Chat, &self.body, &self.head())?;
+        flight.exchange.mark(Stage::Inspect, start, self.now());
+        Ok(())
+    }
+
+    fn reserve(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        flight.exchange.reserve(start)?;
+        flight.exchange.mark(Stage::Reserve, start, self.now());
+        Ok(())
+    }
+
+    fn choose(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        let span_id = flight.trace.attempt_span(flight.exchange.attempts.len());
+        flight.exchange.choose(start, span_id)?;
+        flight.exchange.mark(Stage::Choose, start, self.now());
+        Ok(())
+    }
+
+    fn rewrite(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        let span_id = flight.exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
+        let traceparent = flight.trace.traceparent(span_id);
+        flight.upstream = Some(flight.exchange.rewrite(&self.body, None, Some(&traceparent))?);
+        flight.exchange.mark(Stage::Rewrite, start, self.now());
+        Ok(())
+    }
+
+    fn answer(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        let usage = wire::openai::usage_in_body(ANSWER.as_bytes());
+        flight.exchange.usage = usage;
+        flight.exchange.attempt_served(start, usage);
+        flight.exchange.mark(Stage::Relay, start, self.now());
+        if usage.is_none() { Err("the answer's usage was not found".into()) } else { Ok(()) }
+    }
+
+    fn settle(&self, flight: &mut Flight) -> Fallible<()> {
+        let start = self.now();
+        flight.settled = Some(flight.exchange.settle(&Ending { at: start, status: 200, overhead_us: 20 }));
+        flight.exchange.mark(Stage::Settle, start, self.now());
+        Ok(())
+    }
+
+    fn report(&self, flight: &mut Flight) -> Fallible<()> {
+        let settled = flight.settled.take().ok_or("a stage ran out of order")?;
+        let (exchange, trace, clock) = (&flight.exchange, &flight.trace, &self.clock);
+        self.observers.settled(Account { exchange, settled, trace, scheme: Scheme::Http, clock });
+        Ok(())
+    }
+}
+
+fn headers(body: &Bytes) -> Fallible<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HeaderName::from_static("host"), HeaderValue::from_static("gateway.test"));
+    headers.insert(HeaderName::from_static("content-type"), HeaderValue::from_static("application/json"));
+    headers.insert(HeaderName::from_static("authorization"), HeaderValue::from_str(&format!("Bearer {KEY}"))?);
+    headers.insert(HeaderName::from_static("content-length"), HeaderValue::from(body.len()));
+    Ok(headers)
+}

@@ -1,0 +1,21 @@
+//! The gateway from its sockets inwards: a module per subject, against fake and simulated backends. It owns
+//! what only shows when all crates work together; what one crate can show alone is tested there.
+//!
+//! Tests whose name begins with `long_` take minutes, those with `live_` need other people's programs.
+#![cfg(test)]
+
+mod azure_trace;
+mod bodies;
+mod failover;
+mod feedback;
+mod health;
+mod openai_client;
+mod piping;
+mod protocols;
+mod refusals;
+mod reload;
+mod shutdown;
+mod start;
+mod streaming;
+mod streams_broken;
+mod telemetry;
