@@ -44,7 +44,7 @@ fn sorted(value: &Value) -> Value {
 pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     SchemaSettings::draft2020_12()
         .for_deserialize()
-        .with_transform(NoNull)
+        .with_transform(Tidy)
         .into_generator()
         .into_root_schema_for::<Manifest>()
         .to_value()
@@ -54,15 +54,20 @@ pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
 pub(crate) static VALIDATOR: LazyLock<Option<Validator>> =
     LazyLock::new(|| jsonschema::validator_for(&SCHEMA).ok());
 
+/// Two habits of the generator undone: line breaks of the source in descriptions, and `null`.
+///
 /// A field is written or left out. The types say `Option`, for which the generator allows `null`; a
 /// manifest with `auth:` and nothing after it is more likely unfinished than meant.
 #[derive(Clone, Debug)]
-struct NoNull;
+struct Tidy;
 
-impl Transform for NoNull {
+impl Transform for Tidy {
     fn transform(&mut self, schema: &mut schemars::Schema) {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else { return };
+        if let Some(Value::String(text)) = object.get_mut("description") {
+            *text = text.replace('\n', " ");
+        }
         if object.get("default") == Some(&Value::Null) {
             object.remove("default");
         }

@@ -9,7 +9,7 @@ mod tree;
 mod yaml;
 
 pub(crate) use plain::plain_yaml;
-pub use tree::{Document, Entry, Kind, Node};
+pub use tree::{Document, Entry, Fields, Kind, Node};
 pub(crate) use yaml::read;
 
 /// A manifest and the name it is known by, usually a path.

@@ -1,5 +1,6 @@
 //! Properties of the language as a whole: what a manifest means does not depend on how it is written,
 //! and no text whatever upsets the compiler.
+#![expect(clippy::expect_used, reason = "a broken test environment is best shown by a panic")]
 
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! One file per mistake, named by its code. Each is compiled and what a person would read is kept as a
 //! snapshot; together they cover the registry of codes.
+#![expect(clippy::expect_used, reason = "a broken test environment is best shown by a panic")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -116,4 +117,14 @@ fn findings_come_in_the_order_of_the_text() {
             compile(&source).findings.iter().map(|f| f.primary.as_ref().map(|l| l.span.start)).collect();
         assert!(starts.is_sorted(), "{name}");
     }
+}
+
+#[test]
+fn the_checked_in_reference_of_findings_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings.md");
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        kept == policy_compiler::diagnostics::codes::reference(),
+        "out of date: cargo run -p policy-compiler --example reference"
+    );
 }

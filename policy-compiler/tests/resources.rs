@@ -1,4 +1,5 @@
 //! Secrets and certificates that a policy refers to, checked against an environment and files at hand.
+#![expect(clippy::expect_used, reason = "a broken test environment is best shown by a panic")]
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ impl World {
 
 fn only(findings: &[Finding]) -> &Finding {
     assert_eq!(findings.len(), 1, "{findings:?}");
-    &findings[0]
+    findings.first().expect("one finding")
 }
 
 #[test]

@@ -38,12 +38,6 @@ impl Clock {
     pub fn wall(&self, policy: Duration) -> Duration {
         policy.div_f64(self.scale)
     }
-
-    /// How much policy time a span of wall-clock time is.
-    #[must_use]
-    pub fn policy(&self, wall: Duration) -> Duration {
-        wall.mul_f64(self.scale)
-    }
 }
 
 /// Nanoseconds since the Unix epoch; 0 on a clock set before it.

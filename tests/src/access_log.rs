@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vocabulary::AccessLogRecord;
+use vocabulary::access_log::AccessLogRecord;
 
 use crate::wait::until;
 

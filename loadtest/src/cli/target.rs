@@ -48,6 +48,9 @@ pub(super) struct TargetArgs {
     /// Ask for whole answers instead of streams
     #[arg(long)]
     pub(super) no_stream: bool,
+    /// Ask for answers of exactly the planned length, by `min_tokens`, which vLLM and the simulator know
+    #[arg(long)]
+    pub(super) exact_output: bool,
     /// Longest wait for a whole answer, from its intended arrival
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(super) timeout: Span,
@@ -86,6 +89,7 @@ impl TargetArgs {
         plan.key = self.key()?;
         plan.headers.clone_from(&self.headers);
         plan.stream = !self.no_stream;
+        plan.exact_output = self.exact_output;
         plan.seed = self.seed;
         plan.time_scale = self.time_scale;
         plan.timeout = self.timeout.0;

@@ -49,6 +49,9 @@ pub struct Plan {
     pub arrivals: Arrivals,
     /// Whether to ask for a stream where the arrival does not say.
     pub stream: bool,
+    /// Whether to ask for answers of exactly the planned length, by `min_tokens` in the body. vLLM and the
+    /// simulator know this field; other servers may refuse it.
+    pub exact_output: bool,
     /// Decides the prompts' text.
     pub seed: u64,
     /// Policy seconds per wall-clock second of the system under test.
@@ -87,6 +90,7 @@ impl Plan {
             headers: Vec::new(),
             arrivals,
             stream: true,
+            exact_output: false,
             seed: 1,
             time_scale: 1.0,
             timeout: Duration::from_secs(60),

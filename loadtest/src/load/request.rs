@@ -13,7 +13,8 @@ use crate::Error;
 /// Tokens per prefix block of the public traces that name blocks.
 const BLOCK_TOKENS: u64 = 512;
 
-/// Tells the simulator how long the answer shall be; other servers ignore it.
+/// Tells a simulator that is asked directly how long the answer shall be; other servers ignore it, and a
+/// gateway does not pass it on.
 const OUTPUT_TOKENS: &str = "x-sim-output-tokens";
 
 /// What all requests of a run have in common.
@@ -25,6 +26,7 @@ pub(crate) struct RequestTemplate {
     authorization: Option<HeaderValue>,
     further: Vec<(HeaderName, HeaderValue)>,
     stream: bool,
+    exact_output: bool,
     seed: u64,
 }
 
@@ -39,6 +41,8 @@ struct Body<'a> {
     model: &'a str,
     messages: [Message<'a>; 1],
     max_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_tokens: Option<u64>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
@@ -76,6 +80,7 @@ impl RequestTemplate {
             authorization,
             further: plan.headers.clone(),
             stream: plan.stream,
+            exact_output: plan.exact_output,
             seed: plan.seed,
         })
     }
@@ -92,6 +97,7 @@ impl RequestTemplate {
             model: &self.model,
             messages: [Message { role: "user", content: &content }],
             max_tokens,
+            min_tokens: self.exact_output.then_some(max_tokens),
             stream,
             stream_options: stream.then_some(StreamOptions { include_usage: true }),
         })
@@ -152,6 +158,16 @@ mod tests {
         let body = body(prepared).await;
         assert_eq!((&body["stream"], &body["max_tokens"]), (&Value::from(false), &Value::from(1)));
         assert!(body.get("stream_options").is_none());
+    }
+
+    #[tokio::test]
+    async fn an_exact_output_is_a_floor_and_a_ceiling() {
+        let entry = Entry { prompt_tokens: 5, output_tokens: 70, ..Entry::default() };
+        let mut template = template(true);
+        assert!(body(template.prepare(0, &entry).unwrap()).await.get("min_tokens").is_none());
+        template.exact_output = true;
+        let body = body(template.prepare(0, &entry).unwrap()).await;
+        assert_eq!((&body["min_tokens"], &body["max_tokens"]), (&Value::from(70), &Value::from(70)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::pass::{Pass, Strategy};
 use super::ports::Ports;
 use super::story::{BROWN_OUT_PHASE, KEY, MODEL};
 use super::watch::is_of;
+use crate::load::Outcome;
 use crate::terminal::{Line, Tone, count, money, percent, seconds, table};
 
 impl Pass {
@@ -150,6 +151,23 @@ pub(super) fn accounts(passes: [(&str, &Pass); 2], colour: bool) -> String {
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.render(usize::MAX, colour));
+    }
+    text
+}
+
+/// What became of requests that got no whole answer; nothing when all did.
+pub(super) fn losses(passes: [(&str, &Pass); 2], colour: bool) -> String {
+    let mut text = String::new();
+    for (label, pass) in passes.into_iter().filter(|(_, pass)| pass.report.lost() > 0) {
+        let outcomes = pass.report.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok.code());
+        let outcomes =
+            outcomes.map(|(outcome, requests)| format!("{} {}", count(*requests), outcome.replace('_', " ")));
+        let details =
+            pass.report.details.iter().map(|(detail, requests)| format!("{} × {detail}", count(*requests)));
+        let told: Vec<String> = outcomes.chain(details).collect();
+        let line = Line::new().with(Tone::Bad, format!("✘ {label} lost {}: ", count(pass.report.lost())));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.text(told.join(", ")).render(usize::MAX, colour));
     }
     text
 }

@@ -122,7 +122,7 @@ fn closing_words(round_robin: &Pass, adaptive: &Pass, ports: Ports, options: Opt
     let colour = stdout_colour(options.plain);
     let labelled = [(Strategy::RoundRobin.label(), round_robin), (Strategy::Adaptive.label(), adaptive)];
     let comparison = closing::comparison(round_robin, adaptive, colour);
-    let accounts = closing::accounts(labelled, colour);
+    let accounts = closing::accounts(labelled, colour) + &closing::losses(labelled, colour);
     let again =
         if options.keep { "" } else { "(Everything stops now; with --keep it stays up until Ctrl-C.)\n\n" };
     format!("{comparison}\n{accounts}\n{again}{}\n", closing::how_to_send(ports))

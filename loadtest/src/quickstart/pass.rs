@@ -104,6 +104,7 @@ impl Stage {
         let mut plan = Plan::of_entries(self.target.clone(), MODEL, trace(self.seed));
         plan.key = Some(ApiKey::new(KEY));
         plan.headers = strategy.headers();
+        plan.exact_output = true;
         plan.seed = self.seed;
         plan.time_scale = self.time_scale;
         plan.timeout = Duration::from_secs(180);

@@ -19,6 +19,8 @@ pub(super) const OBJECTIVE: Duration = Duration::from_secs(2);
 
 /// Length of the trace.
 pub(super) const LENGTH: Duration = Duration::from_secs(600);
+/// Requests per second on average: as many tokens as the public trace of Azure's conversations has.
+const RATE: f64 = 4.5;
 /// When the provisioned backend is in trouble.
 pub(super) const BROWN_OUT: std::ops::Range<Duration> = Duration::from_secs(180)..Duration::from_secs(330);
 /// When the cheap backend becomes dear.
@@ -48,7 +50,7 @@ pub(super) fn with_risen_price(manifest: &str) -> String {
 
 /// The requests, the same for every strategy.
 pub(super) fn trace(seed: u64) -> Vec<Entry> {
-    let spec = GenerateSpec { seconds: LENGTH.as_secs_f64(), seed, ..GenerateSpec::default() };
+    let spec = GenerateSpec { seconds: LENGTH.as_secs_f64(), rate: RATE, seed, ..GenerateSpec::default() };
     trace::generate(spec).collect()
 }
 
@@ -74,7 +76,7 @@ pub(super) struct Turn {
 pub(super) fn turns() -> [Turn; 4] {
     let turn = |at, text, bad| Turn { at, text, bad };
     [
-        turn(Duration::ZERO, "traffic begins: about 5.5 requests a second, long and short", false),
+        turn(Duration::ZERO, "traffic begins: about 4.5 requests a second, long and short", false),
         turn(
             BROWN_OUT.start,
             "brown-out: provisioned answers six times as late, at half its capacity, 5 % errors",
@@ -108,7 +110,7 @@ mod tests {
     fn the_trace_is_the_same_twice_and_fills_its_time() {
         let entries = trace(1);
         assert_eq!(entries, trace(1));
-        assert!((2_500..4_200).contains(&entries.len()), "{}", entries.len());
+        assert!((2_200..3_300).contains(&entries.len()), "{}", entries.len());
         assert!(entries.last().unwrap().at > LENGTH.mul_f64(0.99));
     }
 

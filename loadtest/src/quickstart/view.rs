@@ -8,7 +8,9 @@ use super::watch::{BackendNow, STRETCHES, Scene, WINDOW};
 use crate::terminal::{Line, Screen, Tone, bar, count, money, percent, seconds};
 
 /// Columns of everything but the history.
-const FIXED: usize = 92;
+const FIXED: usize = 90;
+/// Fewer columns than this tell no history.
+const SHORTEST: usize = 12;
 const BAR: usize = 14;
 /// The share that fills a history's column.
 const FULL: f64 = 0.75;
@@ -66,8 +68,9 @@ fn clock(time: Duration) -> String {
 }
 
 fn block(title: &Line, scene: &Scene, width: usize) -> Vec<Line> {
-    let columns = width.saturating_sub(FIXED).clamp(12, 60);
+    let columns = Some(width.saturating_sub(FIXED).min(60)).filter(|room| *room >= SHORTEST).unwrap_or(0);
     let elapsed = scene.elapsed.min(LENGTH);
+    let since = if columns > 0 { "since the start" } else { "" };
     let mut lines = vec![
         title.clone().text(format!("   {} of {}", clock(elapsed), clock(LENGTH))),
         Line::new(),
@@ -75,20 +78,14 @@ fn block(title: &Line, scene: &Scene, width: usize) -> Vec<Line> {
             Tone::Quiet,
             format!(
                 "  {:12}{:<22}  {:<columns$}  {:>8}{:>8}{:>5}{:>5}{:>9}  {}",
-                "backend",
-                "share",
-                "since the start",
-                "TTFT p50",
-                "p95",
-                "5xx",
-                "429",
-                "$ per 1M",
-                "standing"
+                "backend", "share", since, "TTFT p50", "p95", "5xx", "429", "$ per 1M", "standing"
             ),
         ),
     ];
     lines.extend(scene.backends.iter().map(|backend| backend_line(backend, columns)));
-    lines.push(marks(columns));
+    if columns > 0 {
+        lines.push(marks(columns));
+    }
     lines.push(callers(scene, columns));
     lines.push(controller(scene));
     lines.push(Line::new());
@@ -151,7 +148,7 @@ fn marks(columns: usize) -> Line {
 fn callers(scene: &Scene, columns: usize) -> Line {
     let within = scene.recent.good as f64 / scene.recent.requests.max(1) as f64;
     let left = format!("{} answered, {} lost", count(scene.answered), count(scene.lost));
-    let middle = format!("{} within 2 s lately", percent(within));
+    let middle = if columns > 0 { format!("{} within 2 s lately", percent(within)) } else { String::new() };
     Line::new()
         .with(Tone::Strong, format!("  {:12}", "callers"))
         .with(if scene.lost > 0 { Tone::Bad } else { Tone::Good }, format!("{left:<22}  "))
@@ -233,12 +230,13 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_headings_at_any_width() {
-        for width in [110, 132, 200] {
+        for width in [80, 110, 132, 200] {
             let lines = text(width);
             let column = |line: &str, what: &str| line.split(what).next().unwrap().chars().count();
             assert_eq!(column(&lines[2], "p50") + 3, column(&lines[3], "ms") + 2, "{width}");
             assert_eq!(column(&lines[2], "standing"), column(&lines[3], "ready"), "{width}");
             assert!(lines[4].contains("brown-out") || width < 132, "{}", lines[4]);
+            assert!(lines[..5].iter().all(|line| line.chars().count() <= width), "{width}");
         }
     }
 

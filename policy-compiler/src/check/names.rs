@@ -44,10 +44,10 @@ impl Checker<'_> {
     /// A scalar that names an entry of a section.
     fn reference(&self, path: &[&str], section: &str, code: Code) -> Option<Finding> {
         let given = self.document.value(path)?.text()?;
-        let known = self.names.section(section);
-        if known.contains(&given) {
+        if self.document.value(&[section, given]).is_some() {
             return None;
         }
+        let known = self.names.section(section);
         let (kind, holder) =
             (path.first().copied().unwrap_or_default(), path.get(1).copied().unwrap_or_default());
         let target = match section {

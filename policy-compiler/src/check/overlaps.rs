@@ -8,20 +8,26 @@ use super::Context;
 use crate::diagnostics::{Code, Finding};
 use crate::resolve::matching;
 
+/// What two routes must have in common to be compared at all.
+type Place = (Specificity, HostMatch, PathMatch, Option<String>);
+/// A route's name and conditions.
+type Peer<'a> = (&'a str, RouteMatch);
+
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
-    // Equally specific routes overlap only where host and path are equal: two exact ones, or two
-    // wildcards of one length, that differ have nothing in common.
-    let mut peers: BTreeMap<(Specificity, HostMatch, PathMatch), Vec<(&str, RouteMatch)>> = BTreeMap::new();
+    // Equally specific routes overlap only where host, path and model are equal: two exact hosts or
+    // paths, or two wildcards of one length, that differ have nothing in common.
+    let mut peers: BTreeMap<Place, Vec<Peer<'_>>> = BTreeMap::new();
     for (name, route) in &context.manifest.routes {
         if let Some(matching) = matching(&route.matching) {
-            let key = (Specificity::of(&matching), matching.host.clone(), matching.path.clone());
+            let RouteMatch { host, path, model, .. } = matching.clone();
+            let key = (Specificity::of(&matching), host, path, model);
             peers.entry(key).or_default().push((name, matching));
         }
     }
     peers.values().flat_map(|group| pairs(context, group)).collect()
 }
 
-fn pairs(context: &Context<'_>, group: &[(&str, RouteMatch)]) -> Vec<Finding> {
+fn pairs(context: &Context<'_>, group: &[Peer<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, (second, b)) in group.iter().enumerate() {
         // One earlier route is enough to name: with it out of the way, the next would show.
@@ -32,16 +38,15 @@ fn pairs(context: &Context<'_>, group: &[(&str, RouteMatch)]) -> Vec<Finding> {
     findings
 }
 
-/// Whether some request matches both, given equal hosts and paths.
+/// Whether some request matches both, given equal hosts, paths and models.
 fn overlap(a: &RouteMatch, b: &RouteMatch) -> bool {
     let methods =
         a.methods.is_empty() || b.methods.is_empty() || a.methods.iter().any(|m| b.methods.contains(m));
-    let models = a.model.is_none() || b.model.is_none() || a.model == b.model;
     let headers = a.headers.iter().all(|x| {
         let same_name = b.headers.iter().filter(|y| y.name == x.name);
         same_name.into_iter().all(|y| x.value.is_none() || y.value.is_none() || x.value == y.value)
     });
-    methods && models && headers
+    methods && headers
 }
 
 fn tie(context: &Context<'_>, first: &str, second: &str, same: bool) -> Finding {

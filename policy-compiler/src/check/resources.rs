@@ -70,7 +70,7 @@ where
                 Some(Finding::new(Code::MissingEnv, message).about(path).help(help))
             }
             SecretRef::File(file) => match self.content(file, path) {
-                Err(finding) => Some(finding),
+                Err(finding) => Some(*finding),
                 Ok(content) if content.trim_ascii().is_empty() => {
                     Some(self.unreadable(file, "it is empty", path))
                 }
@@ -82,7 +82,7 @@ where
     fn pem(&self, file: &str, path: &[&str], marker: &str) -> Option<Finding> {
         let content = match self.content(file, path) {
             Ok(content) => content,
-            Err(finding) => return Some(finding),
+            Err(finding) => return Some(*finding),
         };
         let text = String::from_utf8_lossy(&content);
         if text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(marker)) {
@@ -99,9 +99,9 @@ where
         Some(Finding::new(Code::NotPem, message).about(path).help(help))
     }
 
-    fn content(&self, file: &str, path: &[&str]) -> Result<Vec<u8>, Finding> {
+    fn content(&self, file: &str, path: &[&str]) -> Result<Vec<u8>, Box<Finding>> {
         (self.read)(&self.base_dir.join(file))
-            .map_err(|error| self.unreadable(file, &error.to_string(), path))
+            .map_err(|error| Box::new(self.unreadable(file, &error.to_string(), path)))
     }
 
     fn unreadable(&self, file: &str, why: &str, path: &[&str]) -> Finding {

@@ -36,8 +36,8 @@ fn walk(document: &Document, node: &Node, path: &mut Vec<String>, findings: &mut
                 findings.push(finding(document, node, path, reference));
             }
         }
-        Kind::Map(entries) => {
-            for entry in entries {
+        Kind::Map(_) => {
+            for entry in node.entries() {
                 path.push(entry.key.clone());
                 walk(document, &entry.value, path, findings);
                 path.pop();

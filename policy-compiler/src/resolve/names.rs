@@ -2,7 +2,7 @@
 //! tree, so that names are checked even where other fields are not sound.
 
 use crate::diagnostics::suggest;
-use crate::source::{Document, Node};
+use crate::source::{Document, Entry, Node};
 
 /// The names of a document.
 #[derive(Clone, Copy, Debug)]
@@ -49,55 +49,49 @@ impl<'d> Names<'d> {
         self.root.get(section).into_iter().flat_map(Node::entries).map(|entry| entry.key.as_str()).collect()
     }
 
-    /// Whether a backend is of kind `http`.
-    pub(crate) fn is_http(&self, backend: &str) -> bool {
-        let backend = self.root.get("backends").and_then(|all| all.get(backend));
-        backend.and_then(|b| b.get("kind")).and_then(Node::text) == Some("http")
-    }
-
-    /// The models or deployments of a backend.
-    fn deployments(&self, backend: &str) -> Vec<&'d str> {
-        let backend = self.root.get("backends").and_then(|all| all.get(backend));
-        let maps =
-            ["models", "deployments"].into_iter().filter_map(|field| backend.and_then(|b| b.get(field)));
-        maps.flat_map(Node::entries).map(|entry| entry.key.as_str()).collect()
+    fn backend(&self, name: &str) -> Option<&'d Entry> {
+        self.root.get("backends").and_then(|all| all.entry(name))
     }
 
     /// Everything that may be a member.
     fn all_deployed(&self) -> Vec<String> {
-        let of = |backend: &'d str| {
-            let deployed = |deployment| Deployed { backend, deployment }.name();
-            if self.is_http(backend) {
+        let of = |backend: &'d Entry| {
+            let deployed = |deployment| Deployed { backend: &backend.key, deployment }.name();
+            if is_http(&backend.value) {
                 vec![deployed(None)]
             } else {
-                self.deployments(backend).into_iter().map(|name| deployed(Some(name))).collect()
+                deployments(&backend.value).map(|entry| deployed(Some(&entry.key))).collect()
             }
         };
-        self.section("backends").into_iter().flat_map(of).collect()
+        self.root.get("backends").into_iter().flat_map(Node::entries).flat_map(of).collect()
     }
 
     /// What a member stands for.
     pub(crate) fn member(&self, text: &str) -> Result<Deployed<'d>, MemberFault> {
-        let (backend, deployment) = text.split_once('/').map_or((text, None), |(b, d)| (b, Some(d)));
-        let found = self.section("backends").into_iter().find(|name| *name == backend);
-        let Some(backend) = found else { return Err(self.unknown(text)) };
-        let there = self.deployments(backend);
-        match (deployment, self.is_http(backend)) {
-            (None, true) => Ok(Deployed { backend, deployment: None }),
-            (Some(_), true) => {
-                Err(MemberFault::Unknown(format!("a backend of kind `http` stands alone: write `{backend}`")))
-            }
-            (Some(wanted), false) => match there.into_iter().find(|name| *name == wanted) {
-                Some(name) => Ok(Deployed { backend, deployment: Some(name) }),
-                None => Err(self.unknown(text)),
-            },
-            (None, false) => match there.as_slice() {
-                [] => Err(MemberFault::Empty),
-                [only] => Ok(Deployed { backend, deployment: Some(*only) }),
-                several => Err(MemberFault::Ambiguous(
-                    several.iter().map(|name| Deployed { backend, deployment: Some(*name) }.name()).collect(),
-                )),
-            },
+        let (backend, wanted) = text.split_once('/').map_or((text, None), |(b, d)| (b, Some(d)));
+        let Some(Entry { key: backend, value, .. }) = self.backend(backend) else {
+            return Err(self.unknown(text));
+        };
+        let deployed = |deployment| Deployed { backend, deployment };
+        if is_http(value) {
+            return match wanted {
+                None => Ok(deployed(None)),
+                Some(_) => Err(MemberFault::Unknown(format!(
+                    "a backend of kind `http` stands alone: write `{backend}`"
+                ))),
+            };
+        }
+        if let Some(wanted) = wanted {
+            let found = FIELDS.iter().find_map(|field| value.get(field)?.entry(wanted));
+            return found.map(|entry| deployed(Some(&entry.key))).ok_or_else(|| self.unknown(text));
+        }
+        let mut there = deployments(value);
+        match (there.next(), there.next()) {
+            (None, _) => Err(MemberFault::Empty),
+            (Some(only), None) => Ok(deployed(Some(&only.key))),
+            (Some(_), Some(_)) => Err(MemberFault::Ambiguous(
+                deployments(value).map(|entry| deployed(Some(&entry.key)).name()).collect(),
+            )),
         }
     }
 
@@ -106,4 +100,15 @@ impl<'d> Names<'d> {
         let known: Vec<&str> = all.iter().map(String::as_str).collect();
         MemberFault::Unknown(suggest::help(text, &known, "members"))
     }
+}
+
+/// The fields of a backend that hold what it serves.
+const FIELDS: [&str; 2] = ["models", "deployments"];
+
+fn is_http(backend: &Node) -> bool {
+    backend.get("kind").and_then(Node::text) == Some("http")
+}
+
+fn deployments(backend: &Node) -> impl Iterator<Item = &Entry> {
+    FIELDS.iter().filter_map(|field| backend.get(field)).flat_map(Node::entries)
 }

@@ -1,6 +1,8 @@
 //! The tree of a manifest: values as written, each with its place. It owns lookup by path and the JSON
 //! form that the schema validates; it refuses to interpret values.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Number, Value};
 
 use super::{Source, Span};
@@ -27,8 +29,25 @@ pub enum Kind {
     Text(String),
     /// A sequence.
     List(Vec<Node>),
-    /// A mapping, in the order of the text.
-    Map(Vec<Entry>),
+    /// A mapping.
+    Map(Fields),
+}
+
+/// The fields of a map, in the order of the text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields {
+    entries: Vec<Entry>,
+    /// Places in `entries`: a section may hold tens of thousands of names.
+    index: BTreeMap<String, usize>,
+}
+
+impl Fields {
+    /// Fields whose keys differ.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let index = entries.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
+        Self { entries, index }
+    }
 }
 
 /// A field of a map.
@@ -47,7 +66,7 @@ impl Node {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         match &self.kind {
-            Kind::Map(entries) => entries,
+            Kind::Map(fields) => &fields.entries,
             _ => &[],
         }
     }
@@ -73,7 +92,10 @@ impl Node {
     /// A field of a map.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries().iter().find(|entry| entry.key == key)
+        match &self.kind {
+            Kind::Map(fields) => fields.index.get(key).and_then(|at| fields.entries.get(*at)),
+            _ => None,
+        }
     }
 
     /// A field's value.
@@ -104,8 +126,8 @@ impl Node {
             Kind::Number(number) => Value::Number(number.clone()),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Kind::Map(entries) => {
-                let fields = entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json()));
+            Kind::Map(fields) => {
+                let fields = fields.entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json()));
                 Value::Object(fields.collect::<Map<_, _>>())
             }
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::offsets::Offsets;
-use super::{Document, Entry, Kind, Node, Source, Span, numbers, traps};
+use super::{Document, Entry, Fields, Kind, Node, Source, Span, numbers, traps};
 use crate::diagnostics::{Code, Finding};
 
 const MAX_BYTES: usize = 4 << 20;
@@ -141,7 +141,7 @@ impl Reader<'_, '_> {
             Content::Map { entries, .. } => {
                 let first = entries.first().map_or(start, |entry| entry.key_span.start);
                 let last = entries.last().map_or(start, |entry| entry.value.span.end.max(entry.key_span.end));
-                (first, last, Kind::Map(entries))
+                (first, last, Kind::Map(Fields::new(entries)))
             }
         };
         // A flow collection ends with its bracket, a block collection with its last value.

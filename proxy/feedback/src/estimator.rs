@@ -27,10 +27,10 @@ const LASTING: Duration = Duration::from_secs(1800);
 /// Without samples for this long, beliefs about trouble fade, so that the member is tried again.
 const STALE: Duration = Duration::from_secs(5);
 const FADE_PER_SECOND: f64 = 0.97;
-/// ln of how far the oldest unanswered request must be past its prediction to count as a lower bound, and
-/// how much is taken off for its being the worst of many.
-const CENSORED_FROM: f64 = 1.0;
-const CENSORED_LESS: f64 = 0.3;
+/// How many times its prediction the oldest unanswered request must have waited to count as a lower bound,
+/// and what is left of that bound for its being the worst of many: e and e^-0.3.
+const CENSORED_FROM: f64 = std::f64::consts::E;
+const CENSORED_SHARE: f64 = 0.740_818_220_681_718;
 /// Error probability before any sample, and per-sample weights of an answer, an error and a timeout.
 const ERROR_PRIOR: f64 = 0.005;
 const ERROR_WEIGHT_ANSWER: f64 = 0.02;
@@ -44,8 +44,9 @@ const MISS_PER_ERROR: f64 = 0.6;
 pub(crate) struct Estimator {
     model: Model,
     residuals: Residuals,
-    /// ln of actual over predicted, lately.
+    /// ln of actual over predicted, lately; and its exponential, which every pick asks for.
     drift: f64,
+    drift_factor: f64,
     error: f64,
     samples: u32,
     sampled_at: Moment,
@@ -67,6 +68,7 @@ impl Estimator {
             model: Model::new(expected_ttft.as_secs_f64(), objective_ttft.as_secs_f64()),
             residuals: Residuals::new(),
             drift: 0.0,
+            drift_factor: 1.0,
             error: ERROR_PRIOR,
             samples: 0,
             sampled_at: now,
@@ -87,8 +89,8 @@ impl Estimator {
     /// Drift as a factor on the slow prediction, given how far the oldest unanswered request is past its
     /// own prediction (`waited / predicted`): an answer that has not come is evidence too.
     pub(crate) fn drift_factor(&self, oldest_waiting: Option<f64>) -> f64 {
-        let bound = oldest_waiting.map(|ratio| ratio.max(1e-6).ln()).filter(|ln| *ln > CENSORED_FROM);
-        bound.map_or(self.drift, |ln| self.drift.max(ln - CENSORED_LESS)).exp()
+        let bound = oldest_waiting.filter(|ratio| *ratio > CENSORED_FROM);
+        bound.map_or(self.drift_factor, |ratio| self.drift_factor.max(ratio * CENSORED_SHARE))
     }
 
     /// The outlook of a request with features `x` that has `slack` seconds left.
@@ -118,7 +120,7 @@ impl Estimator {
     /// than is believed already.
     pub(crate) fn abandoned(&mut self, now: Moment, predicted: f64, seconds: f64) {
         let ratio = ratio(seconds, predicted);
-        if ratio > self.drift.exp() {
+        if ratio > self.drift_factor {
             self.shift(now, ratio);
         }
     }
@@ -144,7 +146,7 @@ impl Estimator {
     /// One second passed.
     pub(crate) fn tick(&mut self, now: Moment) {
         if now.since(self.sampled_at) > STALE {
-            self.drift *= FADE_PER_SECOND;
+            self.set_drift(self.drift * FADE_PER_SECOND);
             if self.error > ERROR_PRIOR {
                 self.error = (self.error * FADE_PER_SECOND).max(ERROR_PRIOR);
             }
@@ -152,8 +154,8 @@ impl Estimator {
         if self.drift < LEARNING_DRIFT {
             self.elevated_since = None;
         } else if now.since(*self.elevated_since.get_or_insert(now)) > LASTING {
-            self.model.rescale(self.drift.exp());
-            self.drift = 0.0;
+            self.model.rescale(self.drift_factor);
+            self.set_drift(0.0);
             self.elevated_since = None;
         }
     }
@@ -161,8 +163,13 @@ impl Estimator {
     fn shift(&mut self, now: Moment, ratio: f64) {
         let surprise = ratio.ln() - self.drift;
         let weight = if surprise.abs() > SURPRISE { DRIFT_WEIGHT_SURPRISED } else { DRIFT_WEIGHT };
-        self.drift = (self.drift + weight * surprise).clamp(DRIFT_BOUNDS.0, DRIFT_BOUNDS.1);
+        self.set_drift((self.drift + weight * surprise).clamp(DRIFT_BOUNDS.0, DRIFT_BOUNDS.1));
         self.sampled_at = now;
+    }
+
+    fn set_drift(&mut self, ln: f64) {
+        self.drift = ln;
+        self.drift_factor = ln.exp();
     }
 }
 

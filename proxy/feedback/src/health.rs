@@ -17,6 +17,8 @@ const COOL_LONGEST: Duration = Duration::from_secs(3600);
 /// Share of picks a returning member may take at first, and its growth per second.
 const RAMP_START: f64 = 0.05;
 const RAMP_GROWTH: f64 = 1.5;
+/// After this long the share is one.
+const RAMP_LENGTH: Duration = Duration::from_secs(8);
 /// Unused room of the ramp is kept up to this many picks.
 const RAMP_CREDIT: f64 = 2.0;
 
@@ -94,11 +96,11 @@ impl Health {
     /// A pick is about to be made, and this member could take it. Returns whether its ramp has room.
     pub(crate) fn ramp(&mut self, now: Moment) -> bool {
         let returned = self.ejection.map(|ejection| ejection.until).max(self.returned);
-        let share =
-            returned.map_or(1.0, |returned| RAMP_START * RAMP_GROWTH.powf(now.since(returned).as_secs_f64()));
-        if share >= 1.0 {
+        let since = returned.map_or(RAMP_LENGTH, |returned| now.since(returned));
+        if since >= RAMP_LENGTH {
             return true;
         }
+        let share = RAMP_START * RAMP_GROWTH.powf(since.as_secs_f64());
         self.ramp_credit = (self.ramp_credit + share).min(RAMP_CREDIT);
         self.ramp_credit >= 1.0
     }

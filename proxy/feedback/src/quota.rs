@@ -23,8 +23,8 @@ const PACE_GRACE: f64 = 0.10;
 /// One counted quantity.
 #[derive(Clone, Debug, PartialEq)]
 enum Meter {
-    /// Aligned to policy time: window `index` begins at `index · per`.
-    Window { limit: f64, per: Duration, index: u64, used: f64 },
+    /// Aligned to policy time: window `index` begins at `index · per`, in nanoseconds.
+    Window { limit: f64, per: u64, index: u64, used: f64 },
     /// `level` drains at `rate` per second; `health` scales rate and depth.
     Bucket { rate: f64, depth: f64, health: f64, level: f64, at: Moment },
 }
@@ -152,7 +152,10 @@ impl Meter {
         let per = per.max(Duration::from_nanos(1));
         let limit = amount as f64;
         match shape {
-            QuotaShape::FixedWindow => Self::Window { limit, per, index: 0, used: 0.0 },
+            QuotaShape::FixedWindow => {
+                let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
+                Self::Window { limit, per, index: 0, used: 0.0 }
+            }
             QuotaShape::LeakyBucket => {
                 let rate = limit / per.as_secs_f64();
                 let depth = rate * burst.as_secs_f64();
@@ -273,8 +276,8 @@ impl Meter {
 }
 
 /// Index of the window, and the fraction of it that has passed.
-fn window(now: Moment, per: Duration) -> (u64, f64) {
-    let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX).max(1);
+fn window(now: Moment, per: u64) -> (u64, f64) {
+    let per = per.max(1);
     (now.0 / per, (now.0 % per) as f64 / per as f64)
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use policy_compiler::{Finding, expand};
+
 use super::output::{read_manifest, show_findings};
 use super::{BAD_INPUT, Output, say};
 
@@ -26,17 +28,16 @@ pub(super) fn run(args: &Args) -> u8 {
         Ok(source) => source,
         Err(code) => return code,
     };
-    match policy_compiler::expand(&source) {
-        Ok(expanded) => {
-            say(&match args.output {
-                Output::Text => expanded.to_yaml(),
-                Output::Json => format!("{:#}\n", expanded.to_json()),
-            });
-            0
-        }
-        Err(findings) => {
-            show_findings(&findings, &source, args.output);
-            BAD_INPUT
-        }
+    let expanded = expand(&source);
+    let text = match args.output {
+        Output::Text => expanded.yaml(),
+        Output::Json => expanded.json().map(|values| format!("{values:#}\n")),
+    };
+    let broken = expanded.findings.iter().any(Finding::is_error);
+    if broken || text.is_none() {
+        // On the findings' usual channel, so that what is printed is still only the values.
+        show_findings(&expanded.findings, &source, Output::Text);
     }
+    say(&text.unwrap_or_default());
+    if broken { BAD_INPUT } else { 0 }
 }

@@ -3,7 +3,9 @@
 
 mod check;
 mod compile;
+mod expand;
 mod explain;
+mod init;
 mod key;
 mod output;
 mod run;
@@ -41,6 +43,10 @@ enum Command {
     Compile(compile::Args),
     /// Print the JSON Schema of the manifest
     Schema(schema::Args),
+    /// Print every effective value with its origin
+    Expand(expand::Args),
+    /// Write a first manifest from a few questions
+    Init(init::Args),
     /// Explain a finding's code
     Explain(explain::Args),
     /// Make an API key for a consumer
@@ -70,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Expand(args) => expand::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
     };

@@ -235,7 +235,7 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
     if refusal.reason == Reason::ClientClosed || session.response_written().is_some() {
         return refusal.reason.status();
     }
-    let written = respond::refuse(session, &request.exchange, &refusal, live.clock.scale()).await;
+    let written = respond::refuse(session, &request.exchange, &refusal).await;
     request.status = Some(written.unwrap_or(Reason::ClientClosed.status()));
     refusal.reason.status()
 }

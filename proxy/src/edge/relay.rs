@@ -70,9 +70,7 @@ pub(super) async fn answer(
         return Ok(Attempted::Done(Relayed::CallerGone));
     };
     open.release().await;
-    // The backend means wall-clock time; pools count policy time.
-    let retry_after = limits.cool_down().map(|after| desk.live.clock.policy(after));
-    match status_failure(status, &body, retry_after) {
+    match status_failure(status, &body, limits.cool_down()) {
         Some(failed) => Ok(desk.failed(exchange, desk.live.clock.now(), failed)),
         None => refused_by_backend(desk, session, exchange, status, &headers, body).await,
     }

@@ -14,7 +14,7 @@ pub(super) const REQUEST_ID: &str = "x-request-id";
 pub(super) const BACKEND: &str = "x-sluicegate-backend";
 
 /// Writes `refusal` in the caller's dialect and returns the status sent.
-pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: &Refusal, wall_scale: f64) -> Result<u16> {
+pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: &Refusal) -> Result<u16> {
     let status = refusal.reason.status();
     let ai = exchange.operation.is_some() || session.req_header().uri.path().starts_with("/v1/");
     let (media, body) = if ai {
@@ -25,8 +25,8 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
     let mut header = head(status, exchange)?;
     header.insert_header(CONTENT_TYPE, media)?;
     if let Some(after) = refusal.retry_after {
-        // Whole seconds (RFC 9110 §10.2.3), of the caller's clock, and never 0.
-        let seconds = (after.as_secs_f64() / wall_scale).ceil().max(1.0);
+        // Whole seconds (RFC 9110 §10.2.3), and never 0.
+        let seconds = after.as_secs_f64().ceil().max(1.0);
         header.insert_header(RETRY_AFTER, format!("{seconds:.0}"))?;
     }
     if !refusal.allow.is_empty() {

@@ -76,7 +76,7 @@ impl Desk<'_> {
     pub(super) async fn refuse(&self, session: &mut Session, exchange: &mut Exchange, refusal: Refusal) -> Result<Outcome> {
         exchange.reason = Some(refusal.reason);
         exchange.mark_refused(refusal.reason);
-        let status = respond::refuse(session, exchange, &refusal, self.live.clock.scale()).await?;
+        let status = respond::refuse(session, exchange, &refusal).await?;
         Ok(Outcome::Answered(status))
     }
 

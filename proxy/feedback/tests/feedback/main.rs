@@ -10,7 +10,6 @@
 mod interleavings;
 mod reproduction;
 mod resilience;
-mod scratch;
 mod shares;
 mod sim;
 mod workbench;

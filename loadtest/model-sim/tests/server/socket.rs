@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a server may say nothing before it counts as silent. Every honest answer in these tests is
-/// under way well before.
+/// How long an honest server may say nothing: more than a busy machine ever needs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a server that hangs is listened to. What it does send is long under way by then.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
 /// How a reply ended.
@@ -58,7 +60,7 @@ impl Reply {
 /// Announces a body of some length and sends none of it.
 pub(crate) fn exchange_announcing(addr: SocketAddr, length: usize) -> Reply {
     let mut socket = TcpStream::connect(addr).unwrap();
-    socket.set_read_timeout(Some(SILENCE)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\ncontent-length: {length}\r\n\r\n");
     socket.write_all(head.as_bytes()).unwrap();
     receive(socket)
@@ -66,7 +68,7 @@ pub(crate) fn exchange_announcing(addr: SocketAddr, length: usize) -> Reply {
 
 fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
     let mut socket = TcpStream::connect(addr).unwrap();
-    socket.set_read_timeout(Some(SILENCE)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
@@ -76,13 +78,7 @@ fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], bo
     socket
 }
 
-pub(crate) fn exchange(
-    addr: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Reply {
+fn exchange(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     receive(send(addr, method, path, headers, body))
 }
 
@@ -159,6 +155,13 @@ pub(crate) fn post(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body:
 
 pub(crate) fn chat(addr: SocketAddr, headers: &[(&str, &str)], body: &Value) -> Reply {
     post(addr, "/v1/chat/completions", headers, body.to_string().as_bytes())
+}
+
+/// A chat with a server that is expected to hang; leaves it after a while.
+pub(crate) fn chat_until_silent(addr: SocketAddr, headers: &[(&str, &str)], body: &Value) -> Reply {
+    let socket = send(addr, "POST", "/v1/chat/completions", headers, body.to_string().as_bytes());
+    socket.set_read_timeout(Some(SILENCE)).unwrap();
+    receive(socket)
 }
 
 /// Asks for a stream and leaves once `events` have come; says how many had.
