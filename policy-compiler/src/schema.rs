@@ -23,7 +23,7 @@ pub fn schema() -> Value {
 /// The schema as it is checked in: indented, fields in the order of their names.
 #[must_use]
 pub fn schema_text() -> String {
-    let mut text = serde_json::to_string_pretty(&sorted(&SCHEMA)).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&*SCHEMA).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -42,12 +42,8 @@ fn sorted(value: &Value) -> Value {
 }
 
 pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    SchemaSettings::draft2020_12()
-        .for_deserialize()
-        .with_transform(Tidy)
-        .into_generator()
-        .into_root_schema_for::<Manifest>()
-        .to_value()
+    let settings = SchemaSettings::draft2020_12().for_deserialize().with_transform(Tidy);
+    sorted(settings.into_generator().into_root_schema_for::<Manifest>().as_value())
 });
 
 /// `None` when the generated schema is not a schema, which a test rules out.

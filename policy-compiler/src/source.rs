@@ -13,7 +13,7 @@ pub use tree::{Document, Entry, Fields, Kind, Node};
 pub(crate) use yaml::read;
 
 /// A manifest and the name it is known by, usually a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     /// What to call it in findings.
     pub name: String,
@@ -37,6 +37,13 @@ pub struct Position {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+}
+
+/// Without the text: a manifest with a mistake may hold a secret.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("bytes", &self.text.len()).finish()
+    }
 }
 
 impl Span {

@@ -6,7 +6,9 @@ use jsonschema::paths::Location;
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
-use super::wording::{bare_number, described, field, inline, names_a_secret, plain, titled, type_name};
+use super::wording::{
+    bare_number, by_name, described, field, inline, names_a_secret, plain, titled, type_name,
+};
 use super::{SCHEMA, VALIDATOR};
 use crate::diagnostics::{Code, Finding, suggest};
 use crate::source::{Document, Kind, Node};
@@ -154,9 +156,18 @@ impl<'d> Violation<'d> {
                 .help(format!("write {expected}, or remove the field"));
         };
         let found = self.node.map_or("nothing", Node::type_name);
+        if self.path.is_empty() {
+            return self
+                .finding(Code::WrongType, format!("is a map of sections, not {found}"))
+                .labelled(format!("{found} here"))
+                .help("begin with `apiVersion: sluicegate/v1`; `sluicegate init` writes a first manifest");
+        }
         let help = match (wanted, kind) {
             (Some(JsonType::Boolean), _) => "write `true` or `false`".to_owned(),
-            (Some(JsonType::Integer), _) => "write a whole number without quotes, such as `3`".to_owned(),
+            (Some(JsonType::Integer), _) => {
+                "write a whole number without unit and quotes, such as `128000`".to_owned()
+            }
+            (Some(JsonType::Object), Kind::List(items)) => by_name(items),
             (Some(JsonType::String), Kind::Number(_) | Kind::Bool(_))
                 if self.schema.get("pattern").is_none() =>
             {

@@ -4,6 +4,8 @@
 use jsonschema::JsonType;
 use serde_json::Value;
 
+use crate::source::Node;
+
 /// Whether a field's name says that its value is secret.
 pub(super) fn names_a_secret(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -66,5 +68,16 @@ pub(super) fn type_name(kind: JsonType) -> &'static str {
         JsonType::Number => "a number",
         JsonType::Object => "a map",
         JsonType::String => "text",
+    }
+}
+
+/// How to write a list of names as the map that the language has in its place.
+pub(super) fn by_name(items: &[Node]) -> String {
+    match items.iter().map(Node::text).collect::<Option<Vec<_>>>() {
+        Some(names) if !names.is_empty() => {
+            let fields: Vec<_> = names.iter().map(|name| format!("{name}: {{}}")).collect();
+            format!("write `{{{}}}`: things with names are maps, never lists", fields.join(", "))
+        }
+        _ => "write a map, with a name before each: things with names are maps, never lists".to_owned(),
     }
 }

@@ -135,12 +135,19 @@ impl Node {
 }
 
 /// A source and the tree read from it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Document {
     /// The text.
     pub source: Source,
     /// Its tree.
     pub root: Node,
+}
+
+/// Without the tree, for the same reason as [`Source`].
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 /// The deepest node that a path reaches, and what is known of it.

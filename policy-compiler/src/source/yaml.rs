@@ -219,7 +219,11 @@ impl Reader<'_, '_> {
         self.findings.push(
             Finding::new(Code::Indirection, format!("{what} is not part of the manifest language"))
                 .at(span, format!("{what} here"))
-                .help("write the value where it is used; limits, pools and identities are shared by name"),
+                .help(if what == "an alias" {
+                    "put a text that begins with `*` in quotes; what is shared is shared by name"
+                } else {
+                    "write the value where it is used; what is shared is shared by name"
+                }),
         );
     }
 
@@ -236,13 +240,19 @@ impl Reader<'_, '_> {
         // An error at the very end is easier seen on the last thing that was written.
         let at = if at >= text.len() { text.trim_end().len() } else { at };
         let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
-        let finding = Finding::new(Code::NotYaml, format!("not readable as YAML or JSON: {}", error.info()))
-            .at(Span { start: at, end }, "here");
+        let span = Span { start: at, end };
+        let info = error.info();
+        if info.contains("unknown anchor") {
+            self.refuse_indirection(span, "an alias");
+            return;
+        }
+        let finding =
+            Finding::new(Code::NotYaml, format!("not readable as YAML or JSON: {info}")).at(span, "here");
         let finding = match unclosed(text.get(..at).unwrap_or_default()) {
-            Some(opened) if error.info().contains("flow") => {
+            Some(opened) if info.contains("flow") => {
                 finding.also(opened, "opened here").help("close the bracket, and separate fields by commas")
             }
-            _ => finding.help(syntax_help(text, at)),
+            _ => finding.help(syntax_help(text, at, info)),
         };
         self.findings.push(finding);
     }
@@ -274,19 +284,25 @@ fn unclosed(text: &str) -> Option<Span> {
 }
 
 /// The usual cause, told by the line at fault.
-fn syntax_help(text: &str, at: usize) -> &'static str {
+fn syntax_help(text: &str, at: usize, info: &str) -> &'static str {
     let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
     if line.get(..indent).is_some_and(|space| space.contains('\t')) {
         return "indent with spaces: YAML does not allow tabs";
     }
+    if info.contains("trailing content") {
+        return "put a comma between fields, or the whole value in quotes";
+    }
     let quotes = |quote: char| line.matches(quote).count() % 2 == 1;
     if quotes('"') || quotes('\'') {
         return "close the quotation mark on this line";
     }
-    if line.matches(": ").count() > 1 {
+    if line.matches(": ").count() > 1 && !line.contains('{') {
         return "put the value in quotes, since it has a colon and a space in it";
+    }
+    if info.contains("expected key") {
+        return "indent this line like its neighbours, and write `name: value`";
     }
     "look at this line and the one above: indentation, a missing `:` or a missing quotation mark"
 }

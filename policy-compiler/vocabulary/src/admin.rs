@@ -65,7 +65,8 @@ pub struct MemberStatus {
     pub member: String,
     /// Share of the pool's requests in the last 10 s: the published weight, 0 to 1.
     pub share: f64,
-    /// `ready`, or why it is not used: `unhealthy`, `ejected`, `cooling_down`, `quota_spent`.
+    /// `ready`, or why it is used less or not at all: `ramping`, `quota_spent`, `unhealthy`, `ejected`,
+    /// `cooling_down`.
     pub standing: String,
     /// Requests sent and not ended.
     pub in_flight: u32,
@@ -125,7 +126,8 @@ pub struct DecisionRecord {
 pub struct Candidate {
     /// `backend/deployment`.
     pub member: String,
-    /// `ready`, or why it was not admissible.
+    /// `ready`, or why it was not admissible: as in [`MemberStatus::standing`], or `not_eligible` for a
+    /// member the request cannot go to.
     pub standing: String,
     /// Expected marginal cost of the request here, in USD.
     pub cost_usd: f64,

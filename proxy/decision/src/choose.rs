@@ -159,9 +159,13 @@ impl Exchange {
             eligible: MemberSet::from_bits(0),
         };
         let eligible = self.eligible(section);
-        // Every member tried once: better a second try at one of them than a refusal.
+        // Better a second try at a member than a refusal, but those not tried yet come first.
         let untried = eligible & !self.tried;
-        let (member, ticket) = view.choose(now, &ask, if untried == 0 { eligible } else { untried }).map_err(none)?;
+        let mut picked = view.choose(now, &ask, untried);
+        if picked.is_err() && untried != eligible {
+            picked = view.choose(now, &ask, eligible);
+        }
+        let (member, ticket) = picked.map_err(none)?;
         let deployment = *view.deployments.get(member).ok_or_else(|| none(None))?;
         self.tried |= bit(member);
         self.attempts.push(Attempt {

@@ -153,8 +153,10 @@ impl Gate {
         self.adaptive().map(|shared| shared.with(|pool| pool.decisions_total())).sum()
     }
 
-    /// The one-second loop of every pool; returns how realised shares moved.
+    /// The one-second loop: pools learn, counters whose windows have turned are forgotten. Returns how
+    /// realised shares moved.
     pub fn tick(&self, now: Moment) -> Vec<ShareChange> {
+        self.ledger.sweep(now);
         self.adaptive().flat_map(|shared| shared.with(|pool| pool.tick(now))).collect()
     }
 

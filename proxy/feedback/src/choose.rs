@@ -82,8 +82,8 @@ impl Pool {
     /// Picks a member and books the request there at once: in-flight, unanswered prompt tokens and quota.
     ///
     /// # Errors
-    /// [`NoCandidate`] when no member is eligible. Members that are spent, ejected, unhealthy or cooling
-    /// down are used when nothing better is at hand, in that order.
+    /// [`NoCandidate`] when no member is eligible, or all that are asked for rest. Members that are spent,
+    /// ejected or unhealthy are used when nothing better is at hand, in that order.
     pub fn choose(&mut self, now: Moment, ask: &Ask<'_>) -> Result<Pick, NoCandidate> {
         let prompt = ask.prompt_tokens as f64;
         let output =
@@ -97,7 +97,7 @@ impl Pool {
         let tier = decision.scored.iter().filter_map(|scored| scored.standing.tier()).min();
         let ready = decision.scored.iter().filter(|scored| scored.standing == Standing::Ready).count();
         self.had_alternatives |= ready > 1;
-        let best = tier.and_then(|tier| self.best(now, tier, &decision.scored));
+        let best = tier.and_then(|tier| self.best(tier, &decision.scored));
         let probe =
             best.filter(|_| tier == Some(0)).and_then(|best| self.explore(now, ask, best, &decision.scored));
         decision.chosen = probe.or(best);
@@ -165,12 +165,8 @@ impl Pool {
     }
 
     /// The best of the members whose standing is of `tier`.
-    fn best(&mut self, now: Moment, tier: u8, scored: &[Scored]) -> Option<usize> {
+    fn best(&mut self, tier: u8, scored: &[Scored]) -> Option<usize> {
         let usable = scored.iter().enumerate().filter(|(_, scored)| scored.standing.tier() == Some(tier));
-        if Standing::CoolingDown.tier() == Some(tier) {
-            let back = |index: usize| self.members.get(index).and_then(|member| member.health.back_at(now));
-            return usable.map(|(index, _)| index).min_by_key(|index| back(*index));
-        }
         let members = &self.members;
         let weight = |index: usize| members.get(index).map_or(0, |member| member.spec.weight);
         match self.strategy {

@@ -23,15 +23,15 @@ pub(crate) enum Standing {
 impl Standing {
     /// Members of the lowest tier at hand are used. A ramp is our own caution and a spent quota our own
     /// estimate, so both yield first; then unsound members, which may have recovered (panic mode: better a
-    /// doubtful member than none). A member that asked for rest comes last. `None`: never.
+    /// doubtful member than none). `None`: never. A member that asked for rest gets it: asking it all the
+    /// same costs a refusal and makes many providers count longer.
     pub(crate) const fn tier(self) -> Option<u8> {
         match self {
             Self::Ready => Some(0),
             Self::Ramping => Some(1),
             Self::QuotaSpent => Some(2),
             Self::Unhealthy | Self::Ejected => Some(3),
-            Self::CoolingDown => Some(4),
-            Self::NotEligible => None,
+            Self::CoolingDown | Self::NotEligible => None,
         }
     }
 

@@ -133,7 +133,7 @@ async fn whole(
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => {
             open.cancel().await;
-            return Ok(desk.failed(exchange, now, broken(Reason::BackendProtocol, Failure::Refused)));
+            return Ok(desk.failed(exchange, now, broken(Reason::BackendProtocol, Failure::ServerError { retry_after: None })));
         }
         Ok(Err(error)) => {
             open.cancel().await;

@@ -147,6 +147,7 @@ impl Desk<'_> {
     ) -> Result<Relayed> {
         let deadline = exchange.arrived + exchange.route().map_or(Duration::from_secs(120), |route| route.deadline);
         let mut holds = 0;
+        let mut last: Option<Refusal> = None;
         loop {
             let start = self.now();
             if start >= deadline {
@@ -160,7 +161,11 @@ impl Desk<'_> {
             if let Err(refusal) = choice {
                 let hold = refusal.retry_after.filter(|after| *after <= LONGEST_HOLD && start + *after < deadline);
                 holds += 1;
-                let Some(hold) = hold.filter(|_| holds <= HOLDS) else { return Ok(Relayed::Refused(refusal)) };
+                let Some(hold) = hold.filter(|_| holds <= HOLDS) else {
+                    // What a backend said tells more than that none is left to ask.
+                    let after = refusal.retry_after;
+                    return Ok(Relayed::Refused(last.map_or(refusal, |last| last.with_retry_after(after))));
+                };
                 watch.pause();
                 let held = or_gone(session, tokio::time::sleep(self.live.clock.wall(hold))).await;
                 watch.resume();
@@ -172,7 +177,7 @@ impl Desk<'_> {
             match self.attempt(session, exchange, body, watch).await? {
                 Attempted::Done(relayed) => return Ok(relayed),
                 Attempted::Next(refusal) if exchange.attempts_spent() => return Ok(Relayed::Refused(refusal)),
-                Attempted::Next(_) => {}
+                Attempted::Next(refusal) => last = Some(refusal),
             }
         }
     }

@@ -178,6 +178,42 @@ fn the_model_is_needed_only_where_a_candidate_names_one() {
     }
 }
 
+/// A thousand routes that differ in one condition, which `vary` sets.
+fn many(vary: impl Fn(&mut RouteMatch, usize)) -> RouteTable {
+    let one = |n| {
+        let mut matching = exact("/x");
+        vary(&mut matching, n);
+        matching
+    };
+    RouteTable::build(&policy((0..1_000).map(one).collect()))
+}
+
+#[test]
+fn a_lookup_touches_one_slot_however_many_routes_there_are() {
+    let header = |n: usize| HeaderMatch { name: "k".to_owned(), value: Some(format!("v{n}")) };
+    let tables = [
+        many(|m, n| m.path = PathMatch::Exact(format!("/x{n}"))),
+        many(|m, n| m.path = PathMatch::Prefix(format!("/x{n}"))),
+        many(|m, n| m.host = HostMatch::Exact(format!("h{n}"))),
+        many(|m, n| m.host = HostMatch::Suffix(format!(".h{n}"))),
+        many(|m, n| m.headers = vec![header(n)]),
+        many(|m, n| m.model = Some(format!("m{n}"))),
+    ];
+    let requests = [
+        Request { path: "/x7", ..GET },
+        Request { path: "/x7/y", ..GET },
+        Request { path: "/x", host: "h7", ..GET },
+        Request { path: "/x", host: "a.h7", ..GET },
+        Request { path: "/x", headers: &[("k", "v7")], ..GET },
+        Request { path: "/x", model: Some("m7"), ..GET },
+    ];
+    for (table, request) in tables.iter().zip(&requests) {
+        let Head::Found(candidates) = head(table, request) else { panic!("no route") };
+        assert_eq!(candidates.slots.len(), 1);
+        assert_eq!(table.by_model(&candidates, request.model), Some(7));
+    }
+}
+
 fn matches() -> impl Strategy<Value = RouteMatch> {
     let host = prop_oneof![
         Just(HostMatch::Any),

@@ -80,6 +80,17 @@ fn a_member_that_asked_for_rest_is_left_alone_for_that_long() {
 }
 
 #[test]
+fn when_all_members_asked_for_rest_nobody_is_asked_and_the_first_return_is_told() {
+    let mut pool = rotation();
+    for (member, rest) in [(0, 9), (1, 4), (2, 30)] {
+        pool.fail_on(at(1.0), member, Failure::RateLimited { retry_after: Some(Duration::from_secs(rest)) });
+    }
+    let nobody = pool.choose(at(2.0), &ask(at(2.0))).unwrap_err();
+    assert_eq!(nobody.retry_after, Some(Duration::from_secs(3)));
+    assert_eq!(pool.serve(at(5.1), 0.5), 1);
+}
+
+#[test]
 fn a_refusal_without_a_time_rests_the_member_for_longer_each_time() {
     let mut pool = rotation();
     let mut rests = Vec::new();

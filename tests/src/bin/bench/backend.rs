@@ -46,11 +46,15 @@ impl Script {
             b"0\r\n\r\n".to_vec(),
         ];
         let word = |n: usize| {
-            event(&format!(r#""choices":[{{"index":0,"delta":{{"content":" word{n:04}"}},"finish_reason":null}}]"#))
+            event(&format!(
+                r#""choices":[{{"index":0,"delta":{{"content":" word{n:04}"}},"finish_reason":null}}]"#
+            ))
         };
         Self {
-            answer: format!("{head}application/json\r\ncontent-length: {length}\r\n\r\n{ANSWER}").into_bytes(),
-            stream_head: format!("{head}text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes(),
+            answer: format!("{head}application/json\r\ncontent-length: {length}\r\n\r\n{ANSWER}")
+                .into_bytes(),
+            stream_head: format!("{head}text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                .into_bytes(),
             events: (0..events).map(word).collect(),
             stream_end: last.concat(),
         }
@@ -136,7 +140,8 @@ async fn send_events(stream: &mut TcpStream, script: &Script) -> io::Result<()> 
 fn request_end(buffer: &[u8]) -> io::Result<Option<usize>> {
     let Some(head) = memmem::find(buffer, b"\r\n\r\n") else { return Ok(None) };
     let length = content_length(buffer.get(..head).unwrap_or_default());
-    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a request without a length"))?;
+    let length =
+        length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a request without a length"))?;
     let end = head + 4 + length;
     Ok((buffer.len() >= end).then_some(end))
 }

@@ -97,7 +97,8 @@ impl Features {
                 "expectedTtft": "5ms",
             });
             let url = format!("http://{address}");
-            servers.insert((*name).to_owned(), json!({"kind": "openai", "url": url, "models": {MODEL: model}}));
+            servers
+                .insert((*name).to_owned(), json!({"kind": "openai", "url": url, "models": {MODEL: model}}));
             members.push(Value::from(*name));
         }
         let strategy = if self.adaptive { "adaptive" } else { "round-robin" };

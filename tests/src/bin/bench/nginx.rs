@@ -16,7 +16,12 @@ pub(crate) fn program() -> Option<PathBuf> {
 }
 
 /// Starts it as a reverse proxy to `backend` with one process, its files below `folder`.
-pub(crate) async fn start(program: &Path, backend: SocketAddr, folder: &Path, cores: Cores) -> Fallible<Server> {
+pub(crate) async fn start(
+    program: &Path,
+    backend: SocketAddr,
+    folder: &Path,
+    cores: Cores,
+) -> Fallible<Server> {
     // nginx cannot choose a port by itself; another process may take this one first, which ends the run.
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let file = folder.join("nginx.conf");

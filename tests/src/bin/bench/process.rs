@@ -99,7 +99,8 @@ async fn ready(lines: &mut Lines<BufReader<ChildStderr>>) -> Result<Vec<SocketAd
         if line.ends_with(": ready") {
             return Ok(addresses);
         }
-        addresses.extend(line.rsplit_once(" on ").and_then(|(_, address)| address.parse::<SocketAddr>().ok()));
+        addresses
+            .extend(line.rsplit_once(" on ").and_then(|(_, address)| address.parse::<SocketAddr>().ok()));
         said.push_str(&line);
         said.push('\n');
     }
@@ -117,7 +118,9 @@ impl CpuTimes {
         let mut times = BTreeMap::new();
         for entry in std::fs::read_dir(&folder).map_err(|error| format!("{folder}: {error}"))? {
             let entry = entry?;
-            let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             // A thread may end between the listing and the reading; it has nothing more to add.
             let Ok(text) = std::fs::read_to_string(entry.path().join("schedstat")) else { continue };
             let ran = text.split_whitespace().next().and_then(|field| field.parse().ok());
@@ -128,7 +131,10 @@ impl CpuTimes {
 
     /// CPU time used since `earlier`, by threads that still run.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
-        let used = self.0.iter().map(|(thread, ran)| ran.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)));
+        let used = self
+            .0
+            .iter()
+            .map(|(thread, ran)| ran.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)));
         Duration::from_nanos(used.sum())
     }
 }

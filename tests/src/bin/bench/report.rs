@@ -63,7 +63,8 @@ fn rows(measured: &[Measured], per: f64) -> Vec<Row> {
     for rung in measured {
         let Some(us) = Spread::of(scaled(&rung.us)) else { continue };
         let ratio = bare.and_then(|bare| Spread::of_pairs(&rung.us, &bare.us, |own, bare| own / bare));
-        let adds = below.and_then(|below| Spread::of_pairs(&rung.us, &below.us, |own, below| (own - below) / per));
+        let adds =
+            below.and_then(|below| Spread::of_pairs(&rung.us, &below.us, |own, below| (own - below) / per));
         rows.push(Row { name: rung.name, what: rung.what, us, ratio, adds: adds.map(|adds| adds.median) });
         if rung.name != "nginx" {
             below = Some(rung);
@@ -144,7 +145,8 @@ impl Report {
 
     fn circumstances(&self) -> String {
         let Machine { processor, cpus, kernel, load_before, date, .. } = &self.machine;
-        let Settings { requests, warm_up, rounds, connections, streams, events, stage_requests, .. } = &self.settings;
+        let Settings { requests, warm_up, rounds, connections, streams, events, stage_requests, .. } =
+            &self.settings;
         format!(
             "{date}; {processor}, {cpus} CPUs, Linux {kernel}, load average {load_before} before the run. \
              {rounds} rounds of {requests} requests after {warm_up}, and of {streams} streams with {events} events, \
@@ -158,7 +160,10 @@ impl Report {
                 "The server under test ran on CPU {server}; load, backend and collector shared CPU {load}. Other \
                  programs of the machine were not kept off either: compare figures of one run only."
             ),
-            None => "Nothing was pinned to a CPU: the figures include what load and backend did to the caches.".to_owned(),
+            None => {
+                "Nothing was pinned to a CPU: the figures include what load and backend did to the caches."
+                    .to_owned()
+            }
         }];
         let rows = self.request_rows();
         let of = |name: &str| rows.iter().find(|row| row.name == name).map(|row| row.us.median);
@@ -224,7 +229,8 @@ mod tests {
 
     #[test]
     fn a_rung_is_compared_with_bare_and_with_the_rung_below_it() {
-        let rungs = [measured(BARE, &[20.0, 40.0]), measured("route", &[30.0, 60.0]), measured("key", &[31.0, 61.0])];
+        let rungs =
+            [measured(BARE, &[20.0, 40.0]), measured("route", &[30.0, 60.0]), measured("key", &[31.0, 61.0])];
         let rows = rows(&rungs, 1.0);
         assert_eq!(rows[0].ratio.unwrap().median, 1.0);
         assert_eq!(rows[1].ratio.unwrap().median, 1.5);

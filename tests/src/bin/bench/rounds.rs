@@ -48,7 +48,8 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         skipped.push("nginx: not found on the path".to_owned());
     }
     let all = rungs(found);
-    if let Some(unknown) = settings.only.iter().find(|name| all.iter().all(|rung| rung.name != name.as_str())) {
+    if let Some(unknown) = settings.only.iter().find(|name| all.iter().all(|rung| rung.name != name.as_str()))
+    {
         let names: Vec<&str> = all.iter().map(|rung| rung.name).collect();
         return Err(format!("--only: there is no rung `{unknown}`; there are {}", names.join(", ")).into());
     }
@@ -73,7 +74,10 @@ impl<'a> Bench<'a> {
         let gateway = settings.gateway.clone().unwrap_or_else(|| this.with_file_name("sluicegate"));
         if !gateway.is_file() {
             let gateway = gateway.display();
-            return Err(format!("{gateway} is not there: build it (`make bench` does) or name it with --gateway").into());
+            return Err(format!(
+                "{gateway} is not there: build it (`make bench` does) or name it with --gateway"
+            )
+            .into());
         }
         let mut command = Command::new(&this);
         command.args(["backend", &settings.events.to_string()]);
@@ -96,7 +100,10 @@ impl<'a> Bench<'a> {
                 let used = self.measure(rung, dose).await;
                 let used = used.map_err(|error| format!("{of}, rung `{}`: {error}", rung.name))?;
                 let each = used.as_secs_f64() * 1e6 / dose.count as f64;
-                say_aside(&format!("{of} {round}/{} {:<10}{each:>10.1} µs each", self.settings.rounds, rung.name));
+                say_aside(&format!(
+                    "{of} {round}/{} {:<10}{each:>10.1} µs each",
+                    self.settings.rounds, rung.name
+                ));
                 measured.us.push(each);
             }
         }
@@ -133,7 +140,7 @@ impl<'a> Bench<'a> {
 
     async fn serve(&self, rung: &Rung, folder: &Path) -> Fallible<Server> {
         let backend = self.backend.address()?;
-        let mut command = match &rung.server {
+        let command = match &rung.server {
             Kind::Bare => {
                 let mut command = Command::new(&self.this);
                 command.args(["peer", &backend.to_string()]);
@@ -161,7 +168,9 @@ impl<'a> Bench<'a> {
         }
         let exports = self.sink.exports();
         if features.otlp && (exports.0 == before.0 || exports.1 == before.1) {
-            return Err(format!("the collector saw no metrics or no traces: {before:?}, then {exports:?}").into());
+            return Err(
+                format!("the collector saw no metrics or no traces: {before:?}, then {exports:?}").into()
+            );
         }
         Ok(())
     }

@@ -19,7 +19,9 @@ use sluicegate::settlement::{Account, Observers};
 use sluicegate::trace_ids::TraceIds;
 use telemetry::instruments::ActiveRequest;
 use telemetry::settled::Scheme;
-use telemetry::{AccessLog, AccessLogTarget, Drops, Export, ExportConfig, Protocol, Sampling, Signal, Telemetry, Trust};
+use telemetry::{
+    AccessLog, AccessLogTarget, Drops, Export, ExportConfig, Protocol, Sampling, Signal, Telemetry, Trust,
+};
 use vocabulary::{Moment, Operation, Share};
 
 use crate::Fallible;
@@ -100,8 +102,12 @@ pub(crate) fn run(manifest: &str, collector: SocketAddr, log: &Path, count: usiz
     }
     let requests = (batches * BATCH) as f64;
     let named = [(ACCEPT, "request id, trace ids, clock")].into_iter();
-    let named = named.chain(STEPS.iter().map(|step| (step.stage, step.what))).chain([(DROP, "memory given back")]);
-    let costs = named.zip(laps.ns).map(|((stage, what), ns)| Cost { stage, what, ns: ns as f64 / requests }).collect();
+    let named =
+        named.chain(STEPS.iter().map(|step| (step.stage, step.what))).chain([(DROP, "memory given back")]);
+    let costs = named
+        .zip(laps.ns)
+        .map(|((stage, what), ns)| Cost { stage, what, ns: ns as f64 / requests })
+        .collect();
     world.telemetry.shutdown(CATCH_UP);
     Ok(costs)
 }
@@ -165,7 +171,9 @@ impl World {
         let caught_up = self.observers.access_log.flush(CATCH_UP) && self.telemetry.flush(CATCH_UP);
         let lost: u64 = Signal::ALL.into_iter().map(|signal| self.drops.count(signal)).sum();
         if !caught_up || lost > 0 {
-            return Err(format!("telemetry fell behind and lost {lost} records, so its cost would be wrong").into());
+            return Err(
+                format!("telemetry fell behind and lost {lost} records, so its cost would be wrong").into()
+            );
         }
         Ok(())
     }
@@ -180,9 +188,10 @@ impl World {
 
     fn accept(&self) -> Flight {
         let arrived = self.now();
-        let trace = TraceIds::new(&self.headers, Trust::Continue, &self.observers.traces);
+        let trace = TraceIds::new(&self.headers, Trust::Continue);
         let active = self.observers.began(&Method::POST, Scheme::Http);
-        let mut exchange = Exchange::new(Arc::clone(&self.gate), request_id(), Method::POST, arrived, unix_nanos());
+        let mut exchange =
+            Exchange::new(Arc::clone(&self.gate), request_id(), Method::POST, arrived, unix_nanos());
         exchange.mark(Stage::Accept, arrived, self.now());
         Flight { exchange, trace, upstream: None, settled: None, _active: active }
     }
@@ -226,8 +235,8 @@ impl World {
     fn rewrite(&self, flight: &mut Flight) -> Fallible<()> {
         let start = self.now();
         let span_id = flight.exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
-        let traceparent = flight.trace.traceparent(span_id);
-        flight.upstream = Some(flight.exchange.rewrite(&self.body, None, Some(&traceparent))?);
+        let traceparent = flight.trace.traceparent(&self.observers.traces, span_id);
+        flight.upstream = Some(flight.exchange.rewrite(&self.body, None, traceparent.as_deref())?);
         flight.exchange.mark(Stage::Rewrite, start, self.now());
         Ok(())
     }
@@ -260,7 +269,8 @@ fn headers(body: &Bytes) -> Fallible<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(HeaderName::from_static("host"), HeaderValue::from_static("gateway.test"));
     headers.insert(HeaderName::from_static("content-type"), HeaderValue::from_static("application/json"));
-    headers.insert(HeaderName::from_static("authorization"), HeaderValue::from_str(&format!("Bearer {KEY}"))?);
+    headers
+        .insert(HeaderName::from_static("authorization"), HeaderValue::from_str(&format!("Bearer {KEY}"))?);
     headers.insert(HeaderName::from_static("content-length"), HeaderValue::from(body.len()));
     Ok(headers)
 }

@@ -40,7 +40,8 @@ impl Table {
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
         let rule = (0..self.head.len()).map(|column| if column == 0 { "---" } else { "---:" }).collect();
-        let rows: String = self.rows.iter().map(|row| line(row.iter().map(String::as_str).collect())).collect();
+        let rows: String =
+            self.rows.iter().map(|row| line(row.iter().map(String::as_str).collect())).collect();
         line(self.head.clone()) + &line(rule) + &rows
     }
 }
