@@ -18,7 +18,7 @@ pub struct Outcome {
     pub bundle: Option<Bundle>,
     /// Everything found, in the order of the text.
     pub findings: Vec<Finding>,
-    /// The manifest with every default written in, when its structure is sound.
+    /// The manifest with every default written in, when its structure is sound and no secret in it.
     pub manifest: Option<Manifest>,
     /// The tree, when the text could be read.
     pub document: Option<Document>,
@@ -60,6 +60,10 @@ pub fn compile(source: &Source) -> Outcome {
                 Some(policy) => outcome.bundle = Some(Bundle::new(policy)),
                 None => findings.push(internal(&document, "a checked manifest could not be compiled")),
             }
+        }
+        // What holds a secret goes no further, so that nothing prints it.
+        if findings.iter().any(|finding| finding.code == Code::InlineSecret) {
+            outcome.manifest = None;
         }
         outcome.document = Some(document);
     }

@@ -271,11 +271,12 @@ async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
         }
     };
     loop {
-        changes.next().await;
+        // Asked first: the file may have changed between being read at the start and being watched.
         let same = std::fs::read_to_string(&file).is_ok_and(|text| text == keeper.manifest().0);
         if !same {
             reload(&keeper, &file).await;
         }
+        changes.next().await;
     }
 }
 

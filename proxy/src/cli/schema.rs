@@ -14,6 +14,6 @@ Example:
 pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> u8 {
-    say(&format!("{:#}\n", policy_compiler::schema()));
+    say(&policy_compiler::schema_text());
     0
 }

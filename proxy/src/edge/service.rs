@@ -100,10 +100,11 @@ impl EdgeService {
                 Err(refusal) => desk.refuse(session, exchange, refusal).await?,
             },
         };
-        *status = Some(match outcome {
-            Outcome::Answered(status) => status,
-            Outcome::CallerGone => Reason::ClientClosed.status(),
-        });
+        *status = match outcome {
+            Outcome::Answered(status) => Some(status),
+            // The log phase knows whether a status was sent before.
+            Outcome::CallerGone => None,
+        };
         Ok(true)
     }
 }

@@ -12,8 +12,7 @@ const CHAT: &str = "/v1/chat/completions";
 
 async fn plain() -> (TestGateway, FakeBackend) {
     let backend = FakeBackend::start(|_, request| {
-        let stream = request.body.windows(14).any(|window| window == b"\"stream\":true,");
-        if stream { Reply::stream(&stream_body(&["a", " b"])) } else { Reply::completion("ok") }
+        if request.json()["stream"] == true { Reply::stream(&stream_body(&["a", " b"])) } else { Reply::completion("ok") }
     })
     .await;
     let gateway = TestGateway::start(&Manifest::new().backend("a", backend.address())).await;
@@ -110,7 +109,7 @@ async fn a_backend_behind_tls_is_verified_against_the_systems_roots() {
         .backend_of("bad", "openai", &url(bad.address()))
         .member("chat", "good")
         .member("others", "bad")
-        .set("/routes/others", json!({"match": {"path": CHAT, "header": {"x-other": "*"}}, "pool": "others"}));
+        .set("/routes/others", json!({"match": {"path": CHAT, "method": "POST", "header": {"x-other": "*"}}, "pool": "others"}));
     std::fs::write(path("gateway.yaml"), manifest.text()).unwrap();
     let gateway =
         Running::start(&program, &["run", "--manifest", &path("gateway.yaml")], &[("SSL_CERT_FILE", &path("roots.pem"))]);

@@ -77,7 +77,7 @@ async fn a_body_that_is_not_json_is_refused_as_invalid_json() {
 async fn a_missing_or_mistyped_field_is_named() {
     let setup = setup().await;
     let without_model = json!({"messages": [{"role": "user", "content": "x"}]});
-    let with_number = json!({"model": 7, "messages": []});
+    let with_number = json!({"model": 7, "messages": [{"role": "user", "content": "x"}]});
     for body in [without_model, with_number] {
         let answer = setup.client().chat(&body).await;
         assert_eq!(answer.json()["error"]["param"], "model");

@@ -94,7 +94,7 @@ async fn a_stream_that_only_lacks_its_terminator_is_given_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_estimated_and_marked_so_when_a_backend_counts_none() {
-    let events = stream_body(&["abcd", "efgh", "ijkl"]);
+    let events = stream_body(&["twelve bytes", " and twelve "]);
     let without_usage: Vec<String> = events.into_iter().filter(|event| !event.contains("usage")).collect();
     let backend = FakeBackend::always(Reply::stream(&without_usage)).await;
     let gateway = before(&backend).await;
@@ -102,7 +102,7 @@ async fn tokens_are_estimated_and_marked_so_when_a_backend_counts_none() {
     stream.rest().await;
     let record = gateway.access_log().record(&stream.request_id()).await;
     assert_eq!(record.usage_source, Some(UsageSource::Gateway));
-    assert_eq!(record.usage.unwrap().output, 3);
+    assert_eq!(record.usage.unwrap().output, 6, "a token for every four bytes");
 }
 
 /// Reads a few events of a slow stream, leaves, and checks what the server did afterwards.

@@ -27,7 +27,10 @@ fn root(spans: &[Span]) -> &Span {
     assert_eq!(roots.len(), 1, "{spans:#?}");
     for span in spans.iter().filter(|span| span.span_id != roots[0].span_id) {
         assert_eq!(span.parent, roots[0].span_id, "{}", span.name);
-        assert!(span.times.0 >= roots[0].times.0 && span.times.1 <= roots[0].times.1, "{} lies within", span.name);
+        assert!(span.times.0 >= roots[0].times.0, "{} begins before its parent", span.name);
+        // The account is drawn up after the last byte, which is where the request ends for its caller.
+        let is_within = span.times.1 <= roots[0].times.1 || span.name == "sluicegate.settle";
+        assert!(is_within, "{} ends after its parent", span.name);
     }
     roots[0]
 }
