@@ -63,7 +63,7 @@ bench: ## CPU per request beside the same dispatch on bare Pingora
 	@scripts/prepare build
 	scripts/bench
 
-schema: ## Write docs/gateway.schema.json from the manifest's types
+schema: ## Write docs/ pages that are generated: JSON Schema, findings, metrics
 	@scripts/prepare build
 	scripts/schema
 

@@ -3,6 +3,9 @@
 use super::Context;
 use crate::diagnostics::{Code, Finding};
 
+/// What a pick can look at; the feedback loop's limit.
+const MOST_MEMBERS: usize = 64;
+
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, pool) in &context.manifest.pools {
@@ -12,6 +15,15 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
                 Finding::new(Code::EmptyPool, format!("pool `{name}` has no members"))
                     .at_key(context.document, &path, "empty")
                     .help("add a member such as `backend/deployment`, or remove the pool"),
+            );
+        }
+        let count = pool.members.0.len();
+        if count > MOST_MEMBERS {
+            let message = format!("pool `{name}` has {count} members, and {MOST_MEMBERS} are the most");
+            findings.push(
+                Finding::new(Code::PoolTooLarge, message)
+                    .at_key(context.document, &path, "too many")
+                    .help("split it, and route to the parts by model or header"),
             );
         }
         let members = context.members(pool);

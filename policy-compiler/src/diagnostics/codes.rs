@@ -222,6 +222,9 @@ QuotaFieldUnused "SG0413" Warning "quota field has no effect"
 EmptyQuota "SG0414" Error "empty quota"
 "A quota states `tokens`, `requests` or both."
 
+PoolTooLarge "SG0415" Error "pool with too many members"
+"A pick looks at every member of its pool, so a pool has at most 64. Route by model or header to several pools instead."
+
 InlineSecret "SG0501" Error "secret in the manifest"
 "A secret's value stands in the manifest. Manifests are read by many, kept in version control and sent to the gateway, so the language only has references: `{env: NAME}` or `{file: path}`. Replace it, and revoke the secret if the file was ever shared."
 
