@@ -22,9 +22,9 @@ mod terminal;
 
 pub use error::{Error, Exit};
 pub use load::{
-    ApiKey, Arrivals, Attainment, Bend, Latencies, Lengths, LengthsError, Live, Money, Outcome,
-    OutcomeCounts, Part, Phase, Plan, Poisson, PriceList, REPORT_VERSION, Recently, Report, Run, Sample,
-    SlowRequest, Stopper, Summary, Target, TargetError, Unreachable, Validity, WithFailures, bend,
+    ApiKey, Arrivals, Attainment, Bend, Lengths, LengthsError, Live, Money, Outcome, OutcomeCounts, Part,
+    Phase, Plan, Poisson, PriceList, REPORT_VERSION, Recently, Report, Run, SlowRequest, Stopper, Summary,
+    Target, TargetError, Unreachable, Validity, WithFailures, bend,
 };
 
 /// Replays `plan` to its end and reports.

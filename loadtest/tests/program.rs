@@ -105,7 +105,7 @@ fn what_cannot_be_done_ends_with_its_own_code_and_one_line() {
 
 #[test]
 fn a_quickstart_without_a_gateway_says_how_to_get_one() {
-    let output = program(&["quickstart", "--base-port", "47080"])
+    let output = program(&["quickstart", "--base-port", "21080"])
         .env("SLUICEGATE_BIN", "/no/such/gateway")
         .output()
         .unwrap();
@@ -127,7 +127,7 @@ fn a_gateway_that_does_not_start_is_reported_with_its_last_words() {
     let directory = tempfile::tempdir().unwrap();
     let gateway = stand_in(directory.path(), "echo 'SG9999: the weir is dry' >&2; exit 2");
     let output =
-        program(&["quickstart", "--base-port", "47180"]).env("SLUICEGATE_BIN", gateway).output().unwrap();
+        program(&["quickstart", "--base-port", "21180"]).env("SLUICEGATE_BIN", gateway).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("| SG9999: the weir is dry"), "{}", text(&output.stderr));
 }
@@ -137,7 +137,7 @@ fn ctrl_c_stops_the_quickstart_with_its_gateway_and_removes_its_files() {
     let directory = tempfile::tempdir().unwrap();
     let note = directory.path().join("gateway.pid");
     let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", note.display());
-    let quickstart = program(&["quickstart", "--base-port", "47280"])
+    let quickstart = program(&["quickstart", "--base-port", "21280"])
         .env("SLUICEGATE_BIN", stand_in(directory.path(), &script))
         .env("TMPDIR", directory.path())
         .spawn()

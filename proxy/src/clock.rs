@@ -43,7 +43,9 @@ impl Clock {
 /// Nanoseconds since the Unix epoch; 0 on a clock set before it.
 #[must_use]
 pub fn unix_nanos() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Adds up the time a request spends inside the gateway, pausing while it waits for others.

@@ -123,7 +123,8 @@ impl Gateway {
         let upstreams = Upstreams::build(policy, &base, None)
             .map_err(|(backend, source)| StartError::Credential { backend, source })?;
         let section = policy.admin.as_ref();
-        let token = section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
+        let token =
+            section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
         let token = token.transpose().map_err(StartError::AdminToken)?;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
@@ -146,8 +147,16 @@ impl Gateway {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let desk = AdminDesk { keeper: Arc::clone(&keeper), token };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
-        let gateway =
-            Self { listeners, admin: admin_address, keeper, edge, observability, stop, tasks, manifest: options.manifest };
+        let gateway = Self {
+            listeners,
+            admin: admin_address,
+            keeper,
+            edge,
+            observability,
+            stop,
+            tasks,
+            manifest: options.manifest,
+        };
         gateway.spawn_loops(options.source);
         Ok(gateway)
     }
@@ -282,7 +291,9 @@ async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
 
 async fn reload(keeper: &Keeper, file: &Path) -> Offer {
     if keeper.source() != Source::File {
-        return Offer::Rejected(vec!["the source of policy is `api`; publish with PUT /v1/manifest".to_owned()]);
+        return Offer::Rejected(vec![
+            "the source of policy is `api`; publish with PUT /v1/manifest".to_owned(),
+        ]);
     }
     match tokio::fs::read_to_string(file).await {
         Ok(text) => keeper.offer(text, &|_| true).await,

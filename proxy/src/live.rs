@@ -82,7 +82,6 @@ impl Live {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         InFlight(Arc::clone(self))
     }
-
 }
 
 /// A fresh request id: UUIDv7 (RFC 9562 §5.7), so ids sort by time.

@@ -101,7 +101,8 @@ fn config(section: &Section, base: &Path) -> Result<Option<ExportConfig>, Observ
 
 /// The process's own log on standard error.
 pub(crate) fn log_to_stderr(json: bool) {
-    let format = if json { telemetry::operational::Format::Json } else { telemetry::operational::Format::Text };
+    let format =
+        if json { telemetry::operational::Format::Json } else { telemetry::operational::Format::Text };
     let filter = std::env::var("SLUICEGATE_LOG").unwrap_or_else(|_| "warn,sluicegate=info".to_owned());
     // A second subscriber in one process (a test) is no reason not to serve.
     let _ = telemetry::operational::init(format, &filter);

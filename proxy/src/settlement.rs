@@ -9,8 +9,8 @@ use rule_table::{Backend, BackendKind, Deployment};
 use telemetry::context::Outcome;
 use telemetry::instruments::ActiveRequest;
 use telemetry::settled::{
-    AiSettled, AttemptSettled, BackendReading, CostParts, LambdaReading, MemberReading, Method, Readings, Reload,
-    RequestSettled, Scheme,
+    AiSettled, AttemptSettled, BackendReading, CostParts, LambdaReading, MemberReading, Method, Readings,
+    Reload, RequestSettled, Scheme,
 };
 use telemetry::spans::{self, AttemptSpan, ExchangeTrace, PolicyClock, RootSpan, StageSpan};
 use telemetry::{AccessLog, Instruments, SpanId, Traces};
@@ -104,7 +104,11 @@ impl Observers {
             );
             for member in &pool.members {
                 let backend = member.member.clone();
-                readings.members.push(MemberReading { pool: pool.pool.clone(), backend: backend.clone(), share: member.share });
+                readings.members.push(MemberReading {
+                    pool: pool.pool.clone(),
+                    backend: backend.clone(),
+                    share: member.share,
+                });
                 readings.backends.push(BackendReading { backend, ready: member.standing == "ready" });
             }
         }
@@ -144,6 +148,7 @@ impl Observers {
             route: record.path_template.as_deref(),
             status: record.status,
             reason: record.reason,
+            would_refuse: &record.would_refuse,
             duration: millis(record.duration_ms),
             overhead: Duration::from_micros(record.overhead_us),
             ai,
@@ -178,7 +183,10 @@ fn tree(account: &Account<'_>) -> ExchangeTrace {
             bundle: Arc::from(record.bundle.as_str()),
         },
         stages: stages(exchange),
-        attempts: (1..).zip(&exchange.attempts).filter_map(|(n, attempt)| attempt_span(exchange, attempt, n, end)).collect(),
+        attempts: (1..)
+            .zip(&exchange.attempts)
+            .filter_map(|(n, attempt)| attempt_span(exchange, attempt, n, end))
+            .collect(),
     }
 }
 
@@ -236,7 +244,11 @@ fn placed<'g>(gate: &'g Gate, attempt: &Attempt) -> Option<(&'g Backend, &'g Dep
     Some((gate.policy().backends.get(deployment.backend as usize)?, deployment))
 }
 
-fn labels<'a>(backend: &'a Backend, deployment: &'a Deployment, pool: &'a str) -> telemetry::settled::Deployment<'a> {
+fn labels<'a>(
+    backend: &'a Backend,
+    deployment: &'a Deployment,
+    pool: &'a str,
+) -> telemetry::settled::Deployment<'a> {
     telemetry::settled::Deployment {
         backend: &deployment.name,
         provider: provider(backend.kind),

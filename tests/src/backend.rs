@@ -50,7 +50,12 @@ impl FakeBackend {
         let address = listener.local_addr().expect("an address");
         let script: Arc<Script> = Arc::new(script);
         let (changed, changes) = watch::channel(());
-        let seen = Arc::new(Seen { requests: Mutex::default(), connections: Mutex::default(), left: Mutex::default(), changed });
+        let seen = Arc::new(Seen {
+            requests: Mutex::default(),
+            connections: Mutex::default(),
+            left: Mutex::default(),
+            changed,
+        });
         let mut tasks = JoinSet::new();
         let shared = Arc::clone(&seen);
         tasks.spawn(async move {

@@ -110,12 +110,16 @@ impl Client {
 
     /// Opens a connection.
     pub async fn connect(&self) -> Connection {
-        let stream = within("a connection", TcpStream::connect(self.address)).await.expect("somebody listens");
+        let stream =
+            within("a connection", TcpStream::connect(self.address)).await.expect("somebody listens");
         stream.set_nodelay(true).expect("a socket takes the option");
         let host = HeaderValue::from_str(&self.address.to_string()).expect("an address is a header value");
-        let Some(config) = &self.tls else { return Connection::over(TokioIo::new(stream), self.http2, host).await };
+        let Some(config) = &self.tls else {
+            return Connection::over(TokioIo::new(stream), self.http2, host).await;
+        };
         let name = "localhost".try_into().expect("a server name");
-        let stream = within("a TLS handshake", TlsConnector::from(Arc::clone(config)).connect(name, stream)).await;
+        let stream =
+            within("a TLS handshake", TlsConnector::from(Arc::clone(config)).connect(name, stream)).await;
         let stream = stream.expect("a TLS handshake");
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Connection::over(TokioIo::new(stream), http2, host).await

@@ -49,7 +49,9 @@ pub struct TestGateway {
 impl TestGateway {
     /// Starts a gateway that serves `manifest` from a file.
     pub async fn start(manifest: &Manifest) -> Self {
-        Self::start_with(manifest, Settings::default()).await.unwrap_or_else(|error| panic!("{error}: {error:?}"))
+        Self::start_with(manifest, Settings::default())
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
     }
 
     /// Starts a gateway with other settings.

@@ -4,10 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{MetricsService, MetricsServiceServer};
-use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -116,7 +124,10 @@ impl Collector {
             let services = tonic::transport::Server::builder()
                 .add_service(TraceServiceServer::new(traces))
                 .add_service(MetricsServiceServer::new(metrics));
-            services.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("the collector serves");
+            services
+                .serve_with_incoming(TcpListenerStream::new(listener))
+                .await
+                .expect("the collector serves");
         });
         Self { endpoint, kept, changes, _server: server }
     }
@@ -132,13 +143,18 @@ impl Collector {
     pub fn spans(&self) -> Vec<Span> {
         let traces = self.kept.traces.lock();
         let resources = traces.iter().flat_map(|request| &request.resource_spans);
-        resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).map(Span::of).collect()
+        resources
+            .flat_map(|resource| &resource.scope_spans)
+            .flat_map(|scope| &scope.spans)
+            .map(Span::of)
+            .collect()
     }
 
     /// The spans of the request of that id, once its SERVER span is there: a trace arrives whole.
     pub async fn trace_of(&self, request_id: &str) -> Vec<Span> {
         let root = || {
-            let is_root = |span: &Span| span.attributes.get("sluicegate.request_id").is_some_and(|id| id == request_id);
+            let is_root =
+                |span: &Span| span.attributes.get("sluicegate.request_id").is_some_and(|id| id == request_id);
             self.spans().into_iter().find(is_root)
         };
         self.changed("the request's trace", || root().is_some()).await;
@@ -166,7 +182,9 @@ impl Collector {
         is_enough: impl Fn(&Series) -> bool,
     ) -> Series {
         let has = |series: &Series| {
-            attributes.iter().all(|(key, value)| series.attributes.get(*key).is_some_and(|have| have == value))
+            attributes
+                .iter()
+                .all(|(key, value)| series.attributes.get(*key).is_some_and(|have| have == value))
         };
         let find = || self.series(metric).into_iter().find(|series| has(series) && is_enough(series));
         self.changed(&format!("{metric} {attributes:?}"), || find().is_some()).await;
@@ -178,7 +196,8 @@ impl Collector {
     pub fn unit(&self, metric: &str) -> Option<String> {
         let exports = self.kept.metrics.lock();
         let resources = exports.iter().flat_map(|request| &request.resource_metrics);
-        let mut named = resources.flat_map(|resource| &resource.scope_metrics).flat_map(|scope| &scope.metrics);
+        let mut named =
+            resources.flat_map(|resource| &resource.scope_metrics).flat_map(|scope| &scope.metrics);
         named.find(|one| one.name == metric).map(|one| one.unit.clone())
     }
 

@@ -82,7 +82,8 @@ impl Leaf {
     #[must_use]
     pub fn server(&self) -> Arc<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let chain = vec![self.certificate.der().clone()];
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key");
         let config = builder.expect("versions").with_no_client_auth().with_single_cert(chain, key);

@@ -19,7 +19,7 @@ pub(super) struct Args {
     #[arg(long)]
     keep: bool,
     /// Seconds of traffic, both strategies together
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(20..=1200))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u32).range(20..=1200))]
     seconds: u32,
     /// Decides the trace and the backends' moods
     #[arg(long, default_value_t = 1)]

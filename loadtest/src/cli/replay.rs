@@ -27,8 +27,6 @@ Mooncake's JSON lines, and the gateway's own access log.";
 pub(super) struct Args {
     /// Trace to replay
     trace: PathBuf,
-    #[command(flatten)]
-    target: TargetArgs,
     /// Format of the trace, when its first line does not tell
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -41,6 +39,8 @@ pub(super) struct Args {
     /// Only the first part of the trace, by its own time
     #[arg(long, value_name = "DURATION")]
     window: Option<Span>,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 pub(super) async fn carry_out(args: Args) -> Result<Exit, Error> {

@@ -20,8 +20,6 @@ Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    #[command(flatten)]
-    target: TargetArgs,
     /// Requests per second on average; their gaps are exponential
     #[arg(long, value_name = "PER_SECOND")]
     rate: f64,
@@ -34,6 +32,8 @@ pub(super) struct Args {
     /// Tokens of an answer, in the same forms
     #[arg(long, value_name = "TOKENS", default_value = "lognormal(150, 0.8)")]
     output_tokens: Lengths,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 pub(super) async fn carry_out(args: Args) -> Result<Exit, Error> {

@@ -79,7 +79,7 @@ pub struct Bend {
 /// How far a repeated request is moved, so that copies do not arrive in pairs.
 const COPY_SPREAD_S: f64 = 5.0;
 
-/// Bends `arrivals`, in memory bounded by the copies of [`COPY_SPREAD_S`] seconds.
+/// Bends `arrivals`, in memory bounded by the repeated requests of five seconds.
 pub fn bend(arrivals: Arrivals, how: Bend) -> Arrivals {
     Box::new(Bent {
         arrivals,

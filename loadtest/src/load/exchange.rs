@@ -30,6 +30,8 @@ pub(crate) struct Observed {
     pub(crate) usage: Option<Usage>,
     pub(crate) first: Option<Instant>,
     pub(crate) last: Option<Instant>,
+    /// When the answer ended, before its connection was put in order for the next.
+    pub(crate) ended: Option<Instant>,
     pub(crate) stall: Duration,
     pub(crate) events: u64,
     done: bool,
@@ -66,6 +68,7 @@ pub(crate) async fn exchange(
     observed.backend = header("x-sluicegate-backend");
     observed.request_id = header("x-request-id");
     let (outcome, read_to_end) = read(response, stream, observed).await;
+    observed.ended = Some(Instant::now());
     if read_to_end {
         connections.give_back(lent).await;
     }

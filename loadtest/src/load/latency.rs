@@ -12,7 +12,7 @@ const DIGITS: u8 = 3;
 
 /// Latencies of one kind. Merging two gives what one would have held.
 #[derive(Clone, Debug)]
-pub struct Latencies {
+pub(crate) struct Latencies {
     histogram: Option<Histogram<u64>>,
 }
 
@@ -25,7 +25,7 @@ impl Default for Latencies {
 
 impl Latencies {
     /// Adds one.
-    pub fn record(&mut self, latency: Duration) {
+    pub(crate) fn record(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(HIGHEST_US);
         if let Some(histogram) = &mut self.histogram {
             histogram.saturating_record(micros.max(1));
@@ -34,19 +34,19 @@ impl Latencies {
 
     /// How many were added.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
     /// The latency that `quantile` (0 to 1) of them do not exceed, in seconds.
     #[must_use]
-    pub fn quantile(&self, quantile: f64) -> Option<f64> {
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<f64> {
         self.histogram.as_ref().filter(|h| !h.is_empty()).map(|h| h.value_at_quantile(quantile) as f64 / 1e6)
     }
 
     /// The same, as if `failures` more had taken forever; `None` when the quantile falls among them.
     #[must_use]
-    pub fn quantile_with_failures(&self, quantile: f64, failures: u64) -> Option<f64> {
+    pub(crate) fn quantile_with_failures(&self, quantile: f64, failures: u64) -> Option<f64> {
         let (answered, all) = (self.count() as f64, (self.count() + failures) as f64);
         let within = quantile * all / answered;
         if within <= 1.0 { self.quantile(within) } else { None }
@@ -61,7 +61,7 @@ impl Latencies {
 
     /// Count, mean and quantiles.
     #[must_use]
-    pub fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         let at = |quantile| self.quantile(quantile);
         Summary {
             count: self.count(),

@@ -21,9 +21,11 @@ mod target;
 mod worker;
 
 pub(crate) use connections::Connections;
+pub(crate) use latency::Latencies;
+pub(crate) use sample::Sample;
 
 pub use arrivals::{Arrivals, Bend, Poisson, bend};
-pub use latency::{Latencies, Summary};
+pub use latency::Summary;
 pub use lengths::{Lengths, LengthsError};
 pub use live::{Live, Recently};
 pub use outcome::{Outcome, OutcomeCounts};
@@ -31,5 +33,4 @@ pub use plan::{ApiKey, Phase, Plan};
 pub use prices::PriceList;
 pub use report::{Attainment, Money, Part, REPORT_VERSION, Report, SlowRequest, Validity, WithFailures};
 pub use run::{Run, Stopper};
-pub use sample::Sample;
 pub use target::{Target, TargetError, Unreachable};

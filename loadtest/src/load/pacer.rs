@@ -20,7 +20,6 @@ const HEAD_START: Duration = Duration::from_millis(20);
 
 /// A request that is due now.
 pub(crate) struct Due {
-    pub(crate) index: u64,
     /// Due since the run's start, in policy time.
     pub(crate) at: Duration,
     /// Due by the clock.
@@ -106,7 +105,7 @@ pub(crate) fn pace(
             continue;
         }
         gauges.in_flight.fetch_add(1, Ordering::Relaxed);
-        if worker.send(Due { index, at, intended, prepared }).is_err() {
+        if worker.send(Due { at, intended, prepared }).is_err() {
             paced.failure = Some(Error::Internal("a worker ended before its requests".to_owned()));
             break;
         }

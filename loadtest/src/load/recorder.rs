@@ -60,7 +60,6 @@ pub(crate) struct Recent {
 pub(crate) struct Recorder {
     pub(crate) outcomes: OutcomeCounts,
     pub(crate) details: BTreeMap<String, u64>,
-    pub(crate) streams: u64,
     pub(crate) good: u64,
     pub(crate) lag: Latencies,
     pub(crate) ttft: Latencies,
@@ -126,7 +125,6 @@ impl Recorder {
             yardstick.objective.is_some_and(|limit| sample.judged().is_some_and(|taken| taken <= limit));
         let cost = sample.usage.and_then(|usage| yardstick.prices.cost(sample.backend.as_deref(), &usage));
         self.outcomes.add(sample.outcome);
-        self.streams += u64::from(sample.stream);
         self.good += u64::from(good);
         self.lag.record(sample.lag);
         if let Some(detail) = &sample.detail {
@@ -193,7 +191,6 @@ impl Recorder {
         for (detail, count) in &other.details {
             *self.details.entry(detail.clone()).or_default() += count;
         }
-        self.streams += other.streams;
         self.good += other.good;
         self.without_usage += other.without_usage;
         self.unpriced += other.unpriced;

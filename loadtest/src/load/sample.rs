@@ -16,51 +16,47 @@ use super::Outcome;
 
 /// One request, ended. Durations are policy time unless they say otherwise.
 #[derive(Clone, Debug)]
-pub struct Sample {
-    /// Place in the plan, from 0.
-    pub index: u64,
+pub(crate) struct Sample {
     /// Intended arrival since the run's start (`a`).
-    pub at: Duration,
+    pub(crate) at: Duration,
     /// Intended arrival to send (`s - a`), in wall-clock time: the client's own fault.
-    pub lag: Duration,
+    pub(crate) lag: Duration,
     /// Whether a stream was asked for.
-    pub stream: bool,
+    pub(crate) stream: bool,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Status and error code, such as `404 unknown_model`, when it was refused.
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
     /// Intended arrival to the first output-bearing event (`f - a`); none without a stream.
-    pub ttft: Option<Duration>,
+    pub(crate) ttft: Option<Duration>,
     /// Send to the first output-bearing event (`f - s`).
-    pub ttft_service: Option<Duration>,
-    /// First to last output-bearing event (`l - f`).
-    pub generation: Option<Duration>,
+    pub(crate) ttft_service: Option<Duration>,
+    /// First to last output-bearing event (`l - f`); none when there was only one.
+    pub(crate) generation: Option<Duration>,
     /// Longest silence between two output-bearing events.
-    pub stall: Option<Duration>,
+    pub(crate) stall: Option<Duration>,
     /// Intended arrival to the end (`e - a`).
-    pub response: Duration,
-    /// Output-bearing events received.
-    pub events: u64,
+    pub(crate) response: Duration,
     /// The `usage` block of the answer.
-    pub usage: Option<Usage>,
+    pub(crate) usage: Option<Usage>,
     /// Who served it, from `x-sluicegate-backend`.
-    pub backend: Option<String>,
+    pub(crate) backend: Option<String>,
     /// `x-request-id` of the answer.
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
 }
 
 impl Sample {
     /// Time per output token after the first: `(l - f) / (n - 1)`. Undefined for fewer than two tokens,
     /// and never derived from a count of events: an event may hold any number of tokens.
     #[must_use]
-    pub fn time_per_output_token(&self) -> Option<Duration> {
+    pub(crate) fn time_per_output_token(&self) -> Option<Duration> {
         let more = self.usage?.output.checked_sub(1).filter(|more| *more > 0)?;
         Some(self.generation?.div_f64(more as f64))
     }
 
     /// What an objective is held against: time to first token, or the whole answer without a stream.
     #[must_use]
-    pub fn judged(&self) -> Option<Duration> {
+    pub(crate) fn judged(&self) -> Option<Duration> {
         match (self.outcome.is_ok(), self.stream) {
             (false, _) => None,
             (true, true) => self.ttft,
@@ -72,7 +68,6 @@ impl Sample {
 #[cfg(test)]
 pub(crate) fn sample() -> Sample {
     Sample {
-        index: 0,
         at: Duration::ZERO,
         lag: Duration::ZERO,
         stream: true,
@@ -83,7 +78,6 @@ pub(crate) fn sample() -> Sample {
         generation: Some(Duration::from_millis(900)),
         stall: Some(Duration::from_millis(120)),
         response: Duration::from_millis(1210),
-        events: 10,
         usage: Some(Usage { input: 100, output: 10, ..Usage::default() }),
         backend: Some("a/m".to_owned()),
         request_id: Some("r-1".to_owned()),

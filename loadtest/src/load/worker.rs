@@ -53,10 +53,11 @@ impl Worker {
             () = self.abort.cancelled() => Outcome::Aborted,
             () = tokio::time::sleep_until(deadline) => Outcome::Timeout,
         };
-        let ended = Instant::now();
+        let ended = observed.ended.unwrap_or_else(Instant::now);
         let policy = |from: Instant, to: Instant| self.gauges.policy(to.saturating_duration_since(from));
+        // One event says nothing of the time between tokens, however many it holds.
+        let more = observed.events > 1;
         let sample = Sample {
-            index: due.index,
             at: due.at,
             lag: sent.saturating_duration_since(due.intended),
             stream: due.prepared.stream,
@@ -64,10 +65,13 @@ impl Worker {
             detail: observed.detail,
             ttft: observed.first.map(|first| policy(due.intended, first)),
             ttft_service: observed.first.map(|first| policy(sent, first)),
-            generation: observed.first.zip(observed.last).map(|(first, last)| policy(first, last)),
-            stall: (observed.events > 1).then(|| self.gauges.policy(observed.stall)),
+            generation: observed
+                .first
+                .zip(observed.last)
+                .filter(|_| more)
+                .map(|(first, last)| policy(first, last)),
+            stall: more.then(|| self.gauges.policy(observed.stall)),
             response: policy(due.intended, ended),
-            events: observed.events,
             usage: observed.usage,
             backend: observed.backend,
             request_id: observed.request_id,

@@ -36,7 +36,8 @@ pub(super) fn find_program() -> Result<PathBuf, Error> {
     let beside = env::current_exe()?.with_file_name(PROGRAM);
     let program = env::var_os(BINARY_VARIABLE).map_or(beside, PathBuf::from);
     if program.is_file() {
-        return Ok(program);
+        // Absolute, since the gateway starts in a directory of its own.
+        return Ok(program.canonicalize()?);
     }
     Err(Error::Usage(format!(
         "there is no gateway at {}. Build it (cargo build --release --bin {PROGRAM}), or name it in {BINARY_VARIABLE}",

@@ -19,12 +19,12 @@ pub(super) const OBJECTIVE: Duration = Duration::from_secs(2);
 
 /// Length of the trace.
 pub(super) const LENGTH: Duration = Duration::from_secs(600);
-/// Requests per second on average: as many tokens as the public trace of Azure's conversations has.
-const RATE: f64 = 4.5;
+/// Requests per second on average: nine tenths of the tokens of Azure's public trace of conversations.
+const RATE: f64 = 4.0;
 /// When the provisioned backend is in trouble.
 pub(super) const BROWN_OUT: std::ops::Range<Duration> = Duration::from_secs(180)..Duration::from_secs(330);
 /// When the cheap backend becomes dear.
-pub(super) const PRICE_RISE: Duration = Duration::from_secs(450);
+pub(super) const PRICE_RISE: Duration = Duration::from_secs(420);
 /// The phase of the report that holds the brown-out.
 pub(super) const BROWN_OUT_PHASE: &str = "brown-out";
 /// The backend that is in trouble.
@@ -76,7 +76,7 @@ pub(super) struct Turn {
 pub(super) fn turns() -> [Turn; 4] {
     let turn = |at, text, bad| Turn { at, text, bad };
     [
-        turn(Duration::ZERO, "traffic begins: about 4.5 requests a second, long and short", false),
+        turn(Duration::ZERO, "traffic begins: about 4 requests a second, long and short", false),
         turn(
             BROWN_OUT.start,
             "brown-out: provisioned answers six times as late, at half its capacity, 5 % errors",
@@ -110,7 +110,7 @@ mod tests {
     fn the_trace_is_the_same_twice_and_fills_its_time() {
         let entries = trace(1);
         assert_eq!(entries, trace(1));
-        assert!((2_200..3_300).contains(&entries.len()), "{}", entries.len());
+        assert!((1_900..2_900).contains(&entries.len()), "{}", entries.len());
         assert!(entries.last().unwrap().at > LENGTH.mul_f64(0.99));
     }
 
@@ -121,5 +121,6 @@ mod tests {
         }
         assert_eq!(MANIFEST.matches(&format!("      {MODEL}:\n")).count(), 4);
         assert!(MANIFEST.contains(KEY));
+        assert!(MANIFEST.contains(&format!("ttft: {}", vocabulary::Span(OBJECTIVE))));
     }
 }

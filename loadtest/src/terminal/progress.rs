@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Line, Screen, Tone, bar, count, percent, seconds};
+use super::{Line, Screen, Tone, bar, count, money, percent, seconds};
 use crate::load::{Live, Recently};
 
 /// Time between two looks.
@@ -83,12 +83,17 @@ fn counts(live: &Live) -> Line {
 }
 
 fn recently(live: &Live) -> Line {
-    Line::new()
+    let line = Line::new()
         .with(Tone::Quiet, "  last 10 s   ")
         .text("TTFT p50 ")
         .with(Tone::Strong, seconds(live.recent.p50_s))
         .text("  p95 ")
-        .with(Tone::Strong, seconds(live.recent.p95_s))
+        .with(Tone::Strong, seconds(live.recent.p95_s));
+    if live.recent.cost.nanos == 0 || live.recent.tokens == 0 {
+        return line;
+    }
+    let per_million = live.recent.cost.as_f64() / live.recent.tokens as f64 * 1e6;
+    line.text(format!("   {} per 1M tokens, {} so far", money(per_million), money(live.cost.as_f64())))
 }
 
 fn backend_line(name: &str, backend: &Recently, ended: u64) -> Line {

@@ -131,10 +131,10 @@ fn backends(report: &Report, colour: bool) -> Table {
 
 fn totals(report: &Report) -> Vec<Line> {
     let mut lines = vec![Line::new().with(Tone::Quiet, "tokens     ").text(format!(
-        "{} in, {} out, {:.0} out/s",
+        "{} in, {} out, {} out/s",
         count(report.usage.input),
         count(report.usage.output),
-        report.output_tokens_per_s
+        count(report.output_tokens_per_s.round() as u64)
     ))];
     if let Some(objective) = &report.objective {
         lines.push(Line::new().with(Tone::Quiet, "objective  ").text(format!(

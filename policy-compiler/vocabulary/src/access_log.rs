@@ -68,6 +68,9 @@ pub struct AccessLogRecord {
     /// Why it was refused or cut, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// What rules in shadow mode would have refused it for, each reason once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub would_refuse: Vec<Reason>,
     /// Arrival to the first output-bearing event sent to the caller, in policy milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<f64>,

@@ -43,7 +43,9 @@ impl Operation {
     /// The operation of a caller's path, if it is one of OpenAI's.
     #[must_use]
     pub fn from_path(path: &str) -> Option<Self> {
-        [Self::Chat, Self::TextCompletion, Self::Embeddings, Self::ListModels].into_iter().find(|op| op.path() == path)
+        [Self::Chat, Self::TextCompletion, Self::Embeddings, Self::ListModels]
+            .into_iter()
+            .find(|op| op.path() == path)
     }
 }
 

@@ -133,7 +133,8 @@ impl Reason {
     /// faults are, refusals by request or policy and departed callers are not.
     #[must_use]
     pub const fn is_bad(self) -> bool {
-        matches!(self.kind(), ReasonKind::Backend | ReasonKind::Gateway) && !matches!(self, Self::BackendRefused)
+        matches!(self.kind(), ReasonKind::Backend | ReasonKind::Gateway)
+            && !matches!(self, Self::BackendRefused)
     }
 }
 

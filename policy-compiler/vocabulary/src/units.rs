@@ -40,7 +40,9 @@ pub fn decimal(text: &str, digits: u32) -> Option<u64> {
     let padding = digits.checked_sub(u32::try_from(fraction.len()).ok()?)?;
     let whole: u64 = whole.parse().ok()?;
     let tail: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    whole.checked_mul(10_u64.checked_pow(digits)?)?.checked_add(tail.checked_mul(10_u64.checked_pow(padding)?)?)
+    whole
+        .checked_mul(10_u64.checked_pow(digits)?)?
+        .checked_add(tail.checked_mul(10_u64.checked_pow(padding)?)?)
 }
 
 /// Writes an integer scaled by `10^digits` as the shortest decimal.
@@ -92,8 +94,14 @@ pub(crate) use textual;
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
 
-const SPAN_UNITS: [(&str, u64); 6] =
-    [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+const SPAN_UNITS: [(&str, u64); 6] = [
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+];
 
 impl FromStr for Span {
     type Err = UnitError;
@@ -113,7 +121,8 @@ impl fmt::Display for Span {
         if nanos == 0 {
             return f.write_str("0s");
         }
-        let (unit, size) = SPAN_UNITS.iter().find(|(_, size)| nanos.is_multiple_of(*size)).copied().unwrap_or(("us", 1_000));
+        let (unit, size) =
+            SPAN_UNITS.iter().find(|(_, size)| nanos.is_multiple_of(*size)).copied().unwrap_or(("us", 1_000));
         write!(f, "{}{unit}", nanos / size)
     }
 }
@@ -154,8 +163,11 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, size) =
-            SIZE_UNITS.iter().find(|(_, size)| self.0 >= *size && self.0.is_multiple_of(*size)).copied().unwrap_or(("B", 1));
+        let (unit, size) = SIZE_UNITS
+            .iter()
+            .find(|(_, size)| self.0 >= *size && self.0.is_multiple_of(*size))
+            .copied()
+            .unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / size)
     }
 }

@@ -19,7 +19,10 @@ impl Exchange {
                 "the body must be JSON; send the header `Content-Type: application/json`",
             ));
         }
-        if headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        if headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
             return Err(Refusal::new(Reason::UnsupportedEncoding, "send the body without Content-Encoding"));
         }
         self.admit_length(headers, max_body)
@@ -38,14 +41,20 @@ impl Exchange {
 /// The refusal of a body over `max_body` bytes, declared or counted.
 #[must_use]
 pub fn too_large(max_body: u64) -> Refusal {
-    Refusal::new(Reason::BodyTooLarge, format!("the body is larger than the {} this listener takes", ByteSize(max_body)))
+    Refusal::new(
+        Reason::BodyTooLarge,
+        format!("the body is larger than the {} this listener takes", ByteSize(max_body)),
+    )
 }
 
 /// `application/json`, with only a UTF-8 charset allowed (RFC 8259 §8.1).
 fn is_json(media: &str) -> bool {
     let mut parts = media.split(';').map(str::trim);
     let essence = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
-    essence && parts.all(|parameter| parameter.is_empty() || parameter.replace('"', "").eq_ignore_ascii_case("charset=utf-8"))
+    essence
+        && parts.all(|parameter| {
+            parameter.is_empty() || parameter.replace('"', "").eq_ignore_ascii_case("charset=utf-8")
+        })
 }
 
 #[cfg(test)]
@@ -54,10 +63,14 @@ mod tests {
 
     #[test]
     fn json_is_recognised_by_type_and_charset() {
-        for media in ["application/json", "Application/JSON; charset=utf-8", "application/json; charset=\"UTF-8\""] {
+        for media in
+            ["application/json", "Application/JSON; charset=utf-8", "application/json; charset=\"UTF-8\""]
+        {
             assert!(is_json(media), "{media}");
         }
-        for media in ["", "text/plain", "application/json; charset=utf-7", "application/jsonp", "application/x-ndjson"] {
+        for media in
+            ["", "text/plain", "application/json; charset=utf-7", "application/jsonp", "application/x-ndjson"]
+        {
             assert!(!is_json(media), "{media}");
         }
     }

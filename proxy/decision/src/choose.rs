@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feedback_loop::{
-    Ask, EjectionSpec, MemberSet, MemberSpec, Objective, Pool, PoolSpec, QuotaShape, QuotaSpec, Strategy,
+    Ask, EjectionSpec, Failure, MemberSet, MemberSpec, Objective, Pool, PoolSpec, QuotaShape, QuotaSpec,
+    Strategy,
 };
 use parking_lot::Mutex;
 use rule_table::{Deployment, DeploymentId, Policy, Pool as PoolSection};
@@ -67,14 +68,18 @@ impl SharedPool {
             state.pool.probe(now, index, healthy);
         }
     }
-
 }
 
 impl PoolView {
     pub(crate) fn new(policy: &Policy, section: &PoolSection, seed: u64, now: Moment) -> Self {
         let (spec, names, deployments) = spec(policy, section);
         let state = State { pool: Pool::new(spec, seed, now), names: Arc::clone(&names) };
-        Self { name: section.name.clone(), shared: Arc::new(SharedPool { state: Mutex::new(state) }), names, deployments }
+        Self {
+            name: section.name.clone(),
+            shared: Arc::new(SharedPool { state: Mutex::new(state) }),
+            names,
+            deployments,
+        }
     }
 
     pub(crate) fn reconfigured(&self, policy: &Policy, section: &PoolSection, now: Moment) -> Self {
@@ -141,9 +146,12 @@ impl Exchange {
     /// # Errors
     /// [`Reason::NoBackend`] with the time after which one may be free.
     pub fn choose(&mut self, now: Moment, span_id: u64) -> Result<Choice, Refusal> {
+        // One attempt at a time: a second one must not hide the first one's room.
+        self.attempt_failed_if_open(now, Failure::Refused);
         let gate = Arc::clone(&self.gate);
         let none = |after| {
-            Refusal::new(Reason::NoBackend, "no backend of this route is available now; try again shortly").with_retry_after(after)
+            Refusal::new(Reason::NoBackend, "no backend of this route is available now; try again shortly")
+                .with_retry_after(after)
         };
         let (id, view) = self.pool.and_then(|id| Some((id, gate.pool(id)?))).ok_or_else(|| none(None))?;
         let section = gate.policy().pools.get(id as usize).ok_or_else(|| none(None))?;
@@ -154,7 +162,8 @@ impl Exchange {
             attempt,
             arrived: self.arrived,
             prompt_tokens: facts.map_or(0, |facts| facts.prompt_tokens),
-            max_output_tokens: facts.and_then(|facts| Some(facts.max_output_tokens?.saturating_mul(facts.choices))),
+            max_output_tokens: facts
+                .and_then(|facts| Some(facts.max_output_tokens?.saturating_mul(facts.choices))),
             streamed: facts.is_some_and(|facts| facts.stream),
             eligible: MemberSet::from_bits(0),
         };
@@ -186,7 +195,11 @@ impl Exchange {
     fn eligible(&self, section: &PoolSection) -> u64 {
         let by_model = self.route().is_none_or(|route| route.matching.model.is_none());
         let wanted = self.facts.as_ref().map(|facts| facts.model.as_str());
-        let needed = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens + facts.max_output_tokens.unwrap_or(0));
+        // Saturating: the caller may name any ceiling.
+        let needed = self
+            .facts
+            .as_ref()
+            .map_or(0, |facts| facts.prompt_tokens.saturating_add(facts.max_output_tokens.unwrap_or(0)));
         let (mut fitting, mut all) = (0, 0);
         for (index, member) in section.members.iter().enumerate() {
             let Some(deployment) = self.gate.deployment(member.deployment) else { continue };
@@ -207,7 +220,9 @@ fn spec(policy: &Policy, section: &PoolSection) -> (PoolSpec, Arc<[String]>, Vec
     let members: Vec<(DeploymentId, u32, &Deployment)> = section
         .members
         .iter()
-        .filter_map(|member| Some((member.deployment, member.weight, policy.deployments.get(member.deployment as usize)?)))
+        .filter_map(|member| {
+            Some((member.deployment, member.weight, policy.deployments.get(member.deployment as usize)?))
+        })
         .collect();
     let spec = PoolSpec {
         name: section.name.clone(),
@@ -226,7 +241,10 @@ fn spec(policy: &Policy, section: &PoolSection) -> (PoolSpec, Arc<[String]>, Vec
             base: section.ejection.base,
             max_share: section.ejection.max_share.fraction(),
         },
-        members: members.iter().map(|(_, weight, deployment)| member_spec(policy, deployment, *weight)).collect(),
+        members: members
+            .iter()
+            .map(|(_, weight, deployment)| member_spec(policy, deployment, *weight))
+            .collect(),
     };
     let names = members.iter().map(|(_, _, deployment)| deployment.name.clone()).collect();
     (spec, names, members.iter().map(|(id, _, _)| *id).collect())

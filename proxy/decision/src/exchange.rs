@@ -132,7 +132,7 @@ pub struct Exchange {
     pub first_output: Option<Moment>,
     /// Why it was refused or cut.
     pub reason: Option<Reason>,
-    /// Rules in shadow mode that would have refused.
+    /// What rules in shadow mode would have refused it for, each reason once.
     pub would_refuse: Vec<Reason>,
     /// The limits' answer, for `x-ratelimit-*`.
     pub remaining: Option<ledger::Remaining>,
@@ -146,7 +146,13 @@ pub struct Exchange {
 impl Exchange {
     /// A request that has just been accepted.
     #[must_use]
-    pub fn new(gate: Arc<Gate>, request_id: String, method: http::Method, arrived: Moment, unix_nanos: u64) -> Self {
+    pub fn new(
+        gate: Arc<Gate>,
+        request_id: String,
+        method: http::Method,
+        arrived: Moment,
+        unix_nanos: u64,
+    ) -> Self {
         Self {
             gate,
             request_id,
@@ -194,7 +200,8 @@ impl Exchange {
     /// Tells the pool what the backend of the attempt under way says it has left.
     pub fn observe_remaining(&self, now: Moment, tokens: Option<u64>, requests: Option<u64>) {
         let ticket = self.attempts.last().and_then(|attempt| attempt.ticket.as_ref());
-        if let (Some(pool), Some(ticket), true) = (self.pool, ticket, tokens.is_some() || requests.is_some()) {
+        if let (Some(pool), Some(ticket), true) = (self.pool, ticket, tokens.is_some() || requests.is_some())
+        {
             self.gate.pool_observed(pool, now, ticket, tokens, requests);
         }
     }
@@ -214,7 +221,8 @@ impl Exchange {
     /// Whether the attempts allowed per request are used up.
     #[must_use]
     pub fn attempts_spent(&self) -> bool {
-        let allowed = self.pool.and_then(|id| self.gate.policy().pools.get(id as usize)).map_or(1, |p| p.max_attempts);
+        let allowed =
+            self.pool.and_then(|id| self.gate.policy().pools.get(id as usize)).map_or(1, |p| p.max_attempts);
         self.attempts.len() >= allowed as usize
     }
 
@@ -231,28 +239,30 @@ impl Exchange {
         }
     }
 
-    /// Ends the attempt under way in failure.
+    /// Ends the attempt under way in failure. One that has ended stays as it ended.
     pub fn attempt_failed(&mut self, now: Moment, reason: Reason, failure: Failure) {
-        let (gate, pool) = (Arc::clone(&self.gate), self.pool);
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.ended.get_or_insert(now);
-            attempt.reason = Some(reason);
-            if let (Some(ticket), Some(pool)) = (attempt.ticket.take(), pool) {
-                gate.pool_failed(pool, now, ticket, failure);
-            }
+        let Some((attempt, ticket)) = self.end_attempt(now) else { return };
+        attempt.reason = Some(reason);
+        if let Some(pool) = self.pool {
+            self.gate.pool_failed(pool, now, ticket, failure);
         }
     }
 
-    /// Ends the attempt under way in success.
+    /// Ends the attempt under way in success. One that has ended stays as it ended.
     pub fn attempt_served(&mut self, now: Moment, usage: Option<Usage>) {
-        let (gate, pool) = (Arc::clone(&self.gate), self.pool);
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.ended.get_or_insert(now);
-            attempt.usage = usage;
-            if let (Some(ticket), Some(pool)) = (attempt.ticket.take(), pool) {
-                gate.pool_finished(pool, now, ticket, usage);
-            }
+        let Some((attempt, ticket)) = self.end_attempt(now) else { return };
+        attempt.usage = usage;
+        if let Some(pool) = self.pool {
+            self.gate.pool_finished(pool, now, ticket, usage);
         }
+    }
+
+    /// The attempt under way, with the ticket that only an attempt under way has.
+    fn end_attempt(&mut self, now: Moment) -> Option<(&mut Attempt, Ticket)> {
+        let attempt = self.attempts.last_mut()?;
+        let ticket = attempt.ticket.take()?;
+        attempt.ended = Some(now);
+        Some((attempt, ticket))
     }
 }
 

@@ -34,11 +34,18 @@ impl Gate {
     /// Builds the engines of `bundle`. Pools of the same name keep what they learned under `previous`,
     /// and limits keep what they counted; prices, quotas and members change at once.
     #[must_use]
-    pub fn new(bundle: Bundle, generation: Generation, previous: Option<&Self>, seed: u64, now: Moment) -> Self {
+    pub fn new(
+        bundle: Bundle,
+        generation: Generation,
+        previous: Option<&Self>,
+        seed: u64,
+        now: Moment,
+    ) -> Self {
         let digest = bundle.digest().to_string();
         let policy = bundle.into_policy();
-        let known: HashMap<&str, &PoolView> =
-            previous.map(|gate| gate.pools.iter().map(|view| (view.name(), view)).collect()).unwrap_or_default();
+        let known: HashMap<&str, &PoolView> = previous
+            .map(|gate| gate.pools.iter().map(|view| (view.name(), view)).collect())
+            .unwrap_or_default();
         let pools = (0_u64..)
             .zip(&policy.pools)
             .map(|(index, pool)| match known.get(pool.name.as_str()) {
@@ -178,7 +185,8 @@ impl Gate {
 
     /// The verdict of an active probe on every deployment of `backend`.
     pub fn probed(&self, backend: u32, healthy: bool, now: Moment) {
-        for (section, view) in self.policy.pools.iter().zip(&self.pools).filter(|(section, _)| !section.piped) {
+        for (section, view) in self.policy.pools.iter().zip(&self.pools).filter(|(section, _)| !section.piped)
+        {
             for name in self.members_on(section, backend) {
                 view.shared().probed(name, healthy, now);
             }
@@ -194,6 +202,11 @@ impl Gate {
     }
 
     fn adaptive(&self) -> impl Iterator<Item = &SharedPool> {
-        self.policy.pools.iter().zip(&self.pools).filter(|(section, _)| !section.piped).map(|(_, view)| view.shared())
+        self.policy
+            .pools
+            .iter()
+            .zip(&self.pools)
+            .filter(|(section, _)| !section.piped)
+            .map(|(_, view)| view.shared())
     }
 }

@@ -63,13 +63,16 @@ impl Exchange {
         }
         let gate = std::sync::Arc::clone(&self.gate);
         let candidates = candidates(&gate, &self.method, head)?;
-        let route = candidates.by_model(None).and_then(|id| Some((id, gate.policy().routes.get(id as usize)?)));
+        let route =
+            candidates.by_model(None).and_then(|id| Some((id, gate.policy().routes.get(id as usize)?)));
         match (route, self.operation) {
             (Some((id, route)), _) if !candidates.need_model() && self.is_piped(route) => {
                 self.enter(id, route)?;
                 Ok(Destination::Pipe(id))
             }
-            (_, Some(operation)) if operation != Operation::ListModels => Ok(Destination::Terminate(operation)),
+            (_, Some(operation)) if operation != Operation::ListModels => {
+                Ok(Destination::Terminate(operation))
+            }
             _ => Err(Refusal::new(
                 Reason::UnknownRoute,
                 "this path leads to model backends but is none of /v1/chat/completions, /v1/completions, /v1/embeddings",
@@ -89,7 +92,10 @@ impl Exchange {
         if route.consumers.is_empty() || listed {
             return Ok(());
         }
-        Err(Refusal::new(Reason::RouteForbidden, "this key may not use this route; ask the operator to allow it"))
+        Err(Refusal::new(
+            Reason::RouteForbidden,
+            "this key may not use this route; ask the operator to allow it",
+        ))
     }
 
     /// A policy without consumers is open to all; any other wants a known key.
@@ -114,7 +120,11 @@ impl Exchange {
 }
 
 /// The routes whose head conditions hold.
-pub(crate) fn candidates<'g>(gate: &'g Gate, method: &http::Method, head: &Head<'_>) -> Result<Candidates<'g>, Refusal> {
+pub(crate) fn candidates<'g>(
+    gate: &'g Gate,
+    method: &http::Method,
+    head: &Head<'_>,
+) -> Result<Candidates<'g>, Refusal> {
     let value = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     match gate.table().head(head.host, head.path, method.as_str(), value) {
         TableHead::Found(candidates) => Ok(candidates),
@@ -124,8 +134,9 @@ pub(crate) fn candidates<'g>(gate: &'g Gate, method: &http::Method, head: &Head<
             refusal.allow = allow.into_iter().map(str::to_owned).collect();
             Err(refusal)
         }
-        TableHead::NoRoute => {
-            Err(Refusal::new(Reason::UnknownRoute, "no route of this gateway has this host and path; check the base URL"))
-        }
+        TableHead::NoRoute => Err(Refusal::new(
+            Reason::UnknownRoute,
+            "no route of this gateway has this host and path; check the base URL",
+        )),
     }
 }

@@ -70,7 +70,10 @@ mod tests {
     #[test]
     fn keys_are_read_from_bearer_and_api_key_headers_only() {
         let headers = |name: &'static str, value: &'static str| {
-            http::HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))])
+            http::HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                http::HeaderValue::from_static(value),
+            )])
         };
         assert_eq!(presented(&headers("authorization", "Bearer sk-a")), Some(&b"sk-a"[..]));
         assert_eq!(presented(&headers("authorization", "bearer sk-a")), Some(&b"sk-a"[..]));

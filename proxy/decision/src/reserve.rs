@@ -1,7 +1,7 @@
 //! Stage 5: limits reserved before anything is sent. It owns which limits a request falls under and how
 //! much it claims; counting is the ledger's.
 
-use ledger::Claim;
+use ledger::{Claim, Exhausted};
 use rule_table::{LimitId, Mode};
 use vocabulary::{Moment, RateUnit, Reason};
 
@@ -14,32 +14,29 @@ impl Exchange {
     /// Reserves one request, and its prompt plus the output it may ask for, against every limit.
     ///
     /// # Errors
-    /// [`Reason::RequestLimit`] or [`Reason::TokenLimit`], with the time until the window turns.
+    /// [`Reason::RequestLimit`] or [`Reason::TokenLimit`], with the time until the window turns unless the
+    /// request is larger than a whole window.
     pub fn reserve(&mut self, now: Moment) -> Result<(), Refusal> {
         let claims = self.claims();
         if claims.is_empty() {
             return Ok(());
         }
         let tokens = self.facts.as_ref().map_or(0, |facts| {
-            let output = facts.max_output_tokens.unwrap_or(ASSUMED_OUTPUT_TOKENS).saturating_mul(facts.choices);
+            let output =
+                facts.max_output_tokens.unwrap_or(ASSUMED_OUTPUT_TOKENS).saturating_mul(facts.choices);
             facts.prompt_tokens.saturating_add(output)
         });
-        match self.gate.ledger().reserve(now, &claims, tokens) {
-            Ok(reservation) => {
-                self.would_refuse.extend(reservation.would_refuse().map(reason));
-                self.remaining = self.gate.ledger().remaining(now, &claims);
-                self.reservation = Some(reservation);
-                Ok(())
-            }
-            Err(exhausted) => {
-                let what = match exhausted.unit {
-                    RateUnit::Requests => "requests",
-                    RateUnit::Tokens => "tokens",
-                };
-                let message = format!("the {what} of this window are spent; wait for the time in Retry-After");
-                Err(Refusal::new(reason(exhausted.unit), message).with_retry_after(Some(exhausted.retry_after)))
+        let reserved = self.gate.ledger().reserve(now, &claims, tokens);
+        self.remaining = self.gate.ledger().remaining(now, &claims);
+        let reservation = reserved.map_err(|exhausted| refusal(&exhausted))?;
+        for reason in reservation.would_refuse().map(reason) {
+            // Two limits may agree; the request would have been refused once.
+            if !self.would_refuse.contains(&reason) {
+                self.would_refuse.push(reason);
             }
         }
+        self.reservation = Some(reservation);
+        Ok(())
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -54,7 +51,8 @@ impl Exchange {
                 shadow: limit.mode == Mode::Shadow,
             })
         };
-        let name_of_consumer = |id: u32| policy.consumers.get(id as usize).map_or("", |consumer| consumer.name.as_str());
+        let name_of_consumer =
+            |id: u32| policy.consumers.get(id as usize).map_or("", |consumer| consumer.name.as_str());
         let name_of_route = |id: u32| policy.routes.get(id as usize).map_or("", |route| route.name.as_str());
         [
             consumer.and_then(|(id, limit)| claim(Scope::Consumer, name_of_consumer(id), limit)),
@@ -78,6 +76,23 @@ fn key(scope: Scope, limit: &str, subject: &str) -> u64 {
     parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+fn refusal(exhausted: &Exhausted) -> Refusal {
+    let reason = reason(exhausted.unit);
+    if exhausted.never_fits() {
+        let Exhausted { asked, amount, .. } = exhausted;
+        let message = format!(
+            "this request may take {asked} tokens, more than the {amount} of a whole window; shorten its prompt or lower `max_tokens`"
+        );
+        return Refusal::new(reason, message);
+    }
+    let what = match exhausted.unit {
+        RateUnit::Requests => "requests",
+        RateUnit::Tokens => "tokens",
+    };
+    let message = format!("the {what} of this window are spent; wait for the time in Retry-After");
+    Refusal::new(reason, message).with_retry_after(Some(exhausted.retry_after))
 }
 
 fn reason(unit: RateUnit) -> Reason {

@@ -56,7 +56,8 @@ impl Exchange {
             HeaderValue::from_static(if facts.stream { "text/event-stream" } else { "application/json" }),
         );
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION"))));
+        headers
+            .insert(USER_AGENT, HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION"))));
         headers.insert(HeaderName::from_static("x-request-id"), header(&self.request_id)?);
         if let (true, Some(traceparent)) = (backend.forward_trace_context, traceparent) {
             headers.insert(HeaderName::from_static("traceparent"), header(traceparent)?);
@@ -77,7 +78,9 @@ impl Exchange {
 pub fn credential_header(kind: BackendKind, credential: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match kind {
         BackendKind::AzureOpenai => (HeaderName::from_static("api-key"), credential.to_owned()),
-        BackendKind::Openai | BackendKind::Vllm | BackendKind::Http => (AUTHORIZATION, format!("Bearer {credential}")),
+        BackendKind::Openai | BackendKind::Vllm | BackendKind::Http => {
+            (AUTHORIZATION, format!("Bearer {credential}"))
+        }
     };
     let mut value = HeaderValue::from_str(&value).ok()?;
     value.set_sensitive(true);
@@ -96,7 +99,8 @@ pub fn probe(backend: &Backend, deployment: &Deployment) -> (String, Bytes) {
 }
 
 fn header(text: &str) -> Result<HeaderValue, Refusal> {
-    HeaderValue::from_str(text).map_err(|_| Refusal::new(Reason::Internal, "a header value holds control characters"))
+    HeaderValue::from_str(text)
+        .map_err(|_| Refusal::new(Reason::Internal, "a header value holds control characters"))
 }
 
 /// The `Host` of a backend; the port only where it is not the scheme's own.
@@ -179,7 +183,10 @@ mod tests {
         assert_eq!((name.as_str(), &value), ("api-key", &HeaderValue::from_static("canary-azure")));
         assert!(!format!("{value:?}").contains("canary"));
         let (name, value) = credential_header(BackendKind::Openai, "canary-openai").unwrap();
-        assert_eq!((name.as_str(), &value), ("authorization", &HeaderValue::from_static("Bearer canary-openai")));
+        assert_eq!(
+            (name.as_str(), &value),
+            ("authorization", &HeaderValue::from_static("Bearer canary-openai"))
+        );
         assert!(!format!("{value:?}").contains("canary"));
         assert!(credential_header(BackendKind::Vllm, "a\nb").is_none());
     }

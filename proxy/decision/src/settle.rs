@@ -31,20 +31,30 @@ impl Exchange {
     /// Closes what is still open, settles limits by real usage and draws up the account. Runs once,
     /// whatever happened before; later calls see the same account with nothing left to close.
     pub fn settle(&mut self, ending: &Ending) -> Settled {
-        let abandoned = if self.reason == Some(Reason::ClientClosed) { Failure::Cancelled } else { Failure::Refused };
+        let abandoned =
+            if self.reason == Some(Reason::ClientClosed) { Failure::Cancelled } else { Failure::Refused };
         self.attempt_failed_if_open(ending.at, abandoned);
-        let spent: u64 = self.attempts.iter().filter_map(|attempt| attempt.usage).map(|usage| usage.total()).sum();
-        if let Some(reservation) = self.reservation.take() {
-            if self.attempts.iter().any(|attempt| attempt.usage.is_some()) {
-                self.gate.ledger().settle(ending.at, reservation, spent);
-            } else {
-                self.gate.ledger().release(ending.at, reservation);
-            }
-        }
+        self.settle_limits(ending.at);
         self.tell_unanswered(ending.at);
         self.settled = true;
         let cost = self.cost();
         Settled { record: self.record(ending, cost), cost }
+    }
+
+    /// Corrects what was reserved by what is known. Tokens that were spent count, whoever failed.
+    fn settle_limits(&mut self, now: Moment) {
+        let Some(reservation) = self.reservation.take() else { return };
+        let ledger = self.gate.ledger();
+        let known = self.attempts.iter().filter_map(|attempt| attempt.usage);
+        let spent = known.map(|usage| usage.total()).reduce(u64::saturating_add);
+        match (spent, self.reason) {
+            (Some(spent), _) => ledger.settle(now, reservation, spent),
+            // Served, and nobody counted: the estimate stands.
+            (None, None) => drop(reservation),
+            (None, Some(reason)) if reason.is_bad() => ledger.release(now, reservation),
+            // The caller's own doing, such as a request its backend refused: it counts, without tokens.
+            (None, Some(_)) => ledger.settle(now, reservation, 0),
+        }
     }
 
     /// A request that no backend answered missed its objective, though no attempt can say so.
@@ -57,7 +67,8 @@ impl Exchange {
         }
     }
 
-    fn attempt_failed_if_open(&mut self, now: Moment, failure: Failure) {
+    /// Ends the attempt under way, if one is, so that its room comes back.
+    pub(crate) fn attempt_failed_if_open(&mut self, now: Moment, failure: Failure) {
         let open = self.attempts.last().is_some_and(|attempt| attempt.ticket.is_some());
         if open {
             let reason = self.reason.unwrap_or(Reason::Internal);
@@ -77,7 +88,9 @@ impl Exchange {
         let policy = self.gate.policy();
         let route = self.route();
         let facts = self.facts.as_ref();
-        let name = |attempt: &Attempt| self.gate.deployment(attempt.deployment).map(|deployment| deployment.name.clone());
+        let name = |attempt: &Attempt| {
+            self.gate.deployment(attempt.deployment).map(|deployment| deployment.name.clone())
+        };
         AccessLogRecord {
             v: ACCESS_LOG_VERSION,
             arrival_ms: self.arrived_unix_nanos / 1_000_000,
@@ -112,6 +125,7 @@ impl Exchange {
                 .collect(),
             status: ending.status,
             reason: self.reason,
+            would_refuse: self.would_refuse.clone(),
             ttft_ms: self.first_output.map(|at| millis(self.arrived, at)),
             duration_ms: millis(self.arrived, ending.at),
             overhead_us: ending.overhead_us,

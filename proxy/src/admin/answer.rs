@@ -16,7 +16,12 @@ pub(super) fn json(value: &impl Serialize) -> Answer {
             body.push(b'\n');
             with(StatusCode::OK, "application/json", body)
         }
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Not representable", "the state cannot be written as JSON", &[]),
+        Err(_) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Not representable",
+            "the state cannot be written as JSON",
+            &[],
+        ),
     }
 }
 
@@ -44,7 +49,9 @@ pub(super) fn problem(status: StatusCode, title: &str, detail: &str, findings: &
     });
     let mut answer = with(status, "application/problem+json", format!("{body:#}\n").into_bytes());
     if status == StatusCode::UNAUTHORIZED {
-        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sluicegate admin\""));
+        answer
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sluicegate admin\""));
     }
     answer
 }

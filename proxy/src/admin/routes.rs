@@ -65,12 +65,18 @@ impl Desk {
     }
 
     fn decisions(&self, query: Option<&str>) -> Answer {
-        let asked = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("limit="));
+        let asked =
+            query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("limit="));
         let limit = match asked.map(str::parse::<usize>) {
             None => DECISIONS.0,
             Some(Ok(limit)) => limit.min(DECISIONS.1),
             Some(Err(_)) => {
-                return problem(StatusCode::BAD_REQUEST, "Bad query", "limit must be a number, such as ?limit=50", &[]);
+                return problem(
+                    StatusCode::BAD_REQUEST,
+                    "Bad query",
+                    "limit must be a number, such as ?limit=50",
+                    &[],
+                );
             }
         };
         let gate = &self.keeper.live().in_force().gate;
@@ -100,17 +106,28 @@ impl Desk {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "Manifest not read", how, &[]);
         };
         let Ok(manifest) = String::from_utf8(body.to_bytes().to_vec()) else {
-            return problem(StatusCode::BAD_REQUEST, "Not text", "a manifest is UTF-8 text in YAML or JSON", &[]);
+            return problem(
+                StatusCode::BAD_REQUEST,
+                "Not text",
+                "a manifest is UTF-8 text in YAML or JSON",
+                &[],
+            );
         };
-        let matches = |generation: u64| expected.as_bytes() == b"*" || expected.as_bytes() == entity_tag(generation).as_bytes();
+        let matches = |generation: u64| {
+            expected.as_bytes() == b"*" || expected.as_bytes() == entity_tag(generation).as_bytes()
+        };
         match self.keeper.offer(manifest, &matches).await {
             Offer::Accepted(accepted) => {
                 let generation = accepted.generation;
                 tagged(json(&accepted), generation)
             }
             Offer::Stale { generation } => {
-                let how = "somebody published since you read it; read it again, apply your change there, and retry";
-                tagged(problem(StatusCode::PRECONDITION_FAILED, "The manifest has changed", how, &[]), generation)
+                let how =
+                    "somebody published since you read it; read it again, apply your change there, and retry";
+                tagged(
+                    problem(StatusCode::PRECONDITION_FAILED, "The manifest has changed", how, &[]),
+                    generation,
+                )
             }
             Offer::Rejected(findings) => problem(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -125,7 +142,8 @@ impl Desk {
     /// reach the address, which is loopback unless the manifest says otherwise.
     fn authorize(&self, headers: &HeaderMap) -> Option<Answer> {
         let token = self.token.as_ref()?;
-        let presented = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let presented =
+            headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         if presented.is_some_and(|presented| bool::from(presented.ct_eq(token.expose().as_bytes()))) {
             return None;
         }
@@ -135,7 +153,8 @@ impl Desk {
 }
 
 fn not_allowed(allow: &'static str) -> Answer {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
+    let mut answer =
+        problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
 }

@@ -20,7 +20,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the admin API is not served.
 #[derive(Debug, thiserror::Error)]
-#[error("the admin API cannot listen on {address}: {source}; change `admin.address` in the manifest or stop what uses the port")]
+#[error(
+    "the admin API cannot listen on {address}: {source}; change `admin.address` in the manifest or stop what uses the port"
+)]
 pub struct AdminError {
     address: String,
     source: std::io::Error,
@@ -51,7 +53,12 @@ impl Admin {
     ///
     /// # Errors
     /// When the runtime cannot take the socket.
-    pub(crate) fn serve(self, desk: Desk, stop: CancellationToken, tasks: &TaskTracker) -> std::io::Result<()> {
+    pub(crate) fn serve(
+        self,
+        desk: Desk,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> std::io::Result<()> {
         let listener = TcpListener::from_std(self.socket)?;
         let desk = Arc::new(desk);
         let connections = tasks.clone();

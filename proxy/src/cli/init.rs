@@ -76,7 +76,9 @@ pub(super) fn run(args: &Args) -> u8 {
             }
         },
         None => {
-            complain("sluicegate: there is no terminal to ask on; say `--kind openai`, `azure-openai`, `vllm` or `http`\n");
+            complain(
+                "sluicegate: there is no terminal to ask on; say `--kind openai`, `azure-openai`, `vllm` or `http`\n",
+            );
             return BAD_INPUT;
         }
     };
@@ -89,7 +91,9 @@ pub(super) fn run(args: &Args) -> u8 {
     match created.and_then(|mut created| created.write_all(manifest.as_bytes())) {
         Ok(()) => {
             let name = file.display();
-            complain(&format!("wrote {name}\nnext: sluicegate check {name}\n      sluicegate run --manifest {name}\n"));
+            complain(&format!(
+                "wrote {name}\nnext: sluicegate check {name}\n      sluicegate run --manifest {name}\n"
+            ));
             0
         }
         Err(error) => {
@@ -115,7 +119,8 @@ fn from_flags(args: &Args, kind: Kind) -> Answers {
 /// Asks on standard error, so that the manifest can be redirected; `None` at the end of input.
 fn ask(input: &mut impl BufRead) -> Option<Answers> {
     let kind = loop {
-        let answer = question(input, "Kind of the first backend (openai, azure-openai, vllm, http)", "openai")?;
+        let answer =
+            question(input, "Kind of the first backend (openai, azure-openai, vllm, http)", "openai")?;
         match Kind::from_str(&answer, true) {
             Ok(kind) => break kind,
             Err(_) => complain("  one of openai, azure-openai, vllm, http\n"),

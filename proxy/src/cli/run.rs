@@ -96,7 +96,9 @@ async fn serve(args: &Args) -> u8 {
     while let Received::Reload = signals.next().await {
         if let Offer::Rejected(findings) = gateway.reload().await {
             let findings = findings.join("\n  ");
-            complain(&format!("sluicegate: the manifest was rejected, the policy in force stays:\n  {findings}\n"));
+            complain(&format!(
+                "sluicegate: the manifest was rejected, the policy in force stays:\n  {findings}\n"
+            ));
         }
     }
     complain("sluicegate: draining\n");

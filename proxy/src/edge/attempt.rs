@@ -58,11 +58,13 @@ impl Open {
         caller: &mut Session,
     ) -> Result<Result<Self, Failed>, Gone> {
         let exchange = async {
-            let mut last = Failed { reason: Reason::BackendConnect, failure: Failure::Connect, safe_to_retry: true };
+            let mut last =
+                Failed { reason: Reason::BackendConnect, failure: Failure::Connect, safe_to_retry: true };
             for _ in 0..STALE_CONNECTIONS {
                 let Some(address) = upstream.address() else { return Err(last) };
                 let peer = Box::new(super::peer::peer(&upstream.backend, address, clock));
-                let (mut session, reused) = connector.get_http_session(&*peer).await.map_err(|error| connect_failure(&error))?;
+                let (mut session, reused) =
+                    connector.get_http_session(&*peer).await.map_err(|error| connect_failure(&error))?;
                 session.set_read_timeout(Some(clock.wall(upstream.backend.timeouts.first_token)));
                 session.set_write_timeout(Some(clock.wall(upstream.backend.timeouts.idle)));
                 match head(&mut session, request).await {
@@ -152,7 +154,8 @@ async fn gone(caller: &mut Session) {
 }
 
 async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_error::Result<()> {
-    let mut header = RequestHeader::build("POST", request.path_and_query.as_bytes(), Some(request.headers.len()))?;
+    let mut header =
+        RequestHeader::build("POST", request.path_and_query.as_bytes(), Some(request.headers.len()))?;
     for (name, value) in &request.headers {
         header.append_header(name.clone(), value.clone())?;
     }
@@ -185,7 +188,8 @@ fn is_timeout(error: &Error) -> bool {
 
 fn connect_failure(error: &Error) -> Failed {
     use ErrorType::{InvalidCert, TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup};
-    let tls = matches!(error.etype(), InvalidCert | TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup);
+    let tls =
+        matches!(error.etype(), InvalidCert | TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup);
     let reason = if tls { Reason::BackendTls } else { Reason::BackendConnect };
     Failed { reason, failure: Failure::Connect, safe_to_retry: true }
 }

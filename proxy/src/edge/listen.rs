@@ -50,7 +50,9 @@ pub enum BindError {
 
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => "; another process has the port: stop it, or change `address` in the manifest",
+        std::io::ErrorKind::AddrInUse => {
+            "; another process has the port: stop it, or change `address` in the manifest"
+        }
         std::io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: use a higher one",
         std::io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
         _ => "",
@@ -87,12 +89,14 @@ fn bind_one(section: &Listener, base: &Path) -> Result<Bound, BindError> {
     let certificate = section.tls.as_ref().map(|files| tls::check(files, base)).transpose();
     let certificate =
         certificate.map_err(|source| BindError::Certificate { listener: section.name.clone(), source })?;
-    let failed =
-        |source| BindError::Address { listener: section.name.clone(), address: section.address.clone(), source };
-    let address: SocketAddr = section
-        .address
-        .parse()
-        .map_err(|_| failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not an IP address and port")))?;
+    let failed = |source| BindError::Address {
+        listener: section.name.clone(),
+        address: section.address.clone(),
+        source,
+    };
+    let address: SocketAddr = section.address.parse().map_err(|_| {
+        failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not an IP address and port"))
+    })?;
     let socket = TcpListener::bind(address).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
@@ -139,7 +143,8 @@ fn start_one(
     watch: watch::Receiver<bool>,
 ) -> pingora_error::Result<()> {
     let Bound { section, socket, certificate, address } = bound;
-    let conf = Arc::new(ServerConf { upstream_keepalive_pool_size: 256, max_retries: 2, ..ServerConf::default() });
+    let conf =
+        Arc::new(ServerConf { upstream_keepalive_pool_size: 256, max_retries: 2, ..ServerConf::default() });
     let mut options = HttpServerOptions::default();
     options.h2c = section.http2 && certificate.is_none();
     options.h2_idle_timeout = Some(H2_IDLE);

@@ -24,9 +24,14 @@ fn cards(exchange: &Exchange) -> BTreeMap<&str, ModelCard<'_>> {
     for route in &policy.routes {
         let allowed = open
             || route.public
-            || exchange.consumer.is_some_and(|caller| route.consumers.is_empty() || route.consumers.contains(&caller));
-        let Some(pool) = policy.pools.get(route.pool as usize).filter(|pool| allowed && !pool.piped) else { continue };
-        let deployments = pool.members.iter().filter_map(|member| policy.deployments.get(member.deployment as usize));
+            || exchange
+                .consumer
+                .is_some_and(|caller| route.consumers.is_empty() || route.consumers.contains(&caller));
+        let Some(pool) = policy.pools.get(route.pool as usize).filter(|pool| allowed && !pool.piped) else {
+            continue;
+        };
+        let deployments =
+            pool.members.iter().filter_map(|member| policy.deployments.get(member.deployment as usize));
         for deployment in deployments {
             let Some(name) = route.matching.model.as_ref().or(deployment.model.as_ref()) else { continue };
             let card = cards.entry(name.as_str()).or_insert_with(|| ModelCard {

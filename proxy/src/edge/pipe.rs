@@ -135,7 +135,11 @@ pub(super) struct Piping {
 }
 
 /// Stages 3 to 5 of a piped request.
-pub(super) fn prepare(desk: &Desk<'_>, session: &Session, exchange: &mut Exchange) -> std::result::Result<Piping, Refusal> {
+pub(super) fn prepare(
+    desk: &Desk<'_>,
+    session: &Session,
+    exchange: &mut Exchange,
+) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
     let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
     let now = desk.live.clock.now();
@@ -145,16 +149,24 @@ pub(super) fn prepare(desk: &Desk<'_>, session: &Session, exchange: &mut Exchang
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
-    let balancer = pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool)).map(|pipe| Arc::clone(&pipe.balancer));
-    let balancer = balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
-    let attempts_left =
-        pool.and_then(|pool| exchange.gate.policy().pools.get(pool as usize)).map_or(1, |pool| pool.max_attempts);
+    let balancer =
+        pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool)).map(|pipe| Arc::clone(&pipe.balancer));
+    let balancer =
+        balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
+    let attempts_left = pool
+        .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
+        .map_or(1, |pool| pool.max_attempts);
     Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
 }
 
 /// Picks the next healthy member.
 pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
-    let none = || Error::explain(ErrorType::HTTPStatus(Reason::NoBackend.status()), "no member of the pool is available");
+    let none = || {
+        Error::explain(
+            ErrorType::HTTPStatus(Reason::NoBackend.status()),
+            "no member of the pool is available",
+        )
+    };
     let piping = ctx.request.as_mut().and_then(|request| request.piping.as_mut()).ok_or_else(none)?;
     let backend = piping.balancer.select(b"", 16).ok_or_else(none)?;
     let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
@@ -165,9 +177,16 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
-pub(super) fn rewrite(session: &Session, upstream: &mut RequestHeader, ctx: &mut Context, traces: &Traces) -> Result<()> {
+pub(super) fn rewrite(
+    session: &Session,
+    upstream: &mut RequestHeader,
+    ctx: &mut Context,
+    traces: &Traces,
+) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
-    let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else { return Ok(()) };
+    let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else {
+        return Ok(());
+    };
     let backend = &member.upstream.backend;
     if request.exchange.consumer.is_some() {
         // The key was meant for this gateway.
@@ -198,10 +217,15 @@ pub(super) fn rewrite(session: &Session, upstream: &mut RequestHeader, ctx: &mut
 
 /// Counts a piped body against the listener's limit.
 pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context) -> Result<()> {
-    let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else { return Ok(()) };
+    let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else {
+        return Ok(());
+    };
     piping.body_bytes += body.map_or(0, |bytes| bytes.len() as u64);
     if piping.body_bytes > max_body {
-        return Error::e_explain(ErrorType::HTTPStatus(Reason::BodyTooLarge.status()), "body over the listener's limit");
+        return Error::e_explain(
+            ErrorType::HTTPStatus(Reason::BodyTooLarge.status()),
+            "body over the listener's limit",
+        );
     }
     Ok(())
 }
@@ -241,9 +265,13 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
 }
 
 fn refusal(error: &Error, live: &Live) -> Refusal {
-    use ErrorType::{ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout};
+    use ErrorType::{
+        ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout,
+    };
     let reason = match (error.etype(), error.esource()) {
-        (HTTPStatus(413), _) => return too_large(live.in_force().gate.policy().listeners.first().map_or(0, |l| l.max_body)),
+        (HTTPStatus(413), _) => {
+            return too_large(live.in_force().gate.policy().listeners.first().map_or(0, |l| l.max_body));
+        }
         (HTTPStatus(503), _) => Reason::NoBackend,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,
         (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
@@ -257,6 +285,6 @@ fn refusal(error: &Error, live: &Live) -> Refusal {
 }
 
 fn is_connect(kind: &ErrorType) -> bool {
-    use ErrorType::{ConnectError, ConnectNoRoute, ConnectRefused, ConnectProxyFailure};
+    use ErrorType::{ConnectError, ConnectNoRoute, ConnectProxyFailure, ConnectRefused};
     matches!(kind, ConnectError | ConnectNoRoute | ConnectRefused | ConnectProxyFailure)
 }

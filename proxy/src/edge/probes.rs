@@ -95,13 +95,19 @@ pub async fn probe_forever(live: Arc<Live>) {
     }
 }
 
-fn due(in_force: &InForce, records: &mut HashMap<String, Record>, clock: &Clock) -> Vec<(u32, Arc<Upstream>, HealthProbe)> {
+fn due(
+    in_force: &InForce,
+    records: &mut HashMap<String, Record>,
+    clock: &Clock,
+) -> Vec<(u32, Arc<Upstream>, HealthProbe)> {
     let now = Instant::now();
     let probed = (0..).zip(in_force.upstreams.iter()).filter_map(|(index, upstream)| {
         let probe = upstream.backend.health.clone()?;
-        let record = records
-            .entry(upstream.backend.name.clone())
-            .or_insert(Record { due: now, streak: 0, healthy: true });
+        let record = records.entry(upstream.backend.name.clone()).or_insert(Record {
+            due: now,
+            streak: 0,
+            healthy: true,
+        });
         (record.due <= now).then(|| {
             record.due = now + clock.wall(probe.interval);
             (index, Arc::clone(upstream), probe)
@@ -138,7 +144,9 @@ async fn ask(
     clock: &Clock,
 ) -> Result<()> {
     let peer = super::peer::peer(&upstream.backend, address, clock);
-    let completion = deployment.filter(|_| probe.spend_tokens).map(|deployment| decision::probe(&upstream.backend, deployment));
+    let completion = deployment
+        .filter(|_| probe.spend_tokens)
+        .map(|deployment| decision::probe(&upstream.backend, deployment));
     let (method, path, body) = match completion {
         Some((path, body)) => ("POST", path, body),
         None => ("GET", format!("{}{}", upstream.backend.base_path, probe.path), Bytes::new()),

@@ -102,7 +102,8 @@ async fn refused_by_backend(
 ) -> Result<Attempted> {
     exchange.reason = Some(Reason::BackendRefused);
     exchange.attempt_failed(desk.live.clock.now(), Reason::BackendRefused, Failure::Refused);
-    let json = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let json =
+        headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let body = if json && !body.is_empty() {
         body
     } else {
@@ -133,7 +134,11 @@ async fn whole(
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => {
             open.cancel().await;
-            return Ok(desk.failed(exchange, now, broken(Reason::BackendProtocol, Failure::ServerError { retry_after: None })));
+            return Ok(desk.failed(
+                exchange,
+                now,
+                broken(Reason::BackendProtocol, Failure::ServerError { retry_after: None }),
+            ));
         }
         Ok(Err(error)) => {
             open.cancel().await;
@@ -172,7 +177,12 @@ enum End {
 }
 
 impl Streaming<'_, '_> {
-    async fn run(mut self, session: &mut Session, exchange: &mut Exchange, mut open: Open) -> Result<Attempted> {
+    async fn run(
+        mut self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        mut open: Open,
+    ) -> Result<Attempted> {
         let include_usage = exchange.facts.as_ref().is_some_and(|facts| facts.include_usage);
         let mut tap = StreamTap::new(LARGEST_EVENT, include_usage);
         let mut progress = Progress::Held(BytesMut::new());
@@ -220,7 +230,8 @@ impl Streaming<'_, '_> {
     ) -> End {
         loop {
             let timeouts = self.upstream.backend.timeouts;
-            let patience = if matches!(progress, Progress::Held(_)) { timeouts.first_token } else { timeouts.idle };
+            let patience =
+                if matches!(progress, Progress::Held(_)) { timeouts.first_token } else { timeouts.idle };
             open.session.set_read_timeout(Some(self.desk.live.clock.wall(patience)));
             self.watch.pause();
             let read = or_gone(session, open.session.read_response_body()).await;
@@ -277,7 +288,9 @@ impl Streaming<'_, '_> {
             let event = event.map_err(|_| broken(progress, Reason::BackendProtocol))?;
             if event.class == EventClass::Error {
                 return Err(match progress {
-                    Progress::Held(_) => End::Broken(Reason::BackendError, Failure::ServerError { retry_after: None }),
+                    Progress::Held(_) => {
+                        End::Broken(Reason::BackendError, Failure::ServerError { retry_after: None })
+                    }
                     Progress::Committed => broken(progress, Reason::StreamBroken),
                 });
             }
@@ -385,7 +398,8 @@ fn broken(progress: &Progress, before_commit: Reason) -> End {
 }
 
 fn silent(progress: &Progress) -> End {
-    let reason = if matches!(progress, Progress::Committed) { Reason::StreamIdle } else { Reason::BackendTimeout };
+    let reason =
+        if matches!(progress, Progress::Committed) { Reason::StreamIdle } else { Reason::BackendTimeout };
     End::Broken(reason, Failure::Timeout)
 }
 
@@ -403,16 +417,22 @@ fn limits(headers: &HeaderMap) -> BackendLimits {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"))
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"))
 }
 
 /// What a caller is told of a backend's failure: what happened, never by whom or with what key.
 pub(super) fn words(reason: Reason) -> Cow<'static, str> {
     Cow::Borrowed(match reason {
-        Reason::BackendConnect | Reason::BackendTls => "no connection to a model backend could be made; try again shortly",
+        Reason::BackendConnect | Reason::BackendTls => {
+            "no connection to a model backend could be made; try again shortly"
+        }
         Reason::BackendTimeout => "the model backend did not answer in time",
         Reason::BackendReset => "the model backend closed the connection before it answered",
-        Reason::BackendRateLimited => "every model backend of this route is at its rate limit; try again after Retry-After",
+        Reason::BackendRateLimited => {
+            "every model backend of this route is at its rate limit; try again after Retry-After"
+        }
         Reason::BackendQuota => "the operator's quota at the model provider is used up",
         Reason::BackendAuth | Reason::BackendCredential => {
             "the model backend refused the gateway's own credential; the operator has to mend it"

@@ -1,9 +1,13 @@
 //! Writing an answer of our own to the caller. It owns status, headers and framing of refusals and
 //! complete answers; the words are the dialect's (`wire`), the reasons `decision`'s.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use decision::{Exchange, Refusal};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -12,6 +16,10 @@ use pingora_proxy::Session;
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Header that names the backend that served it.
 pub(super) const BACKEND: &str = "x-sluicegate-backend";
+
+/// How long, and how much, is read of a body nobody wants.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
 /// Writes `refusal` in the caller's dialect and returns the status sent.
 pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: &Refusal) -> Result<u16> {
@@ -88,18 +96,49 @@ pub(super) async fn begin_stream(session: &mut Session, exchange: &Exchange) -> 
     header.insert_header(CACHE_CONTROL, "no-cache")?;
     // Nginx-family ingresses hold streams back unless told not to.
     header.insert_header("x-accel-buffering", "no")?;
+    if session.req_header().version == http::Version::HTTP_11 {
+        // Without it the end of the connection would be the end of the stream, and a cut one look whole.
+        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+    }
     session.write_response_header(Box::new(header), false).await
 }
 
 async fn write_full(session: &mut Session, mut header: ResponseHeader, body: Bytes) -> Result<()> {
     header.insert_header(CONTENT_LENGTH, body.len())?;
-    if !session.as_downstream_mut().is_body_done() {
-        // What is left of the body is not read, so the connection cannot carry another request.
+    let unread = !session.as_downstream_mut().is_body_done();
+    if unread {
+        // What is left of the body is of no use, so the connection shall not carry another request.
         session.as_downstream_mut().set_keepalive(None);
     }
     if session.req_header().method == http::Method::HEAD {
         return session.write_response_header(Box::new(header), true).await;
     }
     session.write_response_header(Box::new(header), false).await?;
-    session.write_response_body(Some(body), true).await
+    session.write_response_body(Some(body), true).await?;
+    if unread {
+        linger(session).await;
+    }
+    Ok(())
+}
+
+/// Reads on for a while what a refused caller still sends. Closing on unread bytes makes TCP reset the
+/// connection, and the answer is lost with it (RFC 9112 §9.6).
+async fn linger(session: &mut Session) {
+    let waits =
+        session.req_header().headers.contains_key(EXPECT) && session.as_downstream().body_bytes_read() == 0;
+    if waits || session.is_http2() {
+        // Such a caller sends nothing without our word, and a stream of HTTP/2 ends by itself.
+        return;
+    }
+    let reading = async {
+        let mut read = 0;
+        while let Ok(Some(chunk)) = session.as_downstream_mut().read_request_body().await {
+            read += chunk.len();
+            if read > LINGER_BYTES {
+                return;
+            }
+        }
+    };
+    // A caller that has not ended by then loses its answer after all.
+    let _ = tokio::time::timeout(LINGER, reading).await;
 }

@@ -71,14 +71,32 @@ impl EdgeService {
         let trust = if trusted { Trust::Continue } else { Trust::Restart };
         let trace = TraceIds::new(&header.headers, trust);
         let active = self.live.observers.began(&header.method, self.scheme());
-        let mut exchange =
-            Exchange::new(Arc::clone(&in_force.gate), request_id(), header.method.clone(), arrived, unix_nanos());
+        let mut exchange = Exchange::new(
+            Arc::clone(&in_force.gate),
+            request_id(),
+            header.method.clone(),
+            arrived,
+            unix_nanos(),
+        );
         exchange.mark(Stage::Accept, arrived, self.live.clock.now());
-        Request { exchange, in_force, trace, piping: None, status: None, _active: active, _in_flight: self.live.admit() }
+        Request {
+            exchange,
+            in_force,
+            trace,
+            piping: None,
+            status: None,
+            _active: active,
+            _in_flight: self.live.admit(),
+        }
     }
 
     /// Stages 2 to 8 of what is not piped; `false` hands the request to Pingora's pipe.
-    async fn handle(&self, session: &mut Session, request: &mut Request, watch: &mut Stopwatch) -> Result<bool> {
+    async fn handle(
+        &self,
+        session: &mut Session,
+        request: &mut Request,
+        watch: &mut Stopwatch,
+    ) -> Result<bool> {
         let Request { exchange, in_force, trace, piping, status, .. } = request;
         let desk =
             Desk { live: &self.live, in_force, connector: &self.connector, listener: &self.listener, trace };
@@ -91,7 +109,9 @@ impl EdgeService {
                 models::answer(session, exchange).await?;
                 Outcome::Answered(200)
             }
-            Ok(Destination::Terminate(operation)) => desk.terminate(session, exchange, operation, watch).await?,
+            Ok(Destination::Terminate(operation)) => {
+                desk.terminate(session, exchange, operation, watch).await?
+            }
             Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange) {
                 Ok(ready) => {
                     *piping = Some(ready);
@@ -163,11 +183,22 @@ impl ProxyHttp for EdgeService {
         pipe::count_body(body.as_ref(), self.listener.max_body, ctx)
     }
 
-    async fn response_filter(&self, _: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
         pipe::answered(response, ctx, self.live.clock.now())
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         // Nothing was sent, so another member may be tried whatever the method.
         error.set_retry(pipe::connect_failed(ctx));
         error

@@ -73,7 +73,12 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) async fn refuse(&self, session: &mut Session, exchange: &mut Exchange, refusal: Refusal) -> Result<Outcome> {
+    pub(super) async fn refuse(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        refusal: Refusal,
+    ) -> Result<Outcome> {
         exchange.reason = Some(refusal.reason);
         exchange.mark_refused(refusal.reason);
         let status = respond::refuse(session, exchange, &refusal).await?;
@@ -112,7 +117,11 @@ impl Desk<'_> {
 
     /// Reads the whole body within the listener's size and time.
     async fn read_body(&self, session: &mut Session) -> Result<std::result::Result<Bytes, Refusal>> {
-        if session.req_header().headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        if session
+            .req_header()
+            .headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         {
             session.as_downstream_mut().write_continue_response().await?;
         }
@@ -133,7 +142,10 @@ impl Desk<'_> {
         // The caller's time: a body is sent on the wall clock, whatever the policy clock does.
         match tokio::time::timeout(self.listener.body_timeout, read).await {
             Ok(read) => read,
-            Err(_) => Ok(Err(Refusal::new(Reason::BodyTimeout, "the body did not arrive in time; send it faster or smaller"))),
+            Err(_) => Ok(Err(Refusal::new(
+                Reason::BodyTimeout,
+                "the body did not arrive in time; send it faster or smaller",
+            ))),
         }
     }
 
@@ -145,7 +157,8 @@ impl Desk<'_> {
         body: &Bytes,
         watch: &mut Stopwatch,
     ) -> Result<Relayed> {
-        let deadline = exchange.arrived + exchange.route().map_or(Duration::from_secs(120), |route| route.deadline);
+        let deadline =
+            exchange.arrived + exchange.route().map_or(Duration::from_secs(120), |route| route.deadline);
         let mut holds = 0;
         let mut last: Option<Refusal> = None;
         loop {
@@ -159,7 +172,8 @@ impl Desk<'_> {
             let choice = exchange.choose(start, self.trace.attempt_span(exchange.attempts.len()));
             exchange.mark(Stage::Choose, start, self.now());
             if let Err(refusal) = choice {
-                let hold = refusal.retry_after.filter(|after| *after <= LONGEST_HOLD && start + *after < deadline);
+                let hold =
+                    refusal.retry_after.filter(|after| *after <= LONGEST_HOLD && start + *after < deadline);
                 holds += 1;
                 let Some(hold) = hold.filter(|_| holds <= HOLDS) else {
                     // What a backend said tells more than that none is left to ask.
@@ -176,7 +190,9 @@ impl Desk<'_> {
             }
             match self.attempt(session, exchange, body, watch).await? {
                 Attempted::Done(relayed) => return Ok(relayed),
-                Attempted::Next(refusal) if exchange.attempts_spent() => return Ok(Relayed::Refused(refusal)),
+                Attempted::Next(refusal) if exchange.attempts_spent() => {
+                    return Ok(Relayed::Refused(refusal));
+                }
                 Attempted::Next(refusal) => last = Some(refusal),
             }
         }
@@ -191,10 +207,15 @@ impl Desk<'_> {
         watch: &mut Stopwatch,
     ) -> Result<Attempted> {
         let start = self.now();
-        let deployment = exchange.attempts.last().and_then(|attempt| exchange.gate.deployment(attempt.deployment));
-        let upstream = deployment.and_then(|deployment| self.in_force.upstreams.get(deployment.backend)).map(Arc::clone);
+        let deployment =
+            exchange.attempts.last().and_then(|attempt| exchange.gate.deployment(attempt.deployment));
+        let upstream =
+            deployment.and_then(|deployment| self.in_force.upstreams.get(deployment.backend)).map(Arc::clone);
         let Some(upstream) = upstream else {
-            return Ok(Attempted::Done(Relayed::Refused(Refusal::new(Reason::Internal, "the chosen backend is unknown"))));
+            return Ok(Attempted::Done(Relayed::Refused(Refusal::new(
+                Reason::Internal,
+                "the chosen backend is unknown",
+            ))));
         };
         let credential = upstream.credential.as_ref().map(|secret| secret.expose());
         let span_id = exchange.attempts.last().map_or(1, |attempt| attempt.span_id);

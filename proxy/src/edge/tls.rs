@@ -42,7 +42,8 @@ pub enum CertificateError {
 /// # Errors
 /// Names the file and what is wrong with it; never quotes key material.
 pub fn check(files: &ListenerTls, base: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {
-    let unusable = |what, path: &str, cause: String| CertificateError::Unusable { what, path: path.to_owned(), cause };
+    let unusable =
+        |what, path: &str, cause: String| CertificateError::Unusable { what, path: path.to_owned(), cause };
     let chain = CertificateDer::pem_file_iter(base.join(&files.certificate))
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable("certificate", &files.certificate, error.to_string()))?;
@@ -51,10 +52,12 @@ pub fn check(files: &ListenerTls, base: &Path) -> Result<Arc<CertifiedKey>, Cert
     }
     let key = PrivateKeyDer::from_pem_file(base.join(&files.key))
         .map_err(|error| unusable("private key", &files.key, error.to_string()))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(Arc::new).map_err(|error| CertificateError::Mismatch {
-        certificate: files.certificate.clone(),
-        key: files.key.clone(),
-        cause: error.to_string(),
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(Arc::new).map_err(|error| {
+        CertificateError::Mismatch {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+            cause: error.to_string(),
+        }
     })
 }
 

@@ -70,7 +70,8 @@ impl Keeper {
     /// A keeper of the policy `live` serves, which was compiled from `manifest`.
     #[must_use]
     pub fn new(live: Arc<Live>, settings: KeeperSettings, manifest: String) -> Self {
-        let state = State { manifest, loaded_at_ms: now_ms(), last_rejection: None, share_changes: VecDeque::new() };
+        let state =
+            State { manifest, loaded_at_ms: now_ms(), last_rejection: None, share_changes: VecDeque::new() };
         Self { live, settings, turn: tokio::sync::Mutex::new(()), state: Mutex::new(state) }
     }
 
@@ -121,34 +122,45 @@ impl Keeper {
         })
         .await
         .map_err(|_| vec!["the compiler failed; the policy in force stays".to_owned()])?;
-        let (errors, warnings): (Vec<_>, Vec<_>) = compiled.findings.iter().partition(|finding| finding.is_error());
-        let lines = |findings: &[&policy_compiler::Finding]| findings.iter().map(|finding| finding.one_line()).collect();
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            compiled.findings.iter().partition(|finding| finding.is_error());
+        let lines = |findings: &[&policy_compiler::Finding]| {
+            findings.iter().map(|finding| finding.one_line()).collect()
+        };
         let Some(bundle) = compiled.bundle.filter(|_| errors.is_empty()) else { return Err(lines(&errors)) };
         let in_force = self.live.in_force();
         let fixed = fixed_sections(in_force.gate.policy(), bundle.policy());
         if fixed.is_empty() {
             return Ok((bundle, lines(&warnings)));
         }
-        let how = |section| format!("needs restart: `{section}` cannot change while the gateway runs; restart it with this manifest");
+        let how = |section| {
+            format!(
+                "needs restart: `{section}` cannot change while the gateway runs; restart it with this manifest"
+            )
+        };
         Err(fixed.into_iter().map(how).collect())
     }
 
     async fn put_in_force(&self, manifest: String, bundle: Bundle, warnings: Vec<String>) -> Offer {
         let previous = self.live.in_force();
-        let upstreams = match Upstreams::build(bundle.policy(), &self.settings.base, Some(&previous.upstreams)) {
-            Ok(upstreams) => upstreams,
-            Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
-        };
+        let upstreams =
+            match Upstreams::build(bundle.policy(), &self.settings.base, Some(&previous.upstreams)) {
+                Ok(upstreams) => upstreams,
+                Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
+            };
         let unchanged = bundle.digest().to_string() == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
         if let Err(error) = self.settings.last_good.remember(&manifest, generation) {
-            return self.reject(vec![format!("the state directory cannot be written, so nothing was changed: {error}")]);
+            return self.reject(vec![format!(
+                "the state directory cannot be written, so nothing was changed: {error}"
+            )]);
         }
         upstreams.resolve().await;
         let pipes = Pipes::build(bundle.policy(), &upstreams, &self.live.clock);
         pipes.update().await;
         let digest = bundle.digest().to_string();
-        let gate = Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
+        let gate =
+            Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
         self.live.swap(InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) });
@@ -163,7 +175,11 @@ impl Keeper {
 
     /// Records that an offer, or what it would have been, is rejected.
     pub fn reject(&self, findings: Vec<String>) -> Offer {
-        tracing::error!(findings = findings.len(), first = findings.first().map(String::as_str), "policy rejected");
+        tracing::error!(
+            findings = findings.len(),
+            first = findings.first().map(String::as_str),
+            "policy rejected"
+        );
         self.live.observers.reloaded(Reload::Rejected);
         self.state.lock().last_rejection = Some(Rejection { at_ms: now_ms(), findings: findings.clone() });
         Offer::Rejected(findings)

@@ -32,7 +32,9 @@ impl LastGood {
     /// When the file exists but cannot be read or is not a number.
     pub fn generation(&self) -> io::Result<u64> {
         let Some(text) = self.read(GENERATION)? else { return Ok(0) };
-        text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the generation file is not a number"))
+        text.trim()
+            .parse()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the generation file is not a number"))
     }
 
     /// The manifest accepted last.

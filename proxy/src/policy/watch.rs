@@ -1,14 +1,18 @@
 //! Noticing that the manifest file changed. It owns turning a burst of file events into one reload; it
 //! refuses to read the file.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 /// Editors write, rename and touch: what comes this close together is one change.
 const SETTLE: Duration = Duration::from_millis(150);
+/// A folder in which something changes all the time must not hold a reload back for ever.
+const SETTLE_AT_MOST: Duration = Duration::from_secs(1);
 
 /// Changes of one file.
 #[derive(Debug)]
@@ -24,9 +28,9 @@ pub struct Changes {
 /// When its directory cannot be watched.
 pub fn watch_file(file: &Path) -> notify::Result<Changes> {
     let (sender, events) = mpsc::channel(1);
+    let name = file.file_name().map(OsStr::to_owned);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the file is an access event: only what changes it counts, or every reload would cause another.
-        if event.is_ok_and(|event| !matches!(event.kind, EventKind::Access(_))) {
+        if event.is_ok_and(|event| concerns(&event, name.as_deref())) {
             // A full channel has a reload waiting already.
             let _ = sender.try_send(());
         }
@@ -42,6 +46,69 @@ impl Changes {
         if self.events.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
-        while tokio::time::timeout(SETTLE, self.events.recv()).await.is_ok_and(|event| event.is_some()) {}
+        let settled = async {
+            while tokio::time::timeout(SETTLE, self.events.recv()).await.is_ok_and(|event| event.is_some()) {}
+        };
+        // Whatever still changes after that is the next change.
+        let _ = tokio::time::timeout(SETTLE_AT_MOST, settled).await;
+    }
+}
+
+/// Whether an event in the folder may have changed what the name `file` leads to. Reading it is an access
+/// event, and every reload reads it. Writing to a neighbour, such as an access log, changes nothing here;
+/// renaming or making one may, since a mounted file is often a link to it.
+fn concerns(event: &notify::Event, file: Option<&OsStr>) -> bool {
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Data(_)) => event.paths.iter().any(|path| path.file_name() == file),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, CreateKind, DataChange, RenameMode};
+
+    use super::*;
+
+    #[test]
+    fn writing_to_a_neighbour_is_no_change_and_replacing_one_may_be() {
+        let event =
+            |kind, name: &str| notify::Event::new(kind).add_path(Path::new("/etc/sluicegate").join(name));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        for (kind, name, expected) in [
+            (written, "gateway.yaml", true),
+            (written, "access.jsonl", false),
+            (renamed, "gateway.yaml", true),
+            (renamed, "..data", true),
+            (EventKind::Create(CreateKind::File), "..data", true),
+            (EventKind::Access(AccessKind::Any), "gateway.yaml", false),
+        ] {
+            assert_eq!(
+                concerns(&event(kind, name), Some(OsStr::new("gateway.yaml"))),
+                expected,
+                "{kind:?} {name}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_busy_folder_does_not_hold_a_change_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.yaml");
+        std::fs::write(&file, "a").unwrap();
+        let mut changes = watch_file(&file).unwrap();
+        let busy = async {
+            loop {
+                std::fs::write(&file, "b").unwrap();
+                tokio::time::sleep(SETTLE / 3).await;
+            }
+        };
+        tokio::select! {
+            () = changes.next() => {}
+            () = busy => {}
+            () = tokio::time::sleep(SETTLE_AT_MOST * 10) => panic!("the change was never told"),
+        }
     }
 }

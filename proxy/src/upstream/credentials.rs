@@ -48,12 +48,14 @@ pub enum SecretError {
 /// When it is missing, unreadable or empty. The error never holds the value.
 pub fn read(reference: &SecretRef, base: &Path) -> Result<Secret, SecretError> {
     let (value, name) = match reference {
-        SecretRef::Env(name) => {
-            (std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?, format!("in the environment variable {name}"))
-        }
+        SecretRef::Env(name) => (
+            std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?,
+            format!("in the environment variable {name}"),
+        ),
         SecretRef::File(file) => {
             let path = base.join(file);
-            let text = std::fs::read_to_string(&path).map_err(|source| SecretError::File { path: path.clone(), source })?;
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| SecretError::File { path: path.clone(), source })?;
             (text.trim_end_matches(['\r', '\n']).to_owned(), format!("in the file {}", path.display()))
         }
     };

@@ -80,9 +80,18 @@ impl Upstreams {
     ///
     /// # Errors
     /// The backend's name and why its credential cannot be read.
-    pub fn build(policy: &Policy, base: &Path, previous: Option<&Self>) -> Result<Self, (String, SecretError)> {
+    pub fn build(
+        policy: &Policy,
+        base: &Path,
+        previous: Option<&Self>,
+    ) -> Result<Self, (String, SecretError)> {
         let known: HashMap<(&str, u16), &Arc<Addresses>> = previous
-            .map(|all| all.by_index.iter().map(|up| ((up.backend.host.as_str(), up.backend.port), &up.addresses)).collect())
+            .map(|all| {
+                all.by_index
+                    .iter()
+                    .map(|up| ((up.backend.host.as_str(), up.backend.port), &up.addresses))
+                    .collect()
+            })
             .unwrap_or_default();
         let by_index = policy
             .backends

@@ -39,7 +39,8 @@ impl Instruments {
         ActiveRequest { recorder: self.recorder.clone(), method, scheme }
     }
 
-    /// Records a request that is over, once. A reason, if any, is counted too.
+    /// Records a request that is over, once. Its reason, if any, is counted too, and so is what rules in
+    /// shadow mode would have refused it for.
     pub fn record_request(&self, request: &RequestSettled<'_>) {
         if let Some(recorder) = &self.recorder {
             recorder.request(request);

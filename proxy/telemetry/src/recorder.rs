@@ -30,6 +30,7 @@ pub(crate) struct Recorder {
     active: UpDownCounter<i64>,
     active_by: Cache<(Method, Scheme), BoundUpDownCounter<i64>>,
     refusals: BTreeMap<Reason, BoundCounter<u64>>,
+    shadow_refusals: BTreeMap<Reason, BoundCounter<u64>>,
     failovers: Counter<u64>,
     cost: Counter<f64>,
     generation: Gauge<u64>,
@@ -60,7 +61,8 @@ impl Recorder {
                 .with_description(catalogue::HTTP_SERVER_ACTIVE_REQUESTS.description)
                 .build(),
             active_by: Cache::new(catalogue::HTTP_SERVER_ACTIVE_REQUESTS.cardinality),
-            refusals: refusals(meter),
+            refusals: by_reason(meter, &catalogue::REFUSALS),
+            shadow_refusals: by_reason(meter, &catalogue::SHADOW_REFUSALS),
             failovers: counter(meter, &catalogue::FAILOVERS),
             cost: money(meter, &catalogue::COST),
             generation: gauge(meter, &catalogue::CONFIG_GENERATION),
@@ -89,6 +91,9 @@ impl Recorder {
         bound.duration.record(request.duration.as_secs_f64());
         bound.overhead.record(request.overhead.as_secs_f64());
         if let Some(refusals) = request.reason.and_then(|reason| self.refusals.get(&reason)) {
+            refusals.add(1);
+        }
+        for refusals in request.would_refuse.iter().filter_map(|reason| self.shadow_refusals.get(reason)) {
             refusals.add(1);
         }
         if let Some(ai) = &request.ai {
@@ -155,8 +160,9 @@ fn gauge(meter: &Meter, metric: &Metric) -> Gauge<u64> {
     meter.u64_gauge(metric.name).with_unit(metric.unit).with_description(metric.description).build()
 }
 
-fn refusals(meter: &Meter) -> BTreeMap<Reason, BoundCounter<u64>> {
-    let counter = counter(meter, &catalogue::REFUSALS);
+/// A counter of requests for every reason, at zero.
+fn by_reason(meter: &Meter, metric: &Metric) -> BTreeMap<Reason, BoundCounter<u64>> {
+    let counter = counter(meter, metric);
     let start = |reason: &Reason| {
         let bound = counter.bind(&[KeyValue::new(attr::SLUICEGATE_REASON.key, reason.code())]);
         bound.add(0);

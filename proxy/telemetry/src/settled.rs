@@ -143,6 +143,8 @@ pub struct RequestSettled<'a> {
     pub status: u16,
     /// Why it was refused, failed or cut.
     pub reason: Option<Reason>,
+    /// What rules in shadow mode would have refused it for, each reason once.
+    pub would_refuse: &'a [Reason],
     /// Arrival to last byte, in policy time.
     pub duration: Duration,
     /// The gateway's own share of it, in wall-clock time.

@@ -18,7 +18,8 @@ struct Pair {
 async fn pair(failure: Reply) -> Pair {
     let failing = FakeBackend::always(failure).await;
     let serving = FakeBackend::always(Reply::completion("served")).await;
-    let manifest = Manifest::new().backend("failing", failing.address()).backend("serving", serving.address());
+    let manifest =
+        Manifest::new().backend("failing", failing.address()).backend("serving", serving.address());
     Pair { gateway: TestGateway::start(&manifest).await, failing, serving }
 }
 
@@ -50,10 +51,13 @@ async fn a_backend_that_asks_for_rest_is_not_asked_again_until_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backend_that_is_rate_limited_without_saying_for_how_long_is_passed_over_too() {
+async fn a_backend_that_is_rate_limited_without_saying_until_when_is_passed_over_too() {
     let pair = pair(Reply::error(429, "rate_limit_exceeded", &[])).await;
     let reasons = pair.all_are_served(4).await;
-    assert!(!reasons.is_empty() && reasons.iter().all(|reason| *reason == Reason::BackendRateLimited), "{reasons:?}");
+    assert!(
+        !reasons.is_empty() && reasons.iter().all(|reason| *reason == Reason::BackendRateLimited),
+        "{reasons:?}"
+    );
     assert_eq!(pair.failing.requests().len(), reasons.len());
 }
 
@@ -72,7 +76,11 @@ async fn a_request_that_fails_with_5xx_is_served_by_the_next_backend() {
 async fn a_backend_that_refuses_connections_costs_no_request() {
     let serving = FakeBackend::always(Reply::completion("served")).await;
     let manifest = Manifest::new().backend("failing", nobody()).backend("serving", serving.address());
-    let pair = Pair { gateway: TestGateway::start(&manifest).await, failing: FakeBackend::always(Reply::default()).await, serving };
+    let pair = Pair {
+        gateway: TestGateway::start(&manifest).await,
+        failing: FakeBackend::always(Reply::default()).await,
+        serving,
+    };
     assert_eq!(pair.all_are_served(4).await, [Reason::BackendConnect; 2]);
 }
 
@@ -89,7 +97,8 @@ async fn an_error_event_before_any_output_fails_over_within_the_same_answer() {
     let error = json!({"error": {"message": "overloaded", "type": "server_error", "code": null}}).to_string();
     let failing = FakeBackend::always(Reply::stream(&[opening, error])).await;
     let serving = FakeBackend::always(Reply::stream(&stream_body(&["all", " good"]))).await;
-    let manifest = Manifest::new().backend("failing", failing.address()).backend("serving", serving.address());
+    let manifest =
+        Manifest::new().backend("failing", failing.address()).backend("serving", serving.address());
     let gateway = TestGateway::start(&manifest).await;
     for _ in 0..4 {
         let mut stream = gateway.client().chat_events(&chat_stream("x")).await;
@@ -105,12 +114,13 @@ async fn an_error_event_before_any_output_fails_over_within_the_same_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_backends_fail_the_caller_gets_the_last_reason_and_when_to_come_back() {
     for (status, code, seconds, expected, reason) in [
-        (503, "overloaded", "7", 502, "backend_error"),
-        (429, "rate_limit_exceeded", "30", 429, "backend_rate_limited"),
+        (503, "overloaded", "30", 502, "backend_error"),
+        (429, "rate_limit_exceeded", "40", 429, "backend_rate_limited"),
     ] {
         let failure = Reply::error(status, code, &[("retry-after", seconds)]);
         let backends = [FakeBackend::always(failure.clone()).await, FakeBackend::always(failure).await];
-        let manifest = Manifest::new().backend("a", backends[0].address()).backend("b", backends[1].address());
+        let manifest =
+            Manifest::new().backend("a", backends[0].address()).backend("b", backends[1].address());
         let gateway = TestGateway::start(&manifest).await;
         let answer = gateway.client().chat(&chat("x")).await;
         assert_eq!((answer.status, answer.error_code().as_str()), (expected, reason), "{}", answer.text());
@@ -120,6 +130,21 @@ async fn when_all_backends_fail_the_caller_gets_the_last_reason_and_when_to_come
         let record = gateway.access_log().record(answer.request_id()).await;
         assert_eq!(record.attempts.len(), 2, "whoever asked for rest is not asked again: {status}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_rest_of_the_only_backend_is_waited_for() {
+    let backend = FakeBackend::start(|count, _| match count {
+        0 => Reply::error(429, "rate_limit_exceeded", &[("retry-after-ms", "300")]),
+        _ => Reply::completion("rested"),
+    })
+    .await;
+    let gateway = TestGateway::start(&Manifest::new().backend("a", backend.address())).await;
+    let answer = gateway.client().chat(&chat("x")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let requests = backend.requests();
+    let rest = requests[1].at - requests[0].at;
+    assert!(rest >= std::time::Duration::from_millis(300), "asked again after {rest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +213,12 @@ async fn a_backend_that_never_answers_ends_in_504_and_the_request_is_not_paid_fo
     for request in [chat("x"), chat_stream("x")] {
         let before = silent.requests().len() + other.requests().len();
         let answer = gateway.client().chat(&request).await;
-        assert_eq!((answer.status, answer.error_code().as_str()), (504, "backend_timeout"), "{}", answer.text());
+        assert_eq!(
+            (answer.status, answer.error_code().as_str()),
+            (504, "backend_timeout"),
+            "{}",
+            answer.text()
+        );
         assert_eq!(silent.requests().len() + other.requests().len(), before + 1);
     }
 }

@@ -48,7 +48,11 @@ async fn a_backend_with_a_green_probe_and_failing_answers_loses_its_traffic() {
     .await;
     let sound = sound().await;
     let gateway = TestGateway::start(&probed(&failing, &sound)).await;
-    assert_eq!(share_of(&failing, &gateway, 6).await, 3, "the pool takes turns until three failures in a row");
+    assert_eq!(
+        share_of(&failing, &gateway, 6).await,
+        3,
+        "the pool takes turns until three failures in a row"
+    );
     gateway.await_standing("chat", "doubtful/sim-chat", "ejected").await;
     let probes = failing.requests().len();
     failing.await_requests(probes + 3).await;

@@ -16,11 +16,15 @@ const EMBEDDING_MODEL: &str = "sim-embed";
 /// The interpreter that has OpenAI's package; nothing, loudly, when there is none.
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = std::env::var_os("SLUICEGATE_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    let python =
+        std::env::var_os("SLUICEGATE_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     if python.exists() {
         return Some(python);
     }
-    missing("SLUICEGATE_REQUIRE_PYTHON", &format!("{} is not there; `scripts/venv` makes it", python.display()));
+    missing(
+        "SLUICEGATE_REQUIRE_PYTHON",
+        &format!("{} is not there; `scripts/venv` makes it", python.display()),
+    );
     None
 }
 
@@ -50,11 +54,17 @@ async fn live_openais_own_python_client_completes_streams_embeds_lists_and_reads
     assert_eq!(seen["plain"]["usage"], json!([plain.prompt_tokens, plain.output_tokens]));
     assert_eq!(seen["streamed"]["usage"], json!([streamed.prompt_tokens, streamed.output_tokens]));
     assert_eq!(model_sim::tokens::count(seen["streamed"]["text"].as_str().unwrap()), streamed.output_tokens);
-    assert_eq!((&seen["embedded"]["dimensions"], &seen["embedded"]["tokens"]), (&json!(256), &json!(embedded.prompt_tokens)));
+    assert_eq!(
+        (&seen["embedded"]["dimensions"], &seen["embedded"]["tokens"]),
+        (&json!(256), &json!(embedded.prompt_tokens))
+    );
     assert_eq!(seen["models"], json!([MODEL, EMBEDDING_MODEL]));
-    assert_eq!(seen["errors"], json!({
-        "wrong key": ["AuthenticationError", 401, "invalid_key"],
-        "unknown model": ["NotFoundError", 404, "unknown_model"],
-        "spent limit": ["RateLimitError", 429, "request_limit"],
-    }));
+    assert_eq!(
+        seen["errors"],
+        json!({
+            "wrong key": ["AuthenticationError", 401, "invalid_key"],
+            "unknown model": ["NotFoundError", 404, "unknown_model"],
+            "spent limit": ["RateLimitError", 429, "request_limit"],
+        })
+    );
 }

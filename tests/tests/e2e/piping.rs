@@ -39,7 +39,10 @@ async fn a_request_and_its_answer_pass_through_as_they_are() {
     }
     assert_eq!(answer.header("x-sluicegate-backend"), Some("one"));
     let received = &backend.requests()[0];
-    assert_eq!((received.method.as_str(), received.target.as_str()), ("PUT", "/tools/table%20one?of=two&x=%2F"));
+    assert_eq!(
+        (received.method.as_str(), received.target.as_str()),
+        ("PUT", "/tools/table%20one?of=two&x=%2F")
+    );
     assert_eq!(received.body, "{\"a\": 1}");
     assert_eq!((received.header("x-own"), received.header("accept")), (Some("kept"), Some("text/csv")));
     assert_eq!(received.header("x-request-id"), Some(answer.request_id()));
@@ -131,7 +134,10 @@ async fn a_service_that_closes_before_it_answers_is_a_problem_with_status_502() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_take_turns() {
-    let (one, two) = (FakeBackend::always(Reply::with(200, &[], "1")).await, FakeBackend::always(Reply::with(200, &[], "2")).await);
+    let (one, two) = (
+        FakeBackend::always(Reply::with(200, &[], "1")).await,
+        FakeBackend::always(Reply::with(200, &[], "2")).await,
+    );
     let manifest = tools().service("one", one.address(), "tools").service("two", two.address(), "tools");
     let gateway = TestGateway::start(&manifest).await;
     for _ in 0..10 {

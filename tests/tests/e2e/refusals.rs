@@ -26,7 +26,10 @@ async fn setup() -> Setup {
     let manifest = Manifest::new()
         .backend("a", backend.address())
         .service("tools", backend.address(), "tools")
-        .set("/routes/tools", json!({"match": {"path": "/tools/*", "method": ["GET", "POST"]}, "pool": "tools"}))
+        .set(
+            "/routes/tools",
+            json!({"match": {"path": "/tools/*", "method": ["GET", "POST"]}, "pool": "tools"}),
+        )
         .consumer("team", KEY)
         .otlp(collector.endpoint());
     Setup { gateway: TestGateway::start(&manifest).await, backend, collector }
@@ -58,7 +61,10 @@ impl Setup {
     async fn is_problem(&self, answer: &Answer, reason: Reason) {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         let problem = answer.json();
-        assert_eq!((&problem["status"], &problem["reason"]), (&json!(reason.status()), &json!(reason.code())));
+        assert_eq!(
+            (&problem["status"], &problem["reason"]),
+            (&json!(reason.status()), &json!(reason.code()))
+        );
         assert_eq!(problem["request_id"], answer.request_id());
         self.is_accounted(answer, reason).await;
     }
@@ -148,7 +154,8 @@ async fn a_spent_limit_is_refused_with_429_and_the_time_to_come_back() {
     let gateway = TestGateway::start(&manifest).await;
     let client = gateway.client().with_key(KEY);
     let remaining = [client.chat(&chat("a")).await, client.chat(&chat("b")).await];
-    let remaining = remaining.map(|answer| answer.header("x-ratelimit-remaining-requests").map(str::to_owned));
+    let remaining =
+        remaining.map(|answer| answer.header("x-ratelimit-remaining-requests").map(str::to_owned));
     assert_eq!(remaining, [Some("1".to_owned()), Some("0".to_owned())]);
     let answer = client.chat(&chat("c")).await;
     assert_eq!((answer.status, answer.error_code().as_str()), (429, "request_limit"));

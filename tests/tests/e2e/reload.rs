@@ -64,6 +64,16 @@ async fn a_changed_file_is_picked_up() {
     assert_eq!(said(&gateway.client()).await, "new");
 }
 
+/// The access log lies beside the manifest, and is written to all the while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_file_is_picked_up_under_load() {
+    let (old, new) = two().await;
+    let gateway = TestGateway::start(&only(&old)).await;
+    let load = async { while said(&gateway.client()).await == "old" {} };
+    gateway.write_manifest(&only(&new).text());
+    e2e::wait::within("the new policy", Box::pin(load)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_manifest_changes_nothing_and_the_status_says_why() {
     let (old, new) = two().await;
@@ -74,7 +84,13 @@ async fn a_bad_manifest_changes_nothing_and_the_status_says_why() {
         ("listeners: [".to_owned(), ""),
         (only(&new).set("/routes/chat/pool", "nowhere").text(), "nowhere"),
         (only(&new).set("/listeners/other", json!({"address": "127.0.0.1:0"})).text(), "needs restart"),
-        (only(&new).set("/identities/x/apiKey", json!({"env": "SLUICEGATE_E2E_UNSET"})).set("/backends/a/auth", "x").text(), "SLUICEGATE_E2E_UNSET"),
+        (
+            only(&new)
+                .set("/identities/x/apiKey", json!({"env": "SLUICEGATE_E2E_UNSET"}))
+                .set("/backends/a/auth", "x")
+                .text(),
+            "SLUICEGATE_E2E_UNSET",
+        ),
     ] {
         gateway.write_manifest(&bad);
         let rejection = e2e::wait::until_async("the rejection", async || {
@@ -150,7 +166,8 @@ async fn without_a_token_or_with_a_file_as_source_nothing_can_be_published() {
 async fn two_hundred_reloads_under_load_fail_no_request() {
     let (old, new) = two().await;
     let (gateway, _folder) = published(only(&old)).await;
-    let manifests = [with_token(only(&new).backend("b", old.address())), with_token(only(&old))].map(|one| one.text());
+    let manifests =
+        [with_token(only(&new).backend("b", old.address())), with_token(only(&old))].map(|one| one.text());
     let done = AtomicBool::new(false);
     let publish = async {
         let admin = gateway.admin().with_key(TOKEN).with("if-match", "*");
@@ -190,7 +207,11 @@ async fn a_stream_in_flight_outlives_the_backend_it_comes_from() {
     let rest = stream.rest().await;
     assert!(rest.last().unwrap().is_done() && stream.ended_well());
     let record = gateway.access_log().record(&stream.request_id()).await;
-    assert_eq!(record.backend.as_deref(), Some("a/sim-chat"), "it is accounted under the policy it came in with");
+    assert_eq!(
+        record.backend.as_deref(),
+        Some("a/sim-chat"),
+        "it is accounted under the policy it came in with"
+    );
 }
 
 /// The manifest stays as it is, so that watching the file cannot be what reloads it.
@@ -217,7 +238,8 @@ async fn sighup_reads_a_rotated_credential() {
     std::fs::write(path("keys/provider"), "second").unwrap();
     assert_eq!(shown().await, "Bearer first", "a credential is read with its policy");
     gateway.signal(Signal::HUP);
-    e2e::wait::until_async("the new credential", async || (shown().await == "Bearer second").then_some(())).await;
+    e2e::wait::until_async("the new credential", async || (shown().await == "Bearer second").then_some(()))
+        .await;
     std::fs::write(path("gateway.yaml"), "nonsense: true\n").unwrap();
     gateway.signal(Signal::HUP);
     gateway.says("the manifest was rejected").await;

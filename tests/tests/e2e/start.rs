@@ -42,7 +42,8 @@ async fn fails(program: &Path, folder: &TempDir, manifest: &str) -> String {
 /// A good manifest on ports that are free, and the two addresses.
 fn good() -> (String, [std::net::SocketAddr; 2]) {
     let addresses = [nobody(), nobody()];
-    let text = GOOD.replace("LISTENER", &addresses[0].to_string()).replace("ADMIN", &addresses[1].to_string());
+    let text =
+        GOOD.replace("LISTENER", &addresses[0].to_string()).replace("ADMIN", &addresses[1].to_string());
     (text, addresses)
 }
 
@@ -89,10 +90,9 @@ async fn all_findings_are_reported_at_once() {
 async fn a_missing_secret_is_named() {
     let Some(program) = sluicegate() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (reference, words) in [
-        ("{env: SLUICEGATE_E2E_UNSET}", "SLUICEGATE_E2E_UNSET"),
-        ("{file: secrets/none}", "secrets/none"),
-    ] {
+    for (reference, words) in
+        [("{env: SLUICEGATE_E2E_UNSET}", "SLUICEGATE_E2E_UNSET"), ("{file: secrets/none}", "secrets/none")]
+    {
         let (manifest, addresses) = good();
         let manifest = manifest.replace("models:", "auth: provider\n    models:")
             + &format!("identities:\n  provider: {{apiKey: {reference}}}\n");
@@ -141,7 +141,10 @@ async fn a_port_in_use_is_named_and_no_other_listener_stays() {
     let (manifest, addresses) = good();
     let second = manifest.replace("admin:", &format!("  second: {{address: \"{address}\"}}\nadmin:"));
     let said = fails(&program, &folder, &second).await;
-    assert!(said.contains("`second`") && said.contains(&address.to_string()) && said.contains("use"), "{said}");
+    assert!(
+        said.contains("`second`") && said.contains(&address.to_string()) && said.contains("use"),
+        "{said}"
+    );
     nothing_listens(addresses);
     let admin = manifest.replace(&addresses[1].to_string(), &address.to_string());
     let said = fails(&program, &folder, &admin).await;

@@ -122,7 +122,11 @@ async fn leaves_in_the_middle(connect: impl Fn(&TestGateway) -> Client, backend_
     let ended = || sim.log().into_iter().next().filter(|record| record.outcome != Outcome::InFlight);
     let record = until("the backend to hear of it", ended).await;
     assert_eq!(record.outcome, Outcome::Cancelled);
-    assert!(record.events <= 4 + 2, "{} events were sent although the caller had left after 4", record.events);
+    assert!(
+        record.events <= 4 + 2,
+        "{} events were sent although the caller had left after 4",
+        record.events
+    );
     let settled = gateway.access_log().record(&id).await;
     assert_eq!((settled.reason, settled.status), (Some(Reason::ClientClosed), 200));
     assert!(settled.usage.unwrap().output >= 3, "what was generated is accounted for: {:?}", settled.usage);

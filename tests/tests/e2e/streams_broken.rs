@@ -65,17 +65,22 @@ async fn a_silence_longer_than_the_idle_limit_ends_with_an_error_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_dies_before_any_output_is_an_error_with_its_own_status() {
     let opening = &half()[..1];
-    for (end, status, reason) in
-        [(Step::Close, 502, "backend_reset"), (Step::Reset, 502, "backend_reset"), (Step::Hang, 504, "backend_timeout")]
-    {
+    for (end, status, reason) in [
+        (Step::Close, 502, "backend_reset"),
+        (Step::Reset, 502, "backend_reset"),
+        (Step::Hang, 504, "backend_timeout"),
+    ] {
         let backend = FakeBackend::always(Reply::stream_then(opening, end)).await;
-        let manifest = Manifest::new()
-            .backend("a", backend.address())
-            .set("/backends/a/timeouts/firstToken", "200ms");
+        let manifest =
+            Manifest::new().backend("a", backend.address()).set("/backends/a/timeouts/firstToken", "200ms");
         let gateway = TestGateway::start(&manifest).await;
         let answer = gateway.client().chat(&chat_stream("x")).await;
         assert_eq!((answer.status, answer.error_code().as_str()), (status, reason), "{}", answer.text());
-        assert_eq!(backend.requests().len(), 1, "the backend may be at work on it: asking again could cost twice");
+        assert_eq!(
+            backend.requests().len(),
+            1,
+            "the backend may be at work on it: asking again could cost twice"
+        );
     }
 }
 

@@ -59,24 +59,49 @@ async fn a_plain_request_arrives_as_a_tree_with_its_tokens_and_its_cost() {
     let answer = gateway.client().with_key(KEY).chat(&chat("x")).await;
     let spans = collector.trace_of(answer.request_id()).await;
     let server = root(&spans);
-    assert_eq!((server.name.as_str(), server.parent.as_str(), server.failed), ("POST /v1/chat/completions", "", false));
-    let tokens = [("gen_ai.usage.input_tokens", "3"), ("gen_ai.usage.output_tokens", "2"), ("sluicegate.cost.usd", "0.000005")];
+    assert_eq!(
+        (server.name.as_str(), server.parent.as_str(), server.failed),
+        ("POST /v1/chat/completions", "", false)
+    );
+    let tokens = [
+        ("gen_ai.usage.input_tokens", "3"),
+        ("gen_ai.usage.output_tokens", "2"),
+        ("sluicegate.cost.usd", "0.000005"),
+    ];
     has(server, &tokens);
-    has(server, &[
-        ("http.request.method", "POST"), ("http.route", ROUTE), ("http.response.status_code", "200"), ("url.scheme", "http"),
-        ("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "sim-chat"), ("sluicegate.consumer", "team"),
-        ("sluicegate.pool", "chat"), ("sluicegate.sli", "good"), ("error.type", ""),
-    ]);
+    has(
+        server,
+        &[
+            ("http.request.method", "POST"),
+            ("http.route", ROUTE),
+            ("http.response.status_code", "200"),
+            ("url.scheme", "http"),
+            ("gen_ai.operation.name", "chat"),
+            ("gen_ai.request.model", "sim-chat"),
+            ("sluicegate.consumer", "team"),
+            ("sluicegate.pool", "chat"),
+            ("sluicegate.sli", "good"),
+            ("error.type", ""),
+        ],
+    );
     assert!(server.attribute("sluicegate.bundle").starts_with("sha256:"));
     let attempts = attempts(&spans);
     assert_eq!((attempts.len(), attempts[0].name.as_str()), (1, "chat sim-chat"));
     has(attempts[0], &tokens);
     let port = backend.address().port().to_string();
-    has(attempts[0], &[
-        ("sluicegate.attempt", "1"), ("sluicegate.backend", "a/sim-chat"), ("gen_ai.provider.name", "openai"),
-        ("server.address", "127.0.0.1"), ("server.port", &port), ("http.response.status_code", "200"),
-    ]);
-    let expected = ["identify", "admit", "inspect", "choose", "rewrite", "settle"].map(|name| format!("sluicegate.{name}"));
+    has(
+        attempts[0],
+        &[
+            ("sluicegate.attempt", "1"),
+            ("sluicegate.backend", "a/sim-chat"),
+            ("gen_ai.provider.name", "openai"),
+            ("server.address", "127.0.0.1"),
+            ("server.port", &port),
+            ("http.response.status_code", "200"),
+        ],
+    );
+    let expected = ["identify", "admit", "inspect", "choose", "rewrite", "settle"]
+        .map(|name| format!("sluicegate.{name}"));
     for stage in &expected {
         assert!(stages(&spans).contains(stage.as_str()), "{stage} is missing among {:?}", stages(&spans));
     }
@@ -88,14 +113,25 @@ async fn metrics_of_a_plain_request_have_their_names_units_and_values() {
     let collector = Collector::start().await;
     let gateway = gateway(&collector, &[("a", &backend)]).await;
     gateway.client().with_key(KEY).chat(&chat("x")).await;
-    let attempt = [("gen_ai.provider.name", "openai"), ("gen_ai.request.model", "sim-chat"), ("sluicegate.backend", "a/sim-chat"), ("sluicegate.pool", "chat")];
+    let attempt = [
+        ("gen_ai.provider.name", "openai"),
+        ("gen_ai.request.model", "sim-chat"),
+        ("sluicegate.backend", "a/sim-chat"),
+        ("sluicegate.pool", "chat"),
+    ];
     for (metric, unit, labels, value, count) in [
         ("gen_ai.client.inference.usage.input_tokens", "{token}", &attempt[..], Some(3.0), 1),
         ("gen_ai.client.inference.usage.output_tokens", "{token}", &attempt[..], Some(2.0), 1),
         ("gen_ai.client.operation.duration", "s", &attempt[..], None, 1),
         ("sluicegate.cost", "{USD}", &[("sluicegate.cost.component", "input")][..], Some(0.000_003), 1),
         ("sluicegate.cost", "{USD}", &[("sluicegate.cost.component", "output")][..], Some(0.000_002), 1),
-        ("http.server.request.duration", "s", &[("http.route", ROUTE), ("http.response.status_code", "200"), ("sluicegate.sli", "good")][..], None, 1),
+        (
+            "http.server.request.duration",
+            "s",
+            &[("http.route", ROUTE), ("http.response.status_code", "200"), ("sluicegate.sli", "good")][..],
+            None,
+            1,
+        ),
         ("sluicegate.overhead.duration", "s", &[("http.route", ROUTE)][..], None, 1),
         ("gen_ai.server.request.duration", "s", &[("gen_ai.operation.name", "chat")][..], None, 1),
         ("sluicegate.config.generation", "{generation}", &[][..], Some(1.0), 1),
@@ -121,8 +157,14 @@ async fn a_streamed_request_tells_when_its_first_output_came() {
     let spans = collector.trace_of(&stream.request_id()).await;
     has(root(&spans), &[("gen_ai.request.stream", "true"), ("gen_ai.usage.output_tokens", "3")]);
     assert_eq!(attempts(&spans)[0].events, ["gen_ai.first_chunk"]);
-    for metric in ["gen_ai.client.operation.time_to_first_chunk", "gen_ai.server.time_to_first_token", "gen_ai.server.time_per_output_token"] {
-        collector.await_series(metric, &[("gen_ai.request.model", "sim-chat")], |series| series.count == 1).await;
+    for metric in [
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.server.time_to_first_token",
+        "gen_ai.server.time_per_output_token",
+    ] {
+        collector
+            .await_series(metric, &[("gen_ai.request.model", "sim-chat")], |series| series.count == 1)
+            .await;
     }
 }
 
@@ -137,10 +179,23 @@ async fn a_failed_over_request_shows_both_attempts() {
     let failed_over = failing.requests()[0].header("x-request-id").unwrap().to_owned();
     assert!(answers.iter().any(|answer| answer.request_id() == failed_over));
     let spans = collector.trace_of(&failed_over).await;
-    has(root(&spans), &[("http.response.status_code", "200"), ("sluicegate.sli", "good"), ("error.type", "")]);
+    has(
+        root(&spans),
+        &[("http.response.status_code", "200"), ("sluicegate.sli", "good"), ("error.type", "")],
+    );
     let [first, second] = attempts(&spans)[..] else { panic!("{spans:#?}") };
-    has(first, &[("sluicegate.backend", "failing/sim-chat"), ("error.type", "backend_error"), ("http.response.status_code", "503")]);
-    has(second, &[("sluicegate.backend", "serving/sim-chat"), ("http.request.resend_count", "1"), ("error.type", "")]);
+    has(
+        first,
+        &[
+            ("sluicegate.backend", "failing/sim-chat"),
+            ("error.type", "backend_error"),
+            ("http.response.status_code", "503"),
+        ],
+    );
+    has(
+        second,
+        &[("sluicegate.backend", "serving/sim-chat"), ("http.request.resend_count", "1"), ("error.type", "")],
+    );
     assert!(first.failed && !second.failed && first.times.1 <= second.times.0);
     let labels = [("sluicegate.reason", "backend_error"), ("sluicegate.backend", "failing/sim-chat")];
     collector.await_series("sluicegate.failovers", &labels, |series| series.value == 1.0).await;
@@ -154,12 +209,27 @@ async fn a_refused_request_is_a_tree_without_attempts_that_names_its_reason() {
     let answer = gateway.client().with_key("sk-wrong").chat(&chat("x")).await;
     let spans = collector.trace_of(answer.request_id()).await;
     let server = root(&spans);
-    assert_eq!((server.name.as_str(), server.failed), ("POST", false), "the caller's mistake is no error of the server");
-    has(server, &[("error.type", "invalid_key"), ("http.response.status_code", "401"), ("sluicegate.sli", "excluded")]);
+    assert_eq!(
+        (server.name.as_str(), server.failed),
+        ("POST", false),
+        "the caller's mistake is no error of the server"
+    );
+    has(
+        server,
+        &[
+            ("error.type", "invalid_key"),
+            ("http.response.status_code", "401"),
+            ("sluicegate.sli", "excluded"),
+        ],
+    );
     assert!(attempts(&spans).is_empty());
     let stage = spans.iter().find(|span| span.name == "sluicegate.identify").unwrap();
     has(stage, &[("error.type", "invalid_key")]);
-    collector.await_series("sluicegate.refusals", &[("sluicegate.reason", "invalid_key")], |series| series.value == 1.0).await;
+    collector
+        .await_series("sluicegate.refusals", &[("sluicegate.reason", "invalid_key")], |series| {
+            series.value == 1.0
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,9 +248,11 @@ async fn an_incoming_trace_is_continued_and_passed_on_to_ones_own_servers_only()
         let answer = client.chat(&chat("x")).await;
         let spans: Vec<Span> = collector.trace_of(answer.request_id()).await;
         // Both gateways' trees are in the caller's one trace.
-        let own = spans.iter().find(|span| span.attribute("sluicegate.request_id") == answer.request_id()).unwrap();
+        let own =
+            spans.iter().find(|span| span.attribute("sluicegate.request_id") == answer.request_id()).unwrap();
         assert_eq!((own.trace_id.as_str(), own.parent.as_str()), (TRACE, "00f067aa0ba902b7"));
-        let attempt = spans.iter().find(|span| span.kind == SpanKind::Client && span.parent == own.span_id).unwrap();
+        let attempt =
+            spans.iter().find(|span| span.kind == SpanKind::Client && span.parent == own.span_id).unwrap();
         let sent = backend.requests().pop().unwrap().header("traceparent").map(str::to_owned);
         let expected = is_forwarded.then(|| format!("00-{TRACE}-{}-01", attempt.span_id));
         assert_eq!(sent, expected, "{kind}");
@@ -203,7 +275,11 @@ async fn a_collector_that_is_down_or_hangs_holds_up_no_request() {
         for _ in 0..200 {
             assert_eq!(gateway.client().chat(&chat("x")).await.status, 200);
         }
-        assert!(began.elapsed() < std::time::Duration::from_secs(10), "200 requests took {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(10),
+            "200 requests took {:?}",
+            began.elapsed()
+        );
         gateway.access_log().at_least(200).await;
         e2e::wait::within("the end", gateway.shutdown(std::time::Duration::from_secs(1))).await;
     }
@@ -230,9 +306,15 @@ async fn no_prompt_answer_or_key_leaves_by_any_other_way_than_to_the_backend() {
         .otlp(collector.endpoint());
     let settings = Settings { folder: Some(folder.path().to_owned()), ..Settings::default() };
     let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
-    let client = gateway.client().with_key(KEY).with("user-agent", "canary-agent").with("x-user", "canary-user");
+    let client =
+        gateway.client().with_key(KEY).with("user-agent", "canary-agent").with("x-user", "canary-user");
     let mut last = String::new();
-    for request in [chat("canary-prompt"), chat_stream("canary-prompt"), chat("canary-prompt"), json!({"model": "canary-model"})] {
+    for request in [
+        chat("canary-prompt"),
+        chat_stream("canary-prompt"),
+        chat("canary-prompt"),
+        json!({"model": "canary-model"}),
+    ] {
         let answer = client.post("/v1/chat/completions?canary-query=1", &request).await;
         answer.request_id().clone_into(&mut last);
     }
@@ -250,7 +332,8 @@ async fn no_prompt_answer_or_key_leaves_by_any_other_way_than_to_the_backend() {
     }
     for (place, bytes) in seen {
         let text = String::from_utf8_lossy(&bytes);
-        let found = text.match_indices("canary").map(|(at, _)| text.get(at.saturating_sub(20)..at + 20)).next();
+        let found =
+            text.match_indices("canary").map(|(at, _)| text.get(at.saturating_sub(20)..at + 20)).next();
         assert_eq!(found, None, "{place} shows what it must not");
     }
 }

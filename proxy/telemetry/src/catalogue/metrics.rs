@@ -118,6 +118,8 @@ metrics! {
     OVERHEAD_DURATION = "sluicegate.overhead.duration", "s", Histogram, [OVERHEAD], &[&HTTP_ROUTE], 500;
     /// Requests that ended with a reason: refused, failed or cut.
     REFUSALS = "sluicegate.refusals", "{request}", Counter, [], &[&SLUICEGATE_REASON], 100;
+    /// Requests that a rule in shadow mode let pass and would have refused if enforced.
+    SHADOW_REFUSALS = "sluicegate.shadow.refusals", "{request}", Counter, [], &[&SLUICEGATE_REASON], 100;
     /// Time from sending an attempt to its end.
     GEN_AI_CLIENT_OPERATION_DURATION = "gen_ai.client.operation.duration", "s", Histogram, [MODEL_DURATION], ATTEMPT_ENDED, 2000;
     /// Time from sending an attempt to its first output-bearing event; streams only.

@@ -44,7 +44,9 @@ fn an_attribute_set_cannot_outgrow_its_bound_unseen() {
         let keys: BTreeSet<_> = metric.attributes.iter().map(|attribute| attribute.key).collect();
         assert_eq!(keys.len(), metric.attributes.len(), "{} repeats an attribute", metric.name);
     }
-    assert!(REFUSALS.cardinality > vocabulary::Reason::ALL.len());
+    for by_reason in [&REFUSALS, &SHADOW_REFUSALS] {
+        assert!(by_reason.cardinality > vocabulary::Reason::ALL.len(), "{}", by_reason.name);
+    }
 }
 
 #[test]

@@ -234,11 +234,11 @@ fn counters_with_known_attributes_start_at_zero() {
     telemetry.instruments().declare(&[scene::deployment("east/gpt-4o")]);
     assert!(telemetry.flush(SOON));
     let metrics = sink.metrics();
-    for reason in Reason::ALL {
-        assert_eq!(
-            point(&metrics, "sluicegate.refusals", &[("sluicegate.reason", reason.code())]).value,
-            0.0
-        );
+    for (counter, reason) in
+        Reason::ALL.iter().flat_map(|reason| [("refusals", reason), ("shadow.refusals", reason)])
+    {
+        let name = format!("sluicegate.{counter}");
+        assert_eq!(point(&metrics, &name, &[("sluicegate.reason", reason.code())]).value, 0.0, "{name}");
     }
     for result in ["accepted", "rejected"] {
         assert_eq!(point(&metrics, "sluicegate.config.reloads", &[("sluicegate.result", result)]).value, 0.0);
@@ -254,6 +254,25 @@ fn counters_with_known_attributes_start_at_zero() {
         0.0
     );
     assert_eq!(point(&metrics, "sluicegate.cost", &[("sluicegate.cost.component", "output")]).value, 0.0);
+}
+
+#[test]
+fn what_a_shadow_rule_would_have_refused_is_counted_apart_from_what_was_refused() {
+    let sink = Sink::start(Protocol::Grpc);
+    let telemetry = start(&sink);
+    let would_refuse = &[Reason::RequestLimit, Reason::TokenLimit];
+    telemetry
+        .instruments()
+        .record_request(&telemetry::settled::RequestSettled { would_refuse, ..scene::request() });
+    assert!(telemetry.flush(SOON));
+    let metrics = sink.metrics();
+    for reason in would_refuse {
+        let by_reason = [("sluicegate.reason", reason.code())];
+        assert_eq!(point(&metrics, "sluicegate.shadow.refusals", &by_reason).value, 1.0, "{reason}");
+        assert_eq!(point(&metrics, "sluicegate.refusals", &by_reason).value, 0.0, "{reason}");
+    }
+    let served = point(&metrics, "http.server.request.duration", &[("sluicegate.sli", "good")]);
+    assert_eq!(served.count, 1, "a shadow rule changes no outcome");
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub(crate) fn request() -> RequestSettled<'static> {
         route: Some(ROUTE),
         status: 200,
         reason: None,
+        would_refuse: &[],
         duration: Duration::from_millis(1_250),
         overhead: Duration::from_micros(140),
         ai: Some(AiSettled {

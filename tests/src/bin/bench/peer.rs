@@ -111,8 +111,9 @@ async fn whole(session: &mut Session, upstream: &mut HttpSession) -> Result<()> 
 
 /// A stream: each piece is sent on as it comes.
 async fn stream(session: &mut Session, upstream: &mut HttpSession) -> Result<()> {
-    let mut header = ResponseHeader::build(200, Some(1))?;
+    let mut header = ResponseHeader::build(200, Some(2))?;
     header.insert_header("content-type", "text/event-stream")?;
+    header.insert_header("transfer-encoding", "chunked")?;
     session.write_response_header(Box::new(header), false).await?;
     while let Some(chunk) = upstream.read_response_body().await? {
         session.write_response_body(Some(chunk), false).await?;

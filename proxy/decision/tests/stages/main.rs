@@ -1,0 +1,22 @@
+//! The stages as one machine, driven by hand: each module asks one of them, the last two ask what must
+//! hold over all of them.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the workbench is test code outside a test function"
+)]
+
+mod admit;
+mod choose;
+mod draft;
+mod identify;
+mod inspect;
+mod interleavings;
+mod reload;
+mod request;
+mod reserve;
+mod rewrite;
+mod secrecy;
+mod settle;
