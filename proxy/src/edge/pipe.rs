@@ -28,7 +28,7 @@ use super::respond;
 use super::service::Context;
 use super::terminate::Desk;
 use crate::clock::Clock;
-use crate::live::Live;
+
 use crate::upstream::{Upstream, Upstreams};
 
 /// The balancers of a policy's piped pools.
@@ -252,9 +252,9 @@ pub(super) fn connect_failed(ctx: &mut Context) -> bool {
 }
 
 /// Turns Pingora's error into a refusal in the caller's dialect, if nothing was sent yet.
-pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Context, live: &Live) -> u16 {
+pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Context, max_body: u64) -> u16 {
     let Some(request) = ctx.request.as_mut() else { return Reason::Internal.status() };
-    let refusal = refusal(error, live);
+    let refusal = refusal(error, max_body);
     request.exchange.reason.get_or_insert(refusal.reason);
     if refusal.reason == Reason::ClientClosed || session.response_written().is_some() {
         return refusal.reason.status();
@@ -264,13 +264,13 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
     refusal.reason.status()
 }
 
-fn refusal(error: &Error, live: &Live) -> Refusal {
+fn refusal(error: &Error, max_body: u64) -> Refusal {
     use ErrorType::{
         ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout,
     };
     let reason = match (error.etype(), error.esource()) {
         (HTTPStatus(413), _) => {
-            return too_large(live.in_force().gate.policy().listeners.first().map_or(0, |l| l.max_body));
+            return too_large(max_body);
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,

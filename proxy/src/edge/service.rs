@@ -205,7 +205,7 @@ impl ProxyHttp for EdgeService {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-        let status = pipe::failed(session, error, ctx, &self.live).await;
+        let status = pipe::failed(session, error, ctx, self.listener.max_body).await;
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 

@@ -73,7 +73,7 @@ pub fn init(format: Format, filter: &str) -> Result<Operational, OperationalErro
         .map_err(|source| OperationalError::Filter { filter: filter.to_owned(), source })?;
     let admitted = filter_fn(is_admitted);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
-        Format::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        Format::Text => fmt::layer().with_ansi(takes_colour()).with_writer(std::io::stderr).boxed(),
         Format::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
     };
     #[cfg(feature = "otlp")]
@@ -116,6 +116,12 @@ impl Operational {
     pub fn detach(&self) {
         let _ = self.spans.reload(None);
     }
+}
+
+/// A terminal whose user has not asked for none (<https://no-color.org>).
+fn takes_colour() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn is_admitted(metadata: &Metadata<'_>) -> bool {

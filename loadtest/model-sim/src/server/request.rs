@@ -57,6 +57,9 @@ struct Body {
     max_tokens: Option<u64>,
     #[serde(default)]
     max_completion_tokens: Option<u64>,
+    /// vLLM's floor; equal to the ceiling, it fixes the length where a gateway drops our own header.
+    #[serde(default)]
+    min_tokens: Option<u64>,
     #[serde(default)]
     n: Option<u64>,
     #[serde(default)]
@@ -170,6 +173,9 @@ pub(super) fn parse(
         ..Arrival::default()
     };
     read_headers(headers, &mut arrival)?;
+    if arrival.output_tokens.is_none() {
+        arrival.output_tokens = body.min_tokens.filter(|floor| Some(*floor) == arrival.max_output_tokens);
+    }
     Ok(Parsed {
         arrival,
         include_usage: body.stream_options.is_some_and(|options| options.include_usage),

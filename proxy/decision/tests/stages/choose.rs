@@ -1,8 +1,9 @@
 //! Stage 6: which members a request may go to, and in what order.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rule_table::Strategy;
+use rule_table::{Pool, Strategy};
 use vocabulary::{Reason, Share};
 
 use crate::draft::Draft;
@@ -37,24 +38,32 @@ fn a_second_pick_ends_an_attempt_that_was_left_open() {
     );
 }
 
+/// The members that requests with this ceiling on their output go to; their prompts are of 64 tokens.
+fn picks(draft: &Draft, max_tokens: u64) -> Vec<String> {
+    let mut body = chat_of(&"x".repeat(4 * 60));
+    body["max_tokens"] = max_tokens.into();
+    let gate = draft.gate();
+    let pick = |_| Caller::chat().saying(&body).admitted(&gate, NOW).choose_name(NOW);
+    (0..4).map(pick).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 #[test]
-fn a_member_too_small_for_the_prompt_is_passed_over() {
+fn a_member_too_small_for_the_prompt_and_its_output_is_passed_over() {
+    let draft = Draft::chat(&["large/gpt-4o", "small/gpt-4o"])
+        .with_deployment("small/gpt-4o", |deployment| deployment.context_window = Some(100));
+    assert_eq!(picks(&draft, 36), ["large/gpt-4o", "small/gpt-4o"], "100 tokens fit into both");
+    for too_many in [37, u64::MAX] {
+        assert_eq!(picks(&draft, too_many), ["large/gpt-4o"], "no window is stated for it");
+    }
+}
+
+#[test]
+fn what_seems_to_fit_nowhere_is_for_the_backends_to_judge() {
     let draft = Draft::chat(&["large/gpt-4o", "small/gpt-4o"])
         .with_deployment("small/gpt-4o", |deployment| deployment.context_window = Some(100))
-        .with_deployment("large/gpt-4o", |deployment| deployment.context_window = Some(10_000));
-    let picks = |body: &serde_json::Value| {
-        let gate = draft.gate();
-        let pick = |_| Caller::chat().saying(body).admitted(&gate, NOW).choose_name(NOW);
-        (0..4).map(pick).collect::<std::collections::BTreeSet<_>>()
-    };
-    let mut body = chat_of(&"x".repeat(4 * 60));
-    assert_eq!(picks(&body).len(), 2, "64 tokens fit into both");
-    body["max_tokens"] = 36.into();
-    assert_eq!(picks(&body).len(), 2, "and so do 100");
-    body["max_tokens"] = 37.into();
-    assert!(picks(&body).into_iter().eq(["large/gpt-4o"]), "101 do not");
-    body["max_tokens"] = u64::MAX.into();
-    assert_eq!(picks(&body).len(), 2, "what fits nowhere is for the backends to judge");
+        .with_deployment("large/gpt-4o", |deployment| deployment.context_window = Some(200));
+    assert_eq!(picks(&draft, 136), ["large/gpt-4o"]);
+    assert_eq!(picks(&draft, 137), ["large/gpt-4o", "small/gpt-4o"]);
 }
 
 #[test]
@@ -73,7 +82,15 @@ fn a_route_without_a_model_goes_to_members_that_have_the_one_asked_for() {
 #[test]
 fn members_not_tried_yet_come_first() {
     for strategy in [Strategy::RoundRobin, Strategy::Weighted, Strategy::Adaptive] {
-        let gate = Draft::chat(&THREE).with_pool("chat", |pool| pool.strategy = strategy).gate();
+        // Each in its own way prefers the first member so much that it would pick it again.
+        let favoured = |pool: &mut Pool| {
+            pool.strategy = strategy;
+            pool.members[0].weight = 100;
+        };
+        let dear = ["50", "50", "200"];
+        let gate =
+            Draft::chat(&THREE).priced(THREE[1], dear).priced(THREE[2], dear).with_pool("chat", favoured);
+        let gate = gate.gate();
         let mut exchange = Caller::chat().admitted(&gate, NOW);
         let mut tried = Vec::new();
         for _ in 0..3 {

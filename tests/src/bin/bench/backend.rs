@@ -3,6 +3,7 @@
 //! wants a stream.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::{Fallible, say_aside};
-
 /// Addresses it listens on, so that a pool has members to choose from.
-pub(crate) const MEMBERS: usize = 3;
+const MEMBERS: usize = 3;
 /// Time between two events of a stream.
 const PACE: Duration = Duration::from_millis(2);
 
@@ -73,23 +72,26 @@ fn chunk(data: &str) -> Vec<u8> {
     format!("{:x}\r\n{data}\r\n", data.len()).into_bytes()
 }
 
-/// Serves until killed.
-pub(crate) fn serve(events: usize) -> Fallible<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+/// A running backend; it ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    /// Where it listens.
+    pub(crate) addresses: Vec<SocketAddr>,
+    _accepting: JoinSet<io::Result<()>>,
+}
+
+impl Backend {
+    /// Starts to serve in the current runtime, with so many events per stream.
+    pub(crate) async fn start(events: usize) -> io::Result<Self> {
         let script = Arc::new(Script::new(events));
-        let mut accepting = JoinSet::new();
+        let (mut addresses, mut accepting) = (Vec::new(), JoinSet::new());
         for _ in 0..MEMBERS {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-            say_aside(&format!("bench: backend on {}", listener.local_addr()?));
+            addresses.push(listener.local_addr()?);
             accepting.spawn(accept(listener, Arc::clone(&script)));
         }
-        say_aside("bench: ready");
-        while let Some(ended) = accepting.join_next().await {
-            ended??;
-        }
-        Ok(())
-    })
+        Ok(Self { addresses, _accepting: accepting })
+    }
 }
 
 async fn accept(listener: TcpListener, script: Arc<Script>) -> io::Result<()> {

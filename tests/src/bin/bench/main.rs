@@ -51,12 +51,6 @@ enum Part {
         /// Where it sends every request
         backend: SocketAddr,
     },
-    /// A model server that costs next to nothing
-    #[command(hide = true)]
-    Backend {
-        /// Events per stream
-        events: usize,
-    },
 }
 
 /// How much is measured, and where the figures go.
@@ -113,7 +107,6 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.part {
         Some(Part::Peer { backend }) => peer::serve(backend),
-        Some(Part::Backend { events }) => backend::serve(events),
         None => measure(&cli.settings),
     };
     match done {

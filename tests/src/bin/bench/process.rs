@@ -31,22 +31,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `command` where servers run, and waits until it has said `… ready`.
-    pub(crate) async fn under_test(command: Command, cores: Cores) -> Fallible<Self> {
-        Self::announced(command, |command| cores.as_server(|| command.spawn())).await
-    }
-
-    /// Starts `command` where this process runs, and waits until it has said `… ready`.
-    pub(crate) async fn aside(command: Command) -> Fallible<Self> {
-        Self::announced(command, Command::spawn).await
-    }
-
-    async fn announced(
-        mut command: Command,
-        spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
-    ) -> Fallible<Self> {
+    pub(crate) async fn announced(mut command: Command, cores: Cores) -> Fallible<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let name = command.as_std().get_program().display().to_string();
-        let mut child = spawn(&mut command).map_err(|error| format!("{name}: {error}"))?;
+        let mut child = cores.as_server(|| command.spawn()).map_err(|error| format!("{name}: {error}"))?;
         let stderr = child.stderr.take().ok_or("no pipe for what a server says")?;
         let mut lines = BufReader::new(stderr).lines();
         let addresses = tokio::time::timeout(START, ready(&mut lines)).await;

@@ -182,7 +182,8 @@ impl Report {
 
 const METHOD: &str = "
 Every server has one worker thread, the same allocator and the same build profile, and is started afresh for each
-measurement. CPU time is what the kernel booked for all threads of its process while the counted requests ran
+measurement. Callers, backend and collector are one thread that never sleeps, so that no server is charged for waking
+them. CPU time is what the kernel booked for all threads of its process while the counted requests ran
 (`/proc/<pid>/task/*/schedstat`). Rungs run in turn within a round; ratios and differences compare rungs of the same
 round, and tables show medians over rounds. A run fails when an answer is not a whole 200, when a line of the access
 log is missing or when nothing reaches the collector. Take your own figures with `make bench`.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
-use crate::backend::MEMBERS;
+use crate::backend::Backend;
 use crate::cores::Cores;
 use crate::ladder::{ACCESS_LOG, BARE, Features, Kind, Rung, rungs};
 use crate::load::{Ask, Load};
@@ -22,9 +23,10 @@ struct Bench<'a> {
     cores: Cores,
     gateway: PathBuf,
     this: PathBuf,
-    backend: Server,
+    backend: Backend,
     sink: Sink,
     folder: tempfile::TempDir,
+    _awake: JoinSet<()>,
 }
 
 /// What is sent to a server, and how much of it.
@@ -79,14 +81,20 @@ impl<'a> Bench<'a> {
             )
             .into());
         }
-        let mut command = Command::new(&this);
-        command.args(["backend", &settings.events.to_string()]);
-        let backend = Server::aside(command).await?;
-        if backend.addresses.len() != MEMBERS {
-            return Err("the backend does not listen everywhere it should".into());
-        }
+        let backend = Backend::start(settings.events).await?;
         let sink = Sink::start().await?;
-        Ok(Self { settings, cores, gateway, this, backend, sink, folder: tempfile::tempdir()? })
+        let mut awake = JoinSet::new();
+        awake.spawn(stay_awake());
+        Ok(Self {
+            settings,
+            cores,
+            gateway,
+            this,
+            backend,
+            sink,
+            folder: tempfile::tempdir()?,
+            _awake: awake,
+        })
     }
 
     /// Measures every rung in every round.
@@ -139,7 +147,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn serve(&self, rung: &Rung, folder: &Path) -> Fallible<Server> {
-        let backend = self.backend.address()?;
+        let backend = *self.backend.addresses.first().ok_or("the backend listens nowhere")?;
         let command = match &rung.server {
             Kind::Bare => {
                 let mut command = Command::new(&self.this);
@@ -155,7 +163,7 @@ impl<'a> Bench<'a> {
                 command
             }
         };
-        Server::under_test(command, self.cores).await
+        Server::announced(command, self.cores).await
     }
 
     /// Whether every request was logged and something was exported, where that was asked for.
@@ -186,5 +194,13 @@ impl<'a> Bench<'a> {
         let log = self.folder.path().join(ACCESS_LOG);
         let run = move || cores.as_server(|| stages::run(&manifest, collector, &log, count));
         tokio::task::spawn_blocking(run).await?
+    }
+}
+
+/// Keeps this thread from ever sleeping. A server that wakes a sleeping peer is charged for it, the more
+/// often the slower it is, which would widen every ratio by what is no work of the server's.
+async fn stay_awake() {
+    loop {
+        tokio::task::yield_now().await;
     }
 }
