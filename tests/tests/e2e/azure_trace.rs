@@ -68,7 +68,7 @@ async fn stand(strategy: &str) -> Stand {
         .collect();
     let mut manifest = Manifest::new().set("/pools/chat/strategy", strategy);
     if strategy == "adaptive" {
-        let objective = json!({"ttft": "1500ms", "attainment": "96%", "maxCostPerMiss": "0.20 USD"});
+        let objective = json!({"ttft": "2s", "attainment": "96%", "maxCostPerMiss": "0.20 USD"});
         manifest = manifest.set("/pools/chat/objective", objective);
     }
     for (name, sim) in names.iter().zip(&sims) {
@@ -93,7 +93,7 @@ async fn run(stand: &Stand, trace: &Path) -> Run {
     let mut plan = Plan::new(stand.gateway.url.parse().unwrap(), "sim-chat", bend(Box::new(recorded), how));
     plan.time_scale = SCALE;
     plan.exact_output = true;
-    plan.objective = Some(Duration::from_millis(1500));
+    plan.objective = Some(Duration::from_secs(2));
     plan.timeout = Duration::from_secs(180);
     let report = loadtest::replay(plan).await.unwrap();
     let served = usize::try_from(report.count(Outcome::Ok)).unwrap();

@@ -47,7 +47,7 @@ fn the_operational_log_speaks_for_us_and_keeps_others_short() {
         tracing::info!(target: "sluicegate::policy", generation = 4, "policy accepted");
         tracing::debug!(target: "hyper::proto", header = "canary-in-a-header", "parsed");
         tracing::error!(target: "opentelemetry_sdk", "export failed for the hundredth time");
-        tracing::warn!(target: "pingora_core", "a warning from elsewhere");
+        tracing::warn!(target: "rustls", "a warning from elsewhere");
         assert!(init(Format::Text, "info").is_err(), "a second set-up must be refused");
         return;
     }
@@ -61,7 +61,7 @@ fn the_operational_log_speaks_for_us_and_keeps_others_short() {
         .collect();
     let accepted = lines.iter().find(|line| line["message"] == "policy accepted").unwrap();
     assert_eq!((&accepted["generation"], &accepted["level"]), (&4.into(), &"INFO".into()));
-    assert!(lines.iter().any(|line| line["target"] == "pingora_core"));
+    assert!(lines.iter().any(|line| line["target"] == "rustls"));
     assert!(!said.contains("canary") && !said.contains("hundredth"), "{said}");
 }
 
