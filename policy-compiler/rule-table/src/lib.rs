@@ -5,7 +5,9 @@ pub mod bundle;
 pub mod digest;
 pub mod matching;
 mod references;
+mod rewrite;
 pub mod sections;
+mod upstream;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
 pub use digest::{Digest, DigestError};

@@ -7,6 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
 
+pub use crate::rewrite::{BodyEdit, BodyOperation, HeaderEdits, PathRewrite, Rewrite};
+pub use crate::upstream::{BackendKind, Credential, EgressProxy, Entra, EntraSource, Setting, TlsOptions};
+
 /// Index of a deployment in [`Policy::deployments`].
 pub type DeploymentId = u32;
 /// Index of a pool in [`Policy::pools`].
@@ -86,20 +89,6 @@ pub struct Admin {
     pub token: Option<SecretRef>,
 }
 
-/// What protocol a backend speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackendKind {
-    /// OpenAI and anything with its API.
-    Openai,
-    /// Azure OpenAI: deployments in the path, `api-version`, `api-key`.
-    AzureOpenai,
-    /// vLLM's OpenAI-compatible server.
-    Vllm,
-    /// Any HTTP service; piped, not terminated.
-    Http,
-}
-
 /// A server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
@@ -117,8 +106,12 @@ pub struct Backend {
     pub base_path: String,
     /// `api-version` query of Azure OpenAI.
     pub api_version: Option<String>,
-    /// API key to present.
-    pub auth: Option<SecretRef>,
+    /// What TLS to it needs beyond the system's own trust.
+    pub tls_options: TlsOptions,
+    /// The proxy on the way out to it.
+    pub egress: Option<EgressProxy>,
+    /// What to present to it.
+    pub auth: Option<Credential>,
     /// Whether `traceparent` is forwarded.
     pub forward_trace_context: bool,
     /// HTTP/2 upstream by prior knowledge or ALPN.
@@ -127,6 +120,10 @@ pub struct Backend {
     pub health: Option<HealthProbe>,
     /// Timeouts of one attempt.
     pub timeouts: Timeouts,
+    /// Header in which it takes an idempotency key, if it honours one.
+    pub idempotency_header: Option<String>,
+    /// Edits of every request to it and answer from it, after the route's.
+    pub rewrite: Rewrite,
 }
 
 /// An active health probe. Never spends tokens unless `spend_tokens`.
@@ -151,6 +148,8 @@ pub struct HealthProbe {
 pub struct Timeouts {
     /// TCP and TLS handshakes.
     pub connect: Duration,
+    /// From sent request to response header.
+    pub first_byte: Duration,
     /// From sent request to response header and, on a stream, first event.
     pub first_token: Duration,
     /// Between two reads of a response.
@@ -195,6 +194,8 @@ pub struct Deployment {
     pub upstream_name: String,
     /// Input plus output tokens it can hold.
     pub context_window: Option<u64>,
+    /// The most output tokens it generates; sent where a backend needs a ceiling and the caller names none.
+    pub max_output: Option<u64>,
     /// Marginal prices; `None` when the manifest states none.
     pub prices: Option<Prices>,
     /// Fixed cost.
@@ -248,6 +249,64 @@ pub struct Ejection {
     pub base: Duration,
     /// Largest share of members ejected at once.
     pub max_share: Share,
+    /// Ejects by the share of failures rather than by their run, when stated.
+    pub breaker: Option<Breaker>,
+    /// How long a returning member takes to get its full share again.
+    pub ramp: Duration,
+}
+
+/// Ejection by the share of failures in a sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Failures among answers that eject.
+    pub error_share: Share,
+    /// Window.
+    pub window: Duration,
+    /// Answers in the window below which nothing is concluded.
+    pub min_requests: u32,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts per request, the first included, fallbacks too.
+    pub max_attempts: u32,
+    /// Whether to try again when it is unknown whether the backend works on the request: a timeout or a
+    /// reset after it was sent. Another attempt may then pay for a second generation.
+    pub ambiguous: bool,
+    /// Retries allowed, as a share of the pool's requests over the last ten seconds.
+    pub budget: Share,
+    /// Retries a second allowed whatever the share, so that quiet pools can retry.
+    pub budget_floor: u32,
+}
+
+/// Why a request may move on to a fallback pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FallbackWhen {
+    /// No member can be asked: all are ejected, spent, cooling down or have been tried.
+    Exhausted,
+    /// The last member asked was at its rate limit or its quota was gone.
+    RateLimited,
+    /// The last member asked failed: 5xx, reset, no connection, nonsense.
+    Error,
+    /// The last member asked did not answer in time.
+    Timeout,
+    /// The request does not fit the context window.
+    ContextWindow,
+    /// A content filter refused the request.
+    ContentFilter,
+}
+
+/// The next pool of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Where to go on.
+    pub pool: PoolId,
+    /// For any of these, sorted.
+    pub when: Vec<FallbackWhen>,
+    /// Never for these consumers, sorted.
+    pub unless_consumers: Vec<ConsumerId>,
 }
 
 /// Interchangeable deployments.
@@ -263,9 +322,11 @@ pub struct Pool {
     pub objective: Objective,
     /// Ejection.
     pub ejection: Ejection,
-    /// Attempts per request, the first included.
-    pub max_attempts: u32,
-    /// Whether members are of kind `http`, so that the route is piped.
+    /// Retries.
+    pub retry: Retry,
+    /// Where a request goes on when this pool cannot serve it, in order; the first whose condition holds.
+    pub fallback: Vec<Fallback>,
+    /// Whether members are services without models, so that the route is piped.
     pub piped: bool,
 }
 
@@ -332,6 +393,11 @@ pub struct Route {
     pub limit: Option<LimitId>,
     /// Total time for a request until its commit point.
     pub deadline: Duration,
+    /// Time between the comments that keep a stream's connection alive before its first token; none
+    /// unless stated.
+    pub heartbeat: Option<Duration>,
+    /// Edits of every request on this route and its answers.
+    pub rewrite: Rewrite,
     /// The path template for telemetry.
     pub path_template: String,
 }

@@ -24,6 +24,8 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             public: route.public.unwrap_or_default(),
             limit: reference(route.limit.as_ref(), limits)?,
             deadline: route.deadline.0.0,
+            heartbeat: None,
+            rewrite: rule_table::Rewrite::default(),
             path_template: route.matching.path.clone(),
         })
     };

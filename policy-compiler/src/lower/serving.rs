@@ -1,10 +1,10 @@
 //! Backends, their deployments, and pools of them.
 
 use rule_table::{
-    Backend, BackendKind, Deployment, Ejection, HealthProbe, Member, Objective, Pool, Quota, QuotaShape,
-    Strategy, Timeouts,
+    Backend, BackendKind, Credential, Deployment, Ejection, HealthProbe, Member, Objective, Pool, Quota,
+    QuotaShape, Retry, Rewrite, Strategy, Timeouts, TlsOptions,
 };
-use vocabulary::{Operation, Prices};
+use vocabulary::{Operation, Prices, Share};
 
 use super::{Ids, edge, ids};
 use crate::manifest::{self, Manifest, Serving};
@@ -17,7 +17,7 @@ pub(super) fn backends(manifest: &Manifest) -> Option<Vec<Backend>> {
 fn one_backend(name: &str, backend: &manifest::Backend, manifest: &Manifest) -> Option<Backend> {
     let url = endpoint(&backend.url).ok()?;
     let auth = match &backend.auth {
-        Some(identity) => Some(edge::secret(&manifest.identities.get(identity)?.api_key)),
+        Some(identity) => Some(Credential::ApiKey(edge::secret(&manifest.identities.get(identity)?.api_key))),
         None => None,
     };
     Some(Backend {
@@ -33,6 +33,8 @@ fn one_backend(name: &str, backend: &manifest::Backend, manifest: &Manifest) -> 
         port: url.port,
         base_path: url.base_path,
         api_version: backend.api_version.clone(),
+        tls_options: TlsOptions::default(),
+        egress: None,
         auth,
         forward_trace_context: backend.forward_trace_context.unwrap_or_default(),
         http2: backend.http2,
@@ -40,8 +42,11 @@ fn one_backend(name: &str, backend: &manifest::Backend, manifest: &Manifest) -> 
         timeouts: Timeouts {
             connect: backend.timeouts.connect.0.0,
             first_token: backend.timeouts.first_token.0.0,
+            first_byte: backend.timeouts.first_token.0.0,
             idle: backend.timeouts.idle.0.0,
         },
+        idempotency_header: None,
+        rewrite: Rewrite::default(),
     })
 }
 
@@ -90,6 +95,7 @@ fn piped(backend: &str, id: u32) -> Deployment {
         model: None,
         upstream_name: backend.to_owned(),
         context_window: None,
+        max_output: None,
         prices: None,
         hourly: None,
         quota: None,
@@ -105,9 +111,12 @@ fn deployment(name: String, backend: u32, serving: &Serving<'_>) -> Deployment {
         model: Some(serving.model.to_owned()),
         upstream_name: serving.upstream_name.to_owned(),
         context_window: serving.context_window,
+        max_output: None,
         prices: serving.price.map(|price| Prices {
             input: price.input.0,
             cached_input: price.cached_input.unwrap_or(price.input).0,
+            cache_write: price.input.0,
+            cache_write_1h: price.input.0,
             output: price.output.0,
         }),
         hourly: serving.cost.map(|cost| cost.0),
@@ -163,8 +172,16 @@ fn one_pool(name: &str, pool: &manifest::Pool, names: &Names<'_>, deployments: &
             consecutive_failures: pool.ejection.consecutive_failures,
             base: pool.ejection.base.0.0,
             max_share: pool.ejection.max_share.0,
+            breaker: None,
+            ramp: std::time::Duration::from_secs(8),
         },
-        max_attempts: pool.max_attempts,
+        retry: Retry {
+            max_attempts: pool.max_attempts,
+            ambiguous: false,
+            budget: Share { ppm: 200_000 },
+            budget_floor: 10,
+        },
+        fallback: Vec::new(),
         piped,
     })
 }

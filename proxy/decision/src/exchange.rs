@@ -221,8 +221,10 @@ impl Exchange {
     /// Whether the attempts allowed per request are used up.
     #[must_use]
     pub fn attempts_spent(&self) -> bool {
-        let allowed =
-            self.pool.and_then(|id| self.gate.policy().pools.get(id as usize)).map_or(1, |p| p.max_attempts);
+        let allowed = self
+            .pool
+            .and_then(|id| self.gate.policy().pools.get(id as usize))
+            .map_or(1, |p| p.retry.max_attempts);
         self.attempts.len() >= allowed as usize
     }
 

@@ -78,9 +78,11 @@ impl Exchange {
 pub fn credential_header(kind: BackendKind, credential: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match kind {
         BackendKind::AzureOpenai => (HeaderName::from_static("api-key"), credential.to_owned()),
-        BackendKind::Openai | BackendKind::Vllm | BackendKind::Http => {
-            (AUTHORIZATION, format!("Bearer {credential}"))
+        BackendKind::Anthropic => (HeaderName::from_static("x-api-key"), credential.to_owned()),
+        BackendKind::AzureCognitive => {
+            (HeaderName::from_static("ocp-apim-subscription-key"), credential.to_owned())
         }
+        _ => (AUTHORIZATION, format!("Bearer {credential}")),
     };
     let mut value = HeaderValue::from_str(&value).ok()?;
     value.set_sensitive(true);
@@ -123,7 +125,7 @@ fn path(backend: &Backend, deployment: &Deployment, operation: Operation) -> Str
             let operation = operation.path().trim_start_matches("/v1");
             format!("{base}/openai/deployments/{}{operation}?api-version={version}", deployment.upstream_name)
         }
-        BackendKind::Openai | BackendKind::Vllm | BackendKind::Http => format!("{base}{}", operation.path()),
+        _ => format!("{base}{}", operation.path()),
     }
 }
 
@@ -142,11 +144,20 @@ mod tests {
             port: 443,
             base_path: base_path.into(),
             api_version: None,
+            tls_options: rule_table::TlsOptions::default(),
+            egress: None,
             auth: None,
             forward_trace_context: false,
             http2: false,
             health: None,
-            timeouts: rule_table::Timeouts { connect: second, first_token: second, idle: second },
+            timeouts: rule_table::Timeouts {
+                connect: second,
+                first_byte: second,
+                first_token: second,
+                idle: second,
+            },
+            idempotency_header: None,
+            rewrite: rule_table::Rewrite::default(),
         }
     }
 
@@ -157,6 +168,7 @@ mod tests {
             model: Some("gpt-4o".into()),
             upstream_name: "prod-4o".into(),
             context_window: None,
+            max_output: None,
             prices: None,
             hourly: None,
             quota: None,

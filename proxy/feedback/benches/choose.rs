@@ -16,7 +16,7 @@ fn member(index: u64) -> MemberSpec {
     MemberSpec {
         name: format!("member-{index}"),
         weight: 1,
-        prices: Prices { input: price, cached_input: price, output: price },
+        prices: Prices { input: price, cached_input: price, output: price, ..Prices::default() },
         quota: Some(QuotaSpec {
             tokens: Some((1_000_000_000, Duration::from_secs(60))),
             requests: Some((1_000_000, Duration::from_secs(60))),

@@ -155,7 +155,7 @@ pub(super) fn prepare(
         balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
-        .map_or(1, |pool| pool.max_attempts);
+        .map_or(1, |pool| pool.retry.max_attempts);
     Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
 }
 

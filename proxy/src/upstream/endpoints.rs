@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rule_table::{Backend, Policy};
+use rule_table::{Backend, Credential, Policy};
 
 use super::credentials::{Secret, SecretError, read};
 
@@ -97,7 +97,13 @@ impl Upstreams {
             .backends
             .iter()
             .map(|backend| {
-                let credential = backend.auth.as_ref().map(|reference| read(reference, base)).transpose();
+                let reference = match &backend.auth {
+                    Some(Credential::ApiKey(reference) | Credential::Header { value: reference, .. }) => {
+                        Some(reference)
+                    }
+                    Some(Credential::Entra(_)) | None => None,
+                };
+                let credential = reference.map(|reference| read(reference, base)).transpose();
                 let credential = credential.map_err(|error| (backend.name.clone(), error))?;
                 let addresses = match known.get(&(backend.host.as_str(), backend.port)) {
                     Some(addresses) => Arc::clone(addresses),

@@ -66,9 +66,9 @@ const READ: &[&str] = &[
 /// always refused.
 pub fn extract(operation: Operation, body: &[u8]) -> Result<RequestFacts, BodyFault> {
     let prompt_field = match operation {
-        Operation::Chat => "messages",
+        Operation::Chat | Operation::Messages | Operation::CountTokens => "messages",
         Operation::TextCompletion => "prompt",
-        Operation::Embeddings => "input",
+        Operation::Embeddings | Operation::Responses => "input",
         Operation::ListModels => return Err(BodyFault::new(Problem::NoBody, Place::default(), 0)),
     };
     let mut source = Source::new(body)?;
@@ -133,9 +133,9 @@ impl Fields {
         let prompt = self.prompt.ok_or_else(|| missing(self.prompt_field))?;
         let n = self.n.unwrap_or(1);
         let choices = match operation {
-            Operation::Chat => n,
+            Operation::Chat | Operation::Messages | Operation::Responses => n,
             Operation::TextCompletion => n.max(self.best_of.unwrap_or(1)).saturating_mul(prompt.prompts),
-            Operation::Embeddings | Operation::ListModels => 1,
+            Operation::Embeddings | Operation::CountTokens | Operation::ListModels => 1,
         };
         Ok(RequestFacts {
             operation,
@@ -146,6 +146,7 @@ impl Fields {
             choices,
             prompt_bytes: prompt.text_bytes,
             prompt_tokens: prompt.tokens(self.schema_bytes),
+            previous_response: None,
             prefix_ids: prompt.into_prefix_ids(),
         })
     }

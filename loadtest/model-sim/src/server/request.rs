@@ -198,7 +198,7 @@ fn count(operation: Operation, body: &Body) -> Result<(u64, Vec<u64>), BadReques
             let prompt = body.prompt.as_ref().ok_or_else(|| bad("prompt", "`prompt` is missing."))?;
             Ok((prompt.tokens(), Vec::new()))
         }
-        Operation::Embeddings | Operation::ListModels => {
+        _ => {
             let input = body.input.as_ref().ok_or_else(|| bad("input", "`input` is missing."))?;
             let hashes = input.hashes();
             if hashes.is_empty() || hashes.len() > MOST_INPUTS {

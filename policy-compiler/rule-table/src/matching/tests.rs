@@ -17,6 +17,8 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         public: true,
         limit: None,
         deadline: std::time::Duration::from_secs(1),
+        heartbeat: None,
+        rewrite: Rewrite::default(),
         path_template: String::new(),
     }
 }

@@ -23,7 +23,7 @@ fn record(id: &str) -> AccessLogRecord {
         operation: Some(Operation::Chat),
         model: Some("gpt-4o".to_owned()),
         stream: true,
-        usage: Some(Usage { input: 900, cached_input: 128, output: 40, reasoning_output: 0 }),
+        usage: Some(Usage { input: 900, cached_input: 128, output: 40, ..Usage::default() }),
         usage_source: None,
         max_output_tokens: Some(256),
         prefix_ids: vec![1, u64::MAX],

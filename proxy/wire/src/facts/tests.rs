@@ -43,6 +43,7 @@ fn a_chat_gives_its_facts() {
             choices: 3,
             prompt_bytes: 14,
             prompt_tokens: 4 + 2 * MESSAGE_TOKENS,
+            previous_response: None,
             prefix_ids: vec![],
         }
     );

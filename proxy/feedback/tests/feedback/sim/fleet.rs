@@ -120,7 +120,7 @@ pub(crate) fn pool(fleet: &[Backend], strategy: Strategy, seconds: f64) -> PoolS
 /// USD per million tokens, in and out.
 pub(crate) fn prices((input, output): (f64, f64)) -> Prices {
     let price = |usd: f64| TokenPrice { nanos_per_million: (usd * 1e9).round() as u64 };
-    Prices { input: price(input), cached_input: price(input), output: price(output) }
+    Prices { input: price(input), cached_input: price(input), output: price(output), ..Prices::default() }
 }
 
 pub(crate) fn member(name: &str, expected_ttft: f64) -> MemberSpec {

@@ -106,7 +106,8 @@ fn usage_is_read_with_its_parts() {
         "prompt_tokens_details": {"cached_tokens": 60, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 30},
     });
-    let expected = Usage { input: 100, cached_input: 60, output: 40, reasoning_output: 30 };
+    let expected =
+        Usage { input: 100, cached_input: 60, output: 40, reasoning_output: 30, ..Usage::default() };
     assert_eq!(usage(full), Some(expected));
     let nulls = json!({"prompt_tokens": 7, "completion_tokens": null, "prompt_tokens_details": null});
     assert_eq!(usage(nulls), Some(Usage { input: 7, ..Usage::default() }));
@@ -132,7 +133,7 @@ fn usage_is_read_with_its_parts() {
 #[test]
 fn a_model_list_has_the_shape_of_openai_s() {
     let prices: Prices = serde_json::from_value(json!({
-        "input": "2.50 USD/1M", "cached_input": "1.25 USD/1M", "output": "10 USD/1M",
+        "input": "2.50 USD/1M", "cached_input": "1.25 USD/1M", "cache_write": "2.50 USD/1M", "cache_write_1h": "2.50 USD/1M", "output": "10 USD/1M",
     }))
     .unwrap();
     let plain = ModelCard { id: "small", created: 1, owned_by: "us", context_window: None, pricing: None };

@@ -128,7 +128,7 @@ fn usage_is_cut_out_wherever_it_stands() {
 
 #[test]
 fn the_last_usage_that_is_not_null_wins() {
-    let expected = Usage { input: 19, cached_input: 8, output: 4, reasoning_output: 1 };
+    let expected = Usage { input: 19, cached_input: 8, output: 4, reasoning_output: 1, ..Usage::default() };
     assert_eq!(run(false, &[OPENAI]).observed.usage, Some(expected));
     // Cumulative on every chunk: never a sum.
     assert_eq!(run(false, &[VLLM]).observed.usage, Some(Usage { input: 30, output: 10, ..Usage::default() }));
