@@ -396,6 +396,9 @@ pub struct Route {
     /// Time between the comments that keep a stream's connection alive before its first token; none
     /// unless stated.
     pub heartbeat: Option<Duration>,
+    /// Whether paths that are no operation read here (audio, files, realtime) are piped to the pool's
+    /// backends with their credential. Nothing of them is counted but requests.
+    pub pass_through: bool,
     /// Edits of every request on this route and its answers.
     pub rewrite: Rewrite,
     /// The path template for telemetry.

@@ -25,6 +25,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             limit: reference(route.limit.as_ref(), limits)?,
             deadline: route.deadline.0.0,
             heartbeat: None,
+            pass_through: false,
             rewrite: rule_table::Rewrite::default(),
             path_template: route.matching.path.clone(),
         })

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use decision::{Exchange, Refusal, Stage, too_large};
+use decision::{Exchange, Next, Progress, Refusal, Stage, too_large};
+use feedback_loop::Failure;
 use http::header::{AUTHORIZATION, HOST};
 use parking_lot::Mutex;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -18,14 +19,15 @@ use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use pingora_proxy::Session;
-use rule_table::{Policy, PoolId};
+use rule_table::{DeploymentId, HeaderEdits, Policy, PoolId};
 use telemetry::Traces;
 use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
+use super::attempt::failure;
 use super::probes::Probe;
 use super::respond;
-use super::service::Context;
+use super::service::{Context, Request};
 use super::terminate::Desk;
 use crate::clock::Clock;
 
@@ -64,10 +66,16 @@ impl Pipes {
                     .filter_map(|member| {
                         let deployment = policy.deployments.get(member.deployment as usize)?;
                         let upstream = upstreams.get(deployment.backend)?;
-                        Some((Arc::clone(upstream), deployment.name.clone(), member.weight.max(1) as usize))
+                        let found = Member {
+                            upstream: Arc::clone(upstream),
+                            name: deployment.name.clone(),
+                            deployment: member.deployment,
+                        };
+                        Some((found, member.weight.max(1) as usize))
                     })
                     .collect();
-                let intervals = members.iter().filter_map(|(upstream, ..)| upstream.backend.health.as_ref());
+                let intervals =
+                    members.iter().filter_map(|(member, _)| member.upstream.backend.health.as_ref());
                 let probe_every = intervals.map(|probe| clock.wall(probe.interval)).min();
                 let mut balancer = LoadBalancer::from_backends(Backends::new(Box::new(Members(members))));
                 balancer.set_health_check(Box::new(Probe::new(*clock)));
@@ -102,23 +110,24 @@ impl Pipes {
 }
 
 /// A pool's members as Pingora discovers them: the addresses our resolver knows now.
-struct Members(Vec<(Arc<Upstream>, String, usize)>);
+struct Members(Vec<(Member, usize)>);
 
 /// What a discovered address belongs to.
 #[derive(Clone)]
 pub(super) struct Member {
     pub(super) upstream: Arc<Upstream>,
     pub(super) name: String,
+    pub(super) deployment: DeploymentId,
 }
 
 #[async_trait]
 impl ServiceDiscovery for Members {
     async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut found = BTreeSet::new();
-        for (upstream, name, weight) in &self.0 {
-            for address in upstream.addresses().iter() {
+        for (member, weight) in &self.0 {
+            for address in member.upstream.addresses().iter() {
                 let mut backend = Backend::new_with_weight(&address.to_string(), *weight)?;
-                backend.ext.insert(Member { upstream: Arc::clone(upstream), name: name.clone() });
+                backend.ext.insert(member.clone());
                 found.insert(backend);
             }
         }
@@ -128,10 +137,18 @@ impl ServiceDiscovery for Members {
 
 /// A piped request's own state.
 pub(super) struct Piping {
-    balancer: Arc<LoadBalancer<RoundRobin>>,
+    by: By,
     attempts_left: u32,
     member: Option<Member>,
     body_bytes: u64,
+}
+
+/// Who picks the member.
+enum By {
+    /// Pingora's balancer, for services without models.
+    Balancer(Arc<LoadBalancer<RoundRobin>>),
+    /// The pool of an AI route: what its other requests have taught it counts here too.
+    Pool,
 }
 
 /// Stages 3 to 5 of a piped request.
@@ -149,17 +166,15 @@ pub(super) fn prepare(
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
-    let balancer =
-        pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool)).map(|pipe| Arc::clone(&pipe.balancer));
-    let balancer =
-        balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
+    let balancer = pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool));
+    let by = balancer.map_or(By::Pool, |pipe| By::Balancer(Arc::clone(&pipe.balancer)));
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
         .map_or(1, |pool| pool.retry.max_attempts);
-    Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
+    Ok(Piping { by, attempts_left, member: None, body_bytes: 0 })
 }
 
-/// Picks the next healthy member.
+/// Picks the next member that can be asked.
 pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let none = || {
         Error::explain(
@@ -167,10 +182,27 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
             "no member of the pool is available",
         )
     };
-    let piping = ctx.request.as_mut().and_then(|request| request.piping.as_mut()).ok_or_else(none)?;
-    let backend = piping.balancer.select(b"", 16).ok_or_else(none)?;
-    let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
-    let address = backend.addr.as_inet().copied().ok_or_else(none)?;
+    let request = ctx.request.as_mut().ok_or_else(none)?;
+    let piping = request.piping.as_mut().ok_or_else(none)?;
+    let (member, address) = match &piping.by {
+        By::Balancer(balancer) => {
+            let backend = balancer.select(b"", 16).ok_or_else(none)?;
+            let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
+            (member, backend.addr.as_inet().copied().ok_or_else(none)?)
+        }
+        By::Pool => {
+            let span_id = request.trace.attempt_span(request.exchange.attempts.len());
+            let choice = request.exchange.choose(clock.now(), span_id).map_err(|_| none())?;
+            let deployment = request.exchange.gate.deployment(choice.deployment).ok_or_else(none)?;
+            let upstream = request.in_force.upstreams.get(deployment.backend).ok_or_else(none)?;
+            let member = Member {
+                upstream: Arc::clone(upstream),
+                name: deployment.name.clone(),
+                deployment: choice.deployment,
+            };
+            (member, upstream.address().ok_or_else(none)?)
+        }
+    };
     let peer = super::peer::peer(&member.upstream.backend, address, clock);
     piping.member = Some(member);
     Ok(Box::new(peer))
@@ -192,9 +224,10 @@ pub(super) fn rewrite(
         // The key was meant for this gateway.
         upstream.remove_header(&AUTHORIZATION);
         upstream.remove_header("api-key");
+        upstream.remove_header("x-api-key");
     }
-    if let Some(secret) = &member.upstream.credential {
-        upstream.insert_header(AUTHORIZATION, format!("Bearer {}", secret.expose()))?;
+    if let Some(credential) = member.upstream.credential().map_err(|_| unusable_credential())? {
+        upstream.insert_header(credential.0.clone(), credential.1.clone())?;
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
     upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
@@ -207,12 +240,28 @@ pub(super) fn rewrite(
         upstream.insert_header("traceparent", traceparent)?;
     }
     upstream.remove_header("baggage");
-    if !backend.base_path.is_empty() {
-        let path = upstream.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let path = format!("{}{path}", backend.base_path);
+    let path = upstream.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    if let Some(path) = request.exchange.piped_path(backend, member.deployment, path) {
         upstream.set_raw_path(path.as_bytes())?;
     }
+    for rewrite in request.exchange.rewrites(backend) {
+        edit_request(upstream, &rewrite.request_headers)?;
+    }
     Ok(())
+}
+
+fn edit_request(upstream: &mut RequestHeader, edits: &HeaderEdits) -> Result<()> {
+    for name in &edits.remove {
+        upstream.remove_header(name.as_str());
+    }
+    for (name, value) in &edits.set {
+        upstream.insert_header(name.clone(), value.as_str())?;
+    }
+    Ok(())
+}
+
+fn unusable_credential() -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(Reason::BackendCredential.status()), "no credential")
 }
 
 /// Counts a piped body against the listener's limit.
@@ -240,13 +289,48 @@ pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, now: Mo
     }
     request.exchange.first_output.get_or_insert(now);
     request.status = Some(response.status.as_u16());
+    if matches!(request.piping, Some(Piping { by: By::Pool, .. })) {
+        learn(&mut request.exchange, now, response.status.as_u16());
+    }
+    for edits in request.exchange.answer_edits() {
+        respond::edit(response, edits)?;
+    }
     ctx.watch.pause();
     Ok(())
 }
 
+/// Tells the pool what a status means for the member that sent it; the answer itself passes untouched.
+fn learn(exchange: &mut Exchange, now: Moment, status: u16) {
+    if let Some(attempt) = exchange.attempt() {
+        attempt.status = Some(status);
+    }
+    let retry_after = None;
+    match status {
+        429 => {
+            exchange.attempt_failed(now, Reason::BackendRateLimited, Failure::RateLimited { retry_after });
+        }
+        401 | 403 => exchange.attempt_failed(now, Reason::BackendAuth, Failure::Auth),
+        500.. => exchange.attempt_failed(now, Reason::BackendError, Failure::ServerError { retry_after }),
+        400.. => exchange.attempt_failed(now, Reason::BackendRefused, Failure::Refused),
+        _ => {}
+    }
+}
+
+/// The request is over: an attempt that nothing went wrong with has served it.
+pub(super) fn ended(request: &mut Request, now: Moment) {
+    if request.piping.is_some() && request.exchange.reason.is_none() {
+        request.exchange.attempt_served(now, None);
+    }
+}
+
 /// Whether another member may be tried after a failed connect.
-pub(super) fn connect_failed(ctx: &mut Context) -> bool {
-    let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else { return false };
+pub(super) fn connect_failed(ctx: &mut Context, now: Moment) -> bool {
+    let Some(request) = ctx.request.as_mut() else { return false };
+    let Some(piping) = request.piping.as_mut() else { return false };
+    if matches!(piping.by, By::Pool) {
+        let failed = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
+        return request.exchange.failed(now, failed) == Next::Retry;
+    }
     piping.attempts_left = piping.attempts_left.saturating_sub(1);
     piping.attempts_left > 0
 }

@@ -159,10 +159,8 @@ async fn ask(
         header.insert_header(CONTENT_TYPE, "application/json")?;
         header.insert_header(CONTENT_LENGTH, body.len())?;
     }
-    if let Some(secret) = &upstream.credential
-        && let Some((name, value)) = decision::credential_header(upstream.backend.kind, secret.expose())
-    {
-        header.insert_header(name, value)?;
+    if let Ok(Some(credential)) = upstream.credential() {
+        header.insert_header(credential.0.clone(), credential.1.clone())?;
     }
     let (mut session, _) = connector.get_http_session(&peer).await?;
     session.write_request_header(Box::new(header)).await?;

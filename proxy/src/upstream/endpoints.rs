@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use decision::Presentable;
 use rule_table::{Backend, Credential, Policy};
 
 use super::credentials::{Secret, SecretError, read};
@@ -22,9 +23,14 @@ pub struct Upstream {
     /// Its section in the policy.
     pub backend: Backend,
     /// What to present to it.
-    pub credential: Option<Secret>,
+    credential: Option<Secret>,
     addresses: Arc<Addresses>,
 }
+
+/// A backend cannot be given what it wants to see.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the credential cannot stand in a header")]
+pub struct CredentialError;
 
 #[derive(Debug, Default)]
 struct Addresses {
@@ -40,6 +46,19 @@ impl Upstream {
         let turn = self.addresses.next.fetch_add(1, Ordering::Relaxed);
         current.get(turn.checked_rem(current.len())?).copied()
     }
+
+    /// The header that carries the credential, if this backend wants one.
+    ///
+    /// # Errors
+    /// When there is none to present now.
+    pub fn credential(&self) -> Result<Option<Arc<Presentable>>, CredentialError> {
+        let Some(secret) = &self.credential else { return Ok(None) };
+        let header = decision::credential_header(self.backend.kind, secret.expose());
+        header.map(|header| Some(Arc::new(header))).ok_or(CredentialError)
+    }
+
+    /// The backend refused the credential: it shall be read again soon.
+    pub fn distrust_credential(&self) {}
 
     /// All addresses known now.
     #[must_use]

@@ -5,4 +5,4 @@ mod credentials;
 mod endpoints;
 
 pub use credentials::{Secret, SecretError, read as read_secret};
-pub use endpoints::{Upstream, Upstreams};
+pub use endpoints::{CredentialError, Upstream, Upstreams};
