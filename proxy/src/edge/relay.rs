@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use pingora_error::{ErrorType, Result};
 use pingora_proxy::Session;
-use vocabulary::{Moment, Reason, UsageSource};
+use vocabulary::{Moment, Operation, Reason, UsageSource};
 use wire::openai::{BackendErrorCode, BackendLimits, EventClass, StreamEnd, StreamTap};
 
 use super::attempt::{Failed, Gone, Open, or_gone};
@@ -184,7 +184,8 @@ impl Streaming<'_, '_> {
         mut open: Open,
     ) -> Result<Attempted> {
         let include_usage = exchange.facts.as_ref().is_some_and(|facts| facts.include_usage);
-        let mut tap = StreamTap::new(LARGEST_EVENT, include_usage);
+        let operation = exchange.facts.as_ref().map_or(Operation::Chat, |facts| facts.operation);
+        let mut tap = StreamTap::new(operation, LARGEST_EVENT, include_usage);
         let mut progress = Progress::Held(BytesMut::new());
         let end = self.pump(session, exchange, &mut open, &mut tap, &mut progress).await;
         let now = self.desk.live.clock.now();

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::openai::*;
+use super::*;
 
 /// Sat, 01 Jan 2000 00:00:00 GMT.
 const NOW: u64 = 946_684_800;
