@@ -1,44 +1,22 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
-use vocabulary::{Usage, UsageSource};
+use vocabulary::{Operation, Usage, UsageSource};
 
-use crate::openai::*;
-use crate::sse::{EventTooLarge, Splitter};
+use super::*;
+use crate::sse::EventTooLarge;
 
-const OPENAI: &str = include_str!("../../../tests/transcripts/openai_usage.sse");
-const AZURE: &str = include_str!("../../../tests/transcripts/azure_crlf.sse");
-const VLLM: &str = include_str!("../../../tests/transcripts/vllm_continuous_usage.sse");
-const TEXT: &str = include_str!("../../../tests/transcripts/text_completion.sse");
-
-struct Run {
-    sent: String,
-    classes: Vec<EventClass>,
-    observed: Observed,
-    end: StreamEnd,
-}
+pub(super) const OPENAI: &str = include_str!("../../../tests/transcripts/openai_usage.sse");
+pub(super) const AZURE: &str = include_str!("../../../tests/transcripts/azure_crlf.sse");
+pub(super) const VLLM: &str = include_str!("../../../tests/transcripts/vllm_continuous_usage.sse");
+pub(super) const TEXT: &str = include_str!("../../../tests/transcripts/text_completion.sse");
 
 fn run(usage_wanted: bool, chunks: &[&str]) -> Run {
-    let mut tap = StreamTap::new(1 << 16, usage_wanted);
-    let (mut sent, mut classes) = (Vec::new(), Vec::new());
-    let mut take = |relayed: Relayed| {
-        sent.extend_from_slice(&relayed.bytes);
-        classes.push(relayed.class);
-    };
-    for chunk in chunks {
-        tap.push(Bytes::copy_from_slice(chunk.as_bytes()));
-        while let Some(relayed) = tap.next_event() {
-            take(relayed.unwrap());
-        }
-    }
-    let Finish { last, end } = tap.finish();
-    last.into_iter().for_each(take);
-    Run { sent: String::from_utf8(sent).unwrap(), classes, observed: *tap.observed(), end }
+    let chunks: Vec<_> = chunks.iter().map(|chunk| chunk.as_bytes()).collect();
+    super::run(Operation::Chat, usage_wanted, &chunks)
 }
 
 fn classes(transcript: &str) -> Vec<EventClass> {
-    let mut splitter = Splitter::new(1 << 16);
-    splitter.push(Bytes::copy_from_slice(transcript.as_bytes()));
-    std::iter::from_fn(|| splitter.next_event()).map(|event| classify(&event.unwrap())).collect()
+    super::classes(Operation::Chat, transcript)
 }
 
 /// The class of an event with this data.
@@ -148,21 +126,6 @@ fn output_is_counted_for_streams_without_usage() {
 }
 
 #[test]
-fn a_cut_at_any_byte_changes_neither_events_nor_counts() {
-    for transcript in [OPENAI, AZURE, VLLM, TEXT] {
-        let whole = run(false, &[transcript]);
-        for cut in (0..transcript.len()).filter(|cut| transcript.is_char_boundary(*cut)) {
-            let (before, after) = transcript.split_at(cut);
-            let parts = run(false, &[before, after]);
-            assert_eq!(
-                (parts.sent, parts.classes, parts.observed),
-                (whole.sent.clone(), whole.classes.clone(), whole.observed)
-            );
-        }
-    }
-}
-
-#[test]
 fn a_stream_that_stops_anywhere_is_known_to_be_cut_short() {
     for transcript in [OPENAI, AZURE, TEXT] {
         assert_eq!(run(false, &[transcript]).end, StreamEnd::Complete);
@@ -195,7 +158,7 @@ fn an_error_inside_a_stream_is_seen() {
 
 #[test]
 fn an_event_beyond_the_bound_ends_the_tap() {
-    let mut tap = StreamTap::new(16, false);
+    let mut tap = StreamTap::new(Operation::Chat, 16, false);
     tap.push(Bytes::from_static(b"data: 0123456789abcdef\n\ndata: x\n\n"));
     assert_eq!(tap.next_event(), Some(Err(EventTooLarge { max: 16 })));
     assert_eq!(tap.next_event(), None);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::openai::*;
+use super::*;
 
 /// Sat, 01 Jan 2000 00:00:00 GMT.
 const NOW: u64 = 946_684_800;
@@ -69,4 +69,61 @@ fn a_cool_down_is_the_wish_or_the_reset_of_what_is_spent() {
     assert_eq!(with(&[("x-ratelimit-remaining-tokens", "0")]), Some(Duration::from_secs(60)));
     assert_eq!(with(&[]), Some(Duration::from_secs(60)));
     assert_eq!(retry_after(|_| None, NOW), None);
+}
+
+#[test]
+fn anthropic_s_resets_are_times_of_day() {
+    let limits = limits(&[
+        ("anthropic-ratelimit-requests-limit", "50"),
+        ("anthropic-ratelimit-requests-remaining", "49"),
+        ("anthropic-ratelimit-requests-reset", "2000-01-01T00:00:01Z"),
+        ("anthropic-ratelimit-tokens-remaining", "0"),
+        ("anthropic-ratelimit-tokens-reset", "2000-01-01T01:00:30+01:00"),
+        ("anthropic-ratelimit-input-tokens-remaining", "7"),
+    ]);
+    let expected = BackendLimits {
+        retry_after: None,
+        remaining_requests: Some(49),
+        remaining_tokens: Some(0),
+        reset_requests: Some(Duration::from_secs(1)),
+        reset_tokens: Some(Duration::from_secs(30)),
+    };
+    assert_eq!(limits, expected);
+    assert_eq!(limits.cool_down(), Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn the_scarcer_of_input_and_output_stands_for_tokens_that_are_not_told() {
+    let scarcer = |input, output| {
+        let limits = limits(&[
+            ("anthropic-ratelimit-input-tokens-remaining", input),
+            ("anthropic-ratelimit-input-tokens-reset", "2000-01-01T00:00:10Z"),
+            ("anthropic-ratelimit-output-tokens-remaining", output),
+            ("anthropic-ratelimit-output-tokens-reset", "2000-01-01T00:00:20Z"),
+        ]);
+        (limits.remaining_tokens, limits.reset_tokens.map(|reset| reset.as_secs()))
+    };
+    assert_eq!(scarcer("5", "9"), (Some(5), Some(10)));
+    assert_eq!(scarcer("9", "5"), (Some(5), Some(20)));
+    assert_eq!(scarcer("-1", "5"), (Some(5), Some(20)));
+}
+
+#[test]
+fn a_reset_in_the_past_is_now_and_one_that_is_no_date_unknown() {
+    let reset = |value| limits(&[("anthropic-ratelimit-tokens-reset", value)]).reset_tokens;
+    assert_eq!(reset("1999-12-31T23:59:00Z"), Some(Duration::ZERO));
+    for nonsense in ["", "60", "soon", "2000-01-01"] {
+        assert_eq!(reset(nonsense), None, "{nonsense}");
+    }
+}
+
+#[test]
+fn azure_s_nonsense_is_no_wish_to_be_asked_again_at_once() {
+    let azure = limits(&[
+        ("x-ratelimit-remaining-requests", "-1"),
+        ("x-ratelimit-remaining-tokens", "-1"),
+        ("x-ratelimit-reset-tokens", "0"),
+    ]);
+    assert_eq!(azure, BackendLimits::default());
+    assert_eq!(limits(&[("x-ratelimit-reset-tokens", "0")]).cool_down(), None);
 }
