@@ -28,12 +28,11 @@ impl Exchange {
     /// Builds the request for the attempt under way.
     ///
     /// # Errors
-    /// [`Reason::Internal`] when the stages before have not run; [`Reason::BackendCredential`] when the
-    /// credential is no header value.
+    /// [`Reason::Internal`] when the stages before have not run.
     pub fn rewrite(
         &self,
         body: &Bytes,
-        credential: Option<&str>,
+        credential: Option<&(HeaderName, HeaderValue)>,
         traceparent: Option<&str>,
     ) -> Result<UpstreamRequest, Refusal> {
         let internal = || Refusal::new(Reason::Internal, "a stage ran out of order");
@@ -62,11 +61,8 @@ impl Exchange {
         if let (true, Some(traceparent)) = (backend.forward_trace_context, traceparent) {
             headers.insert(HeaderName::from_static("traceparent"), header(traceparent)?);
         }
-        if let Some(credential) = credential {
-            let (name, value) = credential_header(backend.kind, credential).ok_or_else(|| {
-                Refusal::new(Reason::BackendCredential, "the backend's credential is not usable as a header")
-            })?;
-            headers.insert(name, value);
+        if let Some((name, value)) = credential {
+            headers.insert(name.clone(), value.clone());
         }
         Ok(UpstreamRequest { path_and_query: path(backend, deployment, facts.operation), headers, body })
     }

@@ -16,6 +16,7 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use vocabulary::Reason;
 
+use super::peer::is_certificate_refused;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
 
@@ -31,7 +32,7 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// An open exchange with a backend whose response head has arrived.
 pub(super) struct Open {
     pub(super) session: HttpSession,
-    peer: Box<HttpPeer>,
+    peer: Arc<HttpPeer>,
     connector: Arc<Connector>,
 }
 
@@ -61,10 +62,9 @@ impl Open {
             let mut last =
                 Failed { reason: Reason::BackendConnect, failure: Failure::Connect, safe_to_retry: true };
             for _ in 0..STALE_CONNECTIONS {
-                let Some(address) = upstream.address() else { return Err(last) };
-                let peer = Box::new(super::peer::peer(&upstream.backend, address, clock));
-                let (mut session, reused) =
-                    connector.get_http_session(&*peer).await.map_err(|error| connect_failure(&error))?;
+                let (mut session, reused, peer) = super::peer::connect(connector, upstream, clock)
+                    .await
+                    .map_err(|error| connect_failure(&error))?;
                 session.set_read_timeout(Some(clock.wall(upstream.backend.timeouts.first_token)));
                 session.set_write_timeout(Some(clock.wall(upstream.backend.timeouts.idle)));
                 match head(&mut session, request).await {
@@ -169,6 +169,7 @@ async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_e
     let answered = read_head(session).await;
     match (written, answered) {
         (_, Ok(())) => Ok(()),
+        (Err(_), Err(error)) if is_certificate_refused(&error) => Err(error),
         (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
     }
 }
@@ -196,6 +197,9 @@ fn connect_failure(error: &Error) -> Failed {
 
 /// After a request was sent it is unknown whether the backend works on it: another attempt could pay twice.
 fn exchange_failure(error: &Error) -> Failed {
+    if is_certificate_refused(error) {
+        return Failed { reason: Reason::BackendTls, failure: Failure::Connect, safe_to_retry: true };
+    }
     let (reason, failure) = match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => (Reason::BackendTimeout, Failure::Timeout),
         ErrorType::InvalidHTTPHeader | ErrorType::H2Error | ErrorType::InvalidH2 => {

@@ -3,13 +3,14 @@
 //! read bodies beyond counting their bytes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use decision::{Exchange, Refusal, Stage, too_large};
-use http::header::{AUTHORIZATION, HOST};
+use http::header::HOST;
 use parking_lot::Mutex;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
@@ -21,7 +22,7 @@ use pingora_proxy::Session;
 use rule_table::{Policy, PoolId};
 use telemetry::Traces;
 use tokio::time::Instant;
-use vocabulary::{Moment, Reason};
+use vocabulary::Reason;
 
 use super::probes::Probe;
 use super::respond;
@@ -29,7 +30,12 @@ use super::service::Context;
 use super::terminate::Desk;
 use crate::clock::Clock;
 
-use crate::upstream::{Upstream, Upstreams};
+use crate::upstream::{Presented, Upstream, Upstreams};
+
+/// Headers in which callers present keys.
+const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"];
+/// The error of a member whose identity has no token.
+const NO_CREDENTIAL: &str = "NoCredential";
 
 /// The balancers of a policy's piped pools.
 #[derive(Default)]
@@ -115,8 +121,13 @@ pub(super) struct Member {
 impl ServiceDiscovery for Members {
     async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut found = BTreeSet::new();
-        for (upstream, name, weight) in &self.0 {
-            for address in upstream.addresses().iter() {
+        for (member, (upstream, name, weight)) in (0..).zip(&self.0) {
+            let addresses = match &upstream.backend.egress {
+                // The proxy's address would be the same for all members behind it.
+                Some(_) => vec![behind_proxy(member)],
+                None => upstream.addresses(),
+            };
+            for address in addresses {
                 let mut backend = Backend::new_with_weight(&address.to_string(), *weight)?;
                 backend.ext.insert(Member { upstream: Arc::clone(upstream), name: name.clone() });
                 found.insert(backend);
@@ -126,11 +137,34 @@ impl ServiceDiscovery for Members {
     }
 }
 
+impl Member {
+    /// Where to connect to for what the balancer selected.
+    pub(super) fn address(&self, selected: &Backend) -> Option<SocketAddr> {
+        match &self.upstream.backend.egress {
+            Some(_) => self.upstream.address(),
+            None => selected.addr.as_inet().copied(),
+        }
+    }
+
+    /// Whether there is reason to hope for an answer.
+    fn is_promising(&self, selected: &Backend) -> bool {
+        let avoided = self.address(selected).is_none_or(|address| self.upstream.avoids(address));
+        !avoided && self.upstream.credential().is_ok()
+    }
+}
+
+/// Stands in the balancer for a member behind an egress proxy; of the range nothing is sent to (RFC 6666).
+fn behind_proxy(member: u16) -> SocketAddr {
+    SocketAddr::from(([0x100, 0, 0, 0, 0, 0, 0, member], 0))
+}
+
 /// A piped request's own state.
 pub(super) struct Piping {
     balancer: Arc<LoadBalancer<RoundRobin>>,
     attempts_left: u32,
     member: Option<Member>,
+    address: Option<SocketAddr>,
+    credential: Option<Arc<Presented>>,
     body_bytes: u64,
 }
 
@@ -156,7 +190,7 @@ pub(super) fn prepare(
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
         .map_or(1, |pool| pool.retry.max_attempts);
-    Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
+    Ok(Piping { balancer, attempts_left, member: None, address: None, credential: None, body_bytes: 0 })
 }
 
 /// Picks the next healthy member.
@@ -168,12 +202,20 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
         )
     };
     let piping = ctx.request.as_mut().and_then(|request| request.piping.as_mut()).ok_or_else(none)?;
-    let backend = piping.balancer.select(b"", 16).ok_or_else(none)?;
-    let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
-    let address = backend.addr.as_inet().copied().ok_or_else(none)?;
-    let peer = super::peer::peer(&member.upstream.backend, address, clock);
+    let promising = |backend: &Backend, healthy: bool| {
+        healthy && backend.ext.get::<Member>().is_some_and(|member| member.is_promising(backend))
+    };
+    let selected = piping.balancer.select_with(b"", 16, promising);
+    let selected = selected.or_else(|| piping.balancer.select(b"", 16)).ok_or_else(none)?;
+    let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
+    let address = member.address(&selected).ok_or_else(none)?;
+    piping.credential = member.upstream.credential().map_err(|error| {
+        Error::because(ErrorType::Custom(NO_CREDENTIAL), "nothing to present to the backend", error)
+    })?;
+    let peer = super::peer::peer(&member.upstream, address, clock);
     piping.member = Some(member);
-    Ok(Box::new(peer))
+    piping.address = Some(address);
+    Ok(Box::new(HttpPeer::clone(&peer)))
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
@@ -184,17 +226,17 @@ pub(super) fn rewrite(
     traces: &Traces,
 ) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
-    let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else {
-        return Ok(());
-    };
+    let Some(piping) = request.piping.as_ref() else { return Ok(()) };
+    let Some(member) = piping.member.as_ref() else { return Ok(()) };
     let backend = &member.upstream.backend;
     if request.exchange.consumer.is_some() {
         // The key was meant for this gateway.
-        upstream.remove_header(&AUTHORIZATION);
-        upstream.remove_header("api-key");
+        for name in KEY_HEADERS {
+            upstream.remove_header(name);
+        }
     }
-    if let Some(secret) = &member.upstream.credential {
-        upstream.insert_header(AUTHORIZATION, format!("Bearer {}", secret.expose()))?;
+    if let Some(credential) = &piping.credential {
+        upstream.insert_header(credential.0.clone(), credential.1.clone())?;
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
     upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
@@ -231,13 +273,19 @@ pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context)
 }
 
 /// Stamps the answer on its way to the caller.
-pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, now: Moment) -> Result<()> {
+pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, clock: &Clock) -> Result<()> {
     ctx.watch.resume();
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
     response.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
     if let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) {
         response.insert_header(respond::BACKEND, member.name.as_str())?;
     }
+    if response.status == 401
+        && let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref())
+    {
+        member.upstream.credential_refused(clock);
+    }
+    let now = clock.now();
     request.exchange.first_output.get_or_insert(now);
     request.status = Some(response.status.as_u16());
     ctx.watch.pause();
@@ -247,6 +295,9 @@ pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, now: Mo
 /// Whether another member may be tried after a failed connect.
 pub(super) fn connect_failed(ctx: &mut Context) -> bool {
     let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else { return false };
+    if let (Some(member), Some(address)) = (&piping.member, piping.address) {
+        member.upstream.connect_failed(address);
+    }
     piping.attempts_left = piping.attempts_left.saturating_sub(1);
     piping.attempts_left > 0
 }
@@ -266,13 +317,15 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
 
 fn refusal(error: &Error, max_body: u64) -> Refusal {
     use ErrorType::{
-        ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout,
+        ConnectTimedout, Custom, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout,
+        WriteTimedout,
     };
     let reason = match (error.etype(), error.esource()) {
         (HTTPStatus(413), _) => {
             return too_large(max_body);
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
+        (Custom(NO_CREDENTIAL), _) => Reason::BackendCredential,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,
         (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
         (ConnectTimedout, _) => Reason::BackendConnect,

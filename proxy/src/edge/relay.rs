@@ -50,6 +50,9 @@ pub(super) async fn answer(
     if let Some(attempt) = exchange.attempt() {
         attempt.status = Some(status);
     }
+    if status == 401 {
+        upstream.credential_refused(&desk.live.clock);
+    }
     let limits = limits(&headers);
     exchange.observe_remaining(desk.live.clock.now(), limits.remaining_tokens, limits.remaining_requests);
     if (200..300).contains(&status) {

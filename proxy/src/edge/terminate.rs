@@ -26,6 +26,10 @@ const LONGEST_HOLD: Duration = Duration::from_secs(10);
 /// Attempts that never reached a backend do not count against the manifest's ceiling, but end somewhere.
 const HOLDS: usize = 6;
 
+/// No token of the backend's identity is good any more: nothing was sent, and the next backend is asked.
+const NO_CREDENTIAL: Failed =
+    Failed { reason: Reason::BackendCredential, failure: Failure::Connect, safe_to_retry: true };
+
 /// What a terminated request works with.
 pub(super) struct Desk<'a> {
     pub(super) live: &'a Arc<Live>,
@@ -217,10 +221,17 @@ impl Desk<'_> {
                 "the chosen backend is unknown",
             ))));
         };
-        let credential = upstream.credential.as_ref().map(|secret| secret.expose());
+        let credential = match upstream.credential() {
+            Ok(credential) => credential,
+            Err(error) => {
+                let backend = &upstream.backend.name;
+                tracing::debug!(%backend, %error, "nothing to present to a backend");
+                return Ok(self.failed(exchange, start, NO_CREDENTIAL));
+            }
+        };
         let span_id = exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
         let traceparent = self.trace.traceparent(&self.live.observers.traces, span_id);
-        let request = match exchange.rewrite(body, credential, traceparent.as_deref()) {
+        let request = match exchange.rewrite(body, credential.as_deref(), traceparent.as_deref()) {
             Ok(request) => request,
             Err(refusal) => {
                 exchange.attempt_failed(self.now(), refusal.reason, Failure::Auth);

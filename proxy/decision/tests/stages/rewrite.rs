@@ -36,7 +36,10 @@ fn chosen(draft: &Draft, caller: &Caller) -> Exchange {
 }
 
 fn rewrite(draft: &Draft, caller: &Caller) -> UpstreamRequest {
-    chosen(draft, caller).rewrite(caller.body(), Some(CREDENTIAL), Some(TRACEPARENT)).unwrap()
+    let exchange = chosen(draft, caller);
+    let kind = exchange.gate.policy().backends[0].kind;
+    let credential = decision::credential_header(kind, CREDENTIAL);
+    exchange.rewrite(caller.body(), credential.as_ref(), Some(TRACEPARENT)).unwrap()
 }
 
 fn header<'a>(request: &'a UpstreamRequest, name: &str) -> Option<&'a str> {
@@ -91,16 +94,6 @@ fn each_kind_gets_the_credential_where_it_expects_it_and_nowhere_else() {
     let without =
         chosen(&draft(BackendKind::Vllm), &Caller::chat()).rewrite(&Bytes::from("{}"), None, None).unwrap();
     assert_eq!(header(&without, "authorization"), None);
-}
-
-#[test]
-fn a_credential_that_is_no_header_value_is_refused_without_being_shown() {
-    let caller = Caller::chat();
-    let refusal = chosen(&draft(BackendKind::Openai), &caller)
-        .rewrite(caller.body(), Some("secret\n"), None)
-        .unwrap_err();
-    assert_eq!(refusal.reason, Reason::BackendCredential);
-    assert!(!format!("{refusal:?}").contains("secret"), "{refusal:?}");
 }
 
 #[test]
