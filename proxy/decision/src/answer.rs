@@ -4,9 +4,10 @@
 
 use bytes::Bytes;
 use feedback_loop::Failure;
+use vocabulary::facts::Dialect;
 use vocabulary::{Moment, Operation, Reason, Usage, UsageSource};
-use wire::openai::{Finish, Observed, Relayed, StreamEnd, StreamTap};
-use wire::sse::EventTooLarge;
+use wire::StreamTap;
+use wire::stream::{Finish, Observed, Relayed, StreamEnd};
 
 use crate::Exchange;
 
@@ -14,8 +15,11 @@ use crate::Exchange;
 #[derive(Debug)]
 pub struct AnswerStream {
     tap: StreamTap,
-    caller: Operation,
 }
+
+/// An event that is too large, or that could not be carried into the caller's dialect. Nothing follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
 
 impl AnswerStream {
     /// Adds the next bytes of the backend's body.
@@ -26,9 +30,9 @@ impl AnswerStream {
     /// The next event, made ready for the caller.
     ///
     /// # Errors
-    /// [`EventTooLarge`], once; nothing follows it.
-    pub fn next_event(&mut self) -> Option<Result<Relayed, EventTooLarge>> {
-        self.tap.next_event()
+    /// [`Unreadable`], once.
+    pub fn next_event(&mut self) -> Option<Result<Relayed, Unreadable>> {
+        Some(self.tap.next_event()?.map_err(|_| Unreadable))
     }
 
     /// What has been seen so far.
@@ -40,23 +44,14 @@ impl AnswerStream {
     /// The backend's body is over: what is still to be said to the caller, or nothing when the answer was
     /// cut short.
     pub fn finish(&mut self) -> Option<Bytes> {
-        let Finish { last, end } = self.tap.finish();
+        let Finish { last, end, terminator } = self.tap.finish();
         let last = last.map(|event| event.bytes).unwrap_or_default();
         match end {
             StreamEnd::Truncated => None,
-            StreamEnd::Complete => Some(last),
-            // The model finished and only the terminator is missing, which clients wait for.
-            StreamEnd::NoDone => Some([last.as_ref(), terminator(self.caller)].concat().into()),
+            // The model finished and perhaps only the terminator is missing, which clients wait for.
+            _ if terminator.is_empty() => Some(last),
+            _ => Some([last, terminator].concat().into()),
         }
-    }
-}
-
-/// How a stream of this operation says that it is complete.
-const fn terminator(operation: Operation) -> &'static [u8] {
-    match operation {
-        Operation::Messages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-        Operation::Responses => b"",
-        _ => b"data: [DONE]\n\n",
     }
 }
 
@@ -66,7 +61,7 @@ impl Exchange {
     #[must_use]
     pub fn answer_stream(&self, max_event_bytes: usize) -> AnswerStream {
         let usage_wanted = self.facts.as_ref().is_some_and(|facts| facts.include_usage);
-        AnswerStream { tap: StreamTap::new(max_event_bytes, usage_wanted), caller: self.asked() }
+        AnswerStream { tap: StreamTap::new(self.asked(), max_event_bytes, usage_wanted) }
     }
 
     /// Books a whole answer to the attempt under way and gives what the caller is to get.
@@ -74,7 +69,7 @@ impl Exchange {
     /// # Errors
     /// [`Reason::BackendProtocol`] when the body is not an answer of the operation it was asked for.
     pub fn answered(&mut self, now: Moment, body: &Bytes) -> Result<Bytes, Reason> {
-        let usage = wire::openai::usage_in_body(body);
+        let usage = wire::usage_in_body(self.asked(), body);
         self.usage = usage;
         self.usage_source = UsageSource::Provider;
         self.attempt_served(now, usage);
@@ -112,20 +107,21 @@ impl Exchange {
     /// The body of a refusal in the caller's dialect.
     #[must_use]
     pub fn error_body(&self, reason: Reason, message: &str, param: Option<&str>) -> Bytes {
-        wire::openai::error_body(reason, message, param)
+        let dialect = self.operation.map_or(Dialect::Openai, Operation::dialect);
+        wire::error_body(dialect, reason, message, param, &self.request_id)
     }
 
     /// The last event of a stream that broke, in the caller's dialect: an error, and nothing that could
     /// pass for completeness.
     #[must_use]
     pub fn error_event(&self, reason: Reason, message: &str) -> Bytes {
-        wire::openai::stream_error_event(reason, message)
+        wire::stream_error_event(self.asked(), reason, message, &self.request_id, 0)
     }
 
     /// A backend's own words about the request, in the caller's dialect; nothing when they are no JSON.
     #[must_use]
     pub fn backend_error(&self, _status: u16, body: &Bytes) -> Option<Bytes> {
-        wire::openai::error_code(body).map(|_| body.clone())
+        wire::error_code(body).map(|_| body.clone())
     }
 
     /// What the caller asked for.

@@ -139,6 +139,8 @@ pub struct Exchange {
     pub would_refuse: Vec<Reason>,
     /// The limits' answer, for `x-ratelimit-*`.
     pub remaining: Option<ledger::Remaining>,
+    /// Where the body can be edited without another walk.
+    pub(crate) layout: Option<wire::Layout>,
     pub(crate) presented: Presented,
     pub(crate) pool: Option<PoolId>,
     /// Fields of the request that the chosen backend's dialect has no place for; only advice, but told.
@@ -182,6 +184,7 @@ impl Exchange {
             reason: None,
             would_refuse: Vec::new(),
             remaining: None,
+            layout: None,
             presented: Presented::Nothing,
             pool: None,
             lost_fields: Vec::new(),

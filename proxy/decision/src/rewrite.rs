@@ -7,8 +7,11 @@ mod path;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use rule_table::{Backend, Deployment, DeploymentId, HeaderEdits, Rewrite};
+use rule_table::{
+    Backend, BackendKind, BodyEdit, BodyOperation, Deployment, DeploymentId, HeaderEdits, Rewrite,
+};
 use vocabulary::{Operation, Reason};
+use wire::{FieldEdit, FieldOperation};
 
 pub use headers::{Presentable, credential_header};
 pub use path::{authority, probe};
@@ -83,13 +86,38 @@ impl Exchange {
     ) -> Result<(Bytes, Vec<&'static str>), Refusal> {
         let internal = || Refusal::new(Reason::Internal, "a body that parsed could not be rewritten");
         let facts = self.facts.as_ref().ok_or_else(internal)?;
-        let edits = wire::openai::Edits {
+        let layout = self.layout.as_ref().ok_or_else(internal)?;
+        // Mistral's API counts usage unasked and refuses the field.
+        let asks_usage = backend.kind != BackendKind::Mistral;
+        let prefixes: Vec<&str> =
+            self.rewrites(backend).filter_map(|rewrite| rewrite.system_prefix.as_deref()).collect();
+        let prefix = (!prefixes.is_empty()).then(|| prefixes.join("\n\n"));
+        let fields = self.field_edits(backend);
+        let edits = wire::Edits {
             model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
-            include_usage: facts.stream && !facts.include_usage,
+            include_usage: facts.stream && !facts.include_usage && asks_usage,
+            fields: &fields,
+            system_prefix: prefix.as_deref(),
         };
-        let _ = (backend, serves_as);
-        let body = wire::openai::set_fields(body, &edits).map_err(|_| internal())?;
+        let _ = serves_as;
+        let body = layout.apply(body, &edits).map_err(|_| internal())?;
         Ok((body, Vec::new()))
+    }
+
+    /// The edits of single fields, in the order in which they apply.
+    fn field_edits<'a>(&'a self, backend: &'a Backend) -> Vec<FieldEdit<'a>> {
+        let edit = |edit: &'a BodyEdit| FieldEdit {
+            path: &edit.field,
+            operation: match &edit.operation {
+                BodyOperation::Set(value) => FieldOperation::Set(value),
+                BodyOperation::Default(value) => FieldOperation::Default(value),
+                BodyOperation::Remove => FieldOperation::Remove,
+                BodyOperation::Clamp { min, max } => {
+                    FieldOperation::Clamp { min: min.as_deref(), max: max.as_deref() }
+                }
+            },
+        };
+        self.rewrites(backend).flat_map(|rewrite| &rewrite.body).map(edit).collect()
     }
 
     /// The path and query of a piped request at `backend`, if they differ from `path`.

@@ -17,6 +17,7 @@ use vocabulary::{Moment, Reason};
 
 use super::caller::{Caller, Gone};
 use super::relay::words;
+use super::peer::is_certificate_refused;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
 
@@ -32,7 +33,7 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// An open exchange with a backend whose response head has arrived.
 pub(super) struct Open {
     pub(super) session: HttpSession,
-    peer: Box<HttpPeer>,
+    peer: Arc<HttpPeer>,
     connector: Arc<Connector>,
 }
 
@@ -71,10 +72,9 @@ impl Open {
         let exchange = async {
             let mut last = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
             for _ in 0..STALE_CONNECTIONS {
-                let Some(address) = upstream.address() else { return Err(last) };
-                let peer = Box::new(super::peer::peer(&upstream.backend, address, patience.clock));
-                let (mut session, reused) =
-                    connector.get_http_session(&*peer).await.map_err(|error| connect_failure(&error))?;
+                let (mut session, reused, peer) = super::peer::connect(connector, upstream, patience.clock)
+                    .await
+                    .map_err(|error| connect_failure(&error))?;
                 session.set_read_timeout(Some(patience.from_start(timeouts.first_byte)));
                 session.set_write_timeout(Some(patience.clock.wall(timeouts.idle)));
                 match head(&mut session, request).await {
@@ -163,6 +163,7 @@ async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_e
     let answered = read_head(session).await;
     match (written, answered) {
         (_, Ok(())) => Ok(()),
+        (Err(_), Err(error)) if is_certificate_refused(&error) => Err(error),
         (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
     }
 }
@@ -200,6 +201,9 @@ fn connect_failure(error: &Error) -> AttemptFailure {
 
 /// After a request was sent it is unknown whether the backend works on it: another attempt could pay twice.
 pub(super) fn exchange_failure(error: &Error) -> AttemptFailure {
+    if is_certificate_refused(error) {
+        return failure(Reason::BackendTls, Failure::Connect, Progress::NotWorkedOn);
+    }
     let server_error = Failure::ServerError { retry_after: None };
     let (reason, learnt) = match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => (Reason::BackendTimeout, Failure::Timeout),

@@ -14,6 +14,9 @@ mod respond;
 mod service;
 mod terminate;
 mod tls;
+mod tunnel;
+
+pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;

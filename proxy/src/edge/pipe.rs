@@ -3,6 +3,7 @@
 //! read bodies beyond counting their bytes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use decision::{Exchange, Next, Progress, Refusal, Stage, too_large};
 use feedback_loop::Failure;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::HOST;
 use parking_lot::Mutex;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
@@ -31,7 +32,12 @@ use super::service::{Context, Request};
 use super::terminate::Desk;
 use crate::clock::Clock;
 
-use crate::upstream::{Upstream, Upstreams};
+use crate::upstream::{Presented, Upstream, Upstreams};
+
+/// Headers in which callers present keys.
+const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"];
+/// The error of a member whose identity has no token.
+const NO_CREDENTIAL: &str = "NoCredential";
 
 /// The balancers of a policy's piped pools.
 #[derive(Default)]
@@ -124,8 +130,13 @@ pub(super) struct Member {
 impl ServiceDiscovery for Members {
     async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut found = BTreeSet::new();
-        for (member, weight) in &self.0 {
-            for address in member.upstream.addresses().iter() {
+        for (place, (member, weight)) in (0..).zip(&self.0) {
+            let addresses = match &member.upstream.backend.egress {
+                // The proxy's address would be the same for all members behind it.
+                Some(_) => vec![behind_proxy(place)],
+                None => member.upstream.addresses(),
+            };
+            for address in addresses {
                 let mut backend = Backend::new_with_weight(&address.to_string(), *weight)?;
                 backend.ext.insert(member.clone());
                 found.insert(backend);
@@ -135,11 +146,34 @@ impl ServiceDiscovery for Members {
     }
 }
 
+impl Member {
+    /// Where to connect to for what the balancer selected.
+    pub(super) fn address(&self, selected: &Backend) -> Option<SocketAddr> {
+        match &self.upstream.backend.egress {
+            Some(_) => self.upstream.address(),
+            None => selected.addr.as_inet().copied(),
+        }
+    }
+
+    /// Whether there is reason to hope for an answer.
+    fn is_promising(&self, selected: &Backend) -> bool {
+        let avoided = self.address(selected).is_none_or(|address| self.upstream.avoids(address));
+        !avoided && self.upstream.credential().is_ok()
+    }
+}
+
+/// Stands in the balancer for a member behind an egress proxy; of the range nothing is sent to (RFC 6666).
+fn behind_proxy(member: u16) -> SocketAddr {
+    SocketAddr::from(([0x100, 0, 0, 0, 0, 0, 0, member], 0))
+}
+
 /// A piped request's own state.
 pub(super) struct Piping {
     by: By,
     attempts_left: u32,
     member: Option<Member>,
+    address: Option<SocketAddr>,
+    credential: Option<Arc<Presented>>,
     body_bytes: u64,
 }
 
@@ -171,7 +205,7 @@ pub(super) fn prepare(
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
         .map_or(1, |pool| pool.retry.max_attempts);
-    Ok(Piping { by, attempts_left, member: None, body_bytes: 0 })
+    Ok(Piping { by, attempts_left, member: None, address: None, credential: None, body_bytes: 0 })
 }
 
 /// Picks the next member that can be asked.
@@ -186,9 +220,14 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let piping = request.piping.as_mut().ok_or_else(none)?;
     let (member, address) = match &piping.by {
         By::Balancer(balancer) => {
-            let backend = balancer.select(b"", 16).ok_or_else(none)?;
-            let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
-            (member, backend.addr.as_inet().copied().ok_or_else(none)?)
+            let promising = |backend: &Backend, healthy: bool| {
+                healthy && backend.ext.get::<Member>().is_some_and(|member| member.is_promising(backend))
+            };
+            let selected = balancer.select_with(b"", 16, promising);
+            let selected = selected.or_else(|| balancer.select(b"", 16)).ok_or_else(none)?;
+            let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
+            let address = member.address(&selected).ok_or_else(none)?;
+            (member, address)
         }
         By::Pool => {
             let span_id = request.trace.attempt_span(request.exchange.attempts.len());
@@ -203,9 +242,13 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
             (member, upstream.address().ok_or_else(none)?)
         }
     };
-    let peer = super::peer::peer(&member.upstream.backend, address, clock);
+    piping.credential = member.upstream.credential().map_err(|error| {
+        Error::because(ErrorType::Custom(NO_CREDENTIAL), "nothing to present to the backend", error)
+    })?;
+    let peer = super::peer::peer(&member.upstream, address, clock);
     piping.member = Some(member);
-    Ok(Box::new(peer))
+    piping.address = Some(address);
+    Ok(Box::new(HttpPeer::clone(&peer)))
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
@@ -216,17 +259,16 @@ pub(super) fn rewrite(
     traces: &Traces,
 ) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
-    let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else {
-        return Ok(());
-    };
+    let Some(piping) = request.piping.as_ref() else { return Ok(()) };
+    let Some(member) = piping.member.as_ref() else { return Ok(()) };
     let backend = &member.upstream.backend;
     if request.exchange.consumer.is_some() {
         // The key was meant for this gateway.
-        upstream.remove_header(&AUTHORIZATION);
-        upstream.remove_header("api-key");
-        upstream.remove_header("x-api-key");
+        for name in KEY_HEADERS {
+            upstream.remove_header(name);
+        }
     }
-    if let Some(credential) = member.upstream.credential().map_err(|_| unusable_credential())? {
+    if let Some(credential) = &piping.credential {
         upstream.insert_header(credential.0.clone(), credential.1.clone())?;
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
@@ -280,13 +322,19 @@ pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context)
 }
 
 /// Stamps the answer on its way to the caller.
-pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, now: Moment) -> Result<()> {
+pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, clock: &Clock) -> Result<()> {
     ctx.watch.resume();
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
     response.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
     if let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) {
         response.insert_header(respond::BACKEND, member.name.as_str())?;
     }
+    if response.status == 401
+        && let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref())
+    {
+        member.upstream.credential_refused(clock);
+    }
+    let now = clock.now();
     request.exchange.first_output.get_or_insert(now);
     request.status = Some(response.status.as_u16());
     if matches!(request.piping, Some(Piping { by: By::Pool, .. })) {
@@ -327,6 +375,9 @@ pub(super) fn ended(request: &mut Request, now: Moment) {
 pub(super) fn connect_failed(ctx: &mut Context, now: Moment) -> bool {
     let Some(request) = ctx.request.as_mut() else { return false };
     let Some(piping) = request.piping.as_mut() else { return false };
+    if let (Some(member), Some(address)) = (&piping.member, piping.address) {
+        member.upstream.connect_failed(address);
+    }
     if matches!(piping.by, By::Pool) {
         let failed = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
         return request.exchange.failed(now, failed) == Next::Retry;
@@ -350,13 +401,15 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
 
 fn refusal(error: &Error, max_body: u64) -> Refusal {
     use ErrorType::{
-        ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout,
+        ConnectTimedout, Custom, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout,
+        WriteTimedout,
     };
     let reason = match (error.etype(), error.esource()) {
         (HTTPStatus(413), _) => {
             return too_large(max_body);
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
+        (Custom(NO_CREDENTIAL), _) => Reason::BackendCredential,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,
         (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
         (ConnectTimedout, _) => Reason::BackendConnect,

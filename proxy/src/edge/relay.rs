@@ -12,7 +12,8 @@ use http::header::CONTENT_TYPE;
 use pingora_error::{ErrorType, Result};
 use rule_table::FallbackWhen;
 use vocabulary::Reason;
-use wire::openai::{BackendErrorCode, BackendLimits, EventClass};
+use wire::stream::EventClass;
+use wire::{BackendErrorCode, BackendLimits};
 
 use super::attempt::{Open, Patience, exchange_failure, failure};
 use super::caller::{Caller, Gone};
@@ -96,7 +97,7 @@ impl Relay<'_, '_> {
         };
         open.release().await;
         if status == 401 {
-            self.upstream.distrust_credential();
+            self.upstream.credential_refused(&self.desk.live.clock);
         }
         match status_failure(status, &body, limits.cool_down()) {
             Verdict::Failed(failed) => Ok(self.desk.follow(exchange, failed)),
@@ -360,7 +361,7 @@ fn status_failure(status: u16, body: &[u8], retry_after: Option<Duration>) -> Ve
     use BackendErrorCode::{ContentFilter, ContextLengthExceeded, InsufficientQuota, ModelNotFound};
     let failed = |reason, learnt| Verdict::Failed(failure(reason, learnt, Progress::NotWorkedOn));
     let server_error = Failure::ServerError { retry_after };
-    match (status, wire::openai::error_code(body)) {
+    match (status, wire::error_code(body)) {
         (402, _) | (429, Some(InsufficientQuota)) => failed(Reason::BackendQuota, Failure::Auth),
         (429, _) => failed(Reason::BackendRateLimited, Failure::RateLimited { retry_after }),
         (401 | 403, _) => failed(Reason::BackendAuth, Failure::Auth),
@@ -439,7 +440,7 @@ fn silent(phase: &Phase) -> End {
 
 fn limits(headers: &HeaderMap) -> BackendLimits {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    wire::openai::backend_limits(value, unix_nanos() / 1_000_000_000)
+    wire::backend_limits(value, unix_nanos() / 1_000_000_000)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

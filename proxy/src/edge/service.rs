@@ -189,7 +189,7 @@ impl ProxyHttp for EdgeService {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        pipe::answered(response, ctx, self.live.clock.now())
+        pipe::answered(response, ctx, &self.live.clock)
     }
 
     fn fail_to_connect(

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rule_table::SecretRef;
+use rule_table::{SecretRef, Setting};
 
 /// A secret value. Neither `Debug` nor `Display` shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +40,30 @@ pub enum SecretError {
     /// There is nothing in it.
     #[error("the secret {0} is empty")]
     Empty(String),
+    /// It cannot be sent as a header.
+    #[error("the secret {0} holds control characters, which no header may hold; write it on one line")]
+    NotAHeader(String),
+}
+
+/// Where a reference points to, in words.
+pub(super) fn place(reference: &SecretRef, base: &Path) -> String {
+    match reference {
+        SecretRef::Env(name) => format!("in the environment variable {name}"),
+        SecretRef::File(file) => format!("in the file {}", base.join(file).display()),
+    }
+}
+
+/// Reads a value that is written out or kept elsewhere.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn setting(setting: &Setting, base: &Path) -> Result<String, SecretError> {
+    let reference = match setting {
+        Setting::Literal(value) => return Ok(value.clone()),
+        Setting::Env(name) => SecretRef::Env(name.clone()),
+        Setting::File(file) => SecretRef::File(file.clone()),
+    };
+    read(&reference, base).map(|value| value.0)
 }
 
 /// Reads the secret `reference` points to; files relative to `base`.
@@ -47,19 +71,16 @@ pub enum SecretError {
 /// # Errors
 /// When it is missing, unreadable or empty. The error never holds the value.
 pub fn read(reference: &SecretRef, base: &Path) -> Result<Secret, SecretError> {
-    let (value, name) = match reference {
-        SecretRef::Env(name) => (
-            std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?,
-            format!("in the environment variable {name}"),
-        ),
+    let value = match reference {
+        SecretRef::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?,
         SecretRef::File(file) => {
             let path = base.join(file);
             let text = std::fs::read_to_string(&path)
                 .map_err(|source| SecretError::File { path: path.clone(), source })?;
-            (text.trim_end_matches(['\r', '\n']).to_owned(), format!("in the file {}", path.display()))
+            text.trim_end_matches(['\r', '\n']).to_owned()
         }
     };
-    if value.is_empty() { Err(SecretError::Empty(name)) } else { Ok(Secret(value)) }
+    if value.is_empty() { Err(SecretError::Empty(place(reference, base))) } else { Ok(Secret(value)) }
 }
 
 #[cfg(test)]
