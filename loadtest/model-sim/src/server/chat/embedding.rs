@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::random::Draws;
 
 /// The body of an answer with one vector per input hash.
-pub(super) fn body(
+pub(in crate::server) fn body(
     model: &str,
     inputs: &[u64],
     dimensions: usize,
