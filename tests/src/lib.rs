@@ -17,6 +17,7 @@ pub mod client;
 pub mod gateway;
 pub mod manifest;
 pub mod otlp;
+pub mod raw;
 pub mod shared;
 pub mod sse;
 pub mod tls;

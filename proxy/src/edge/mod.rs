@@ -3,6 +3,7 @@
 //! that outlives a request.
 
 mod attempt;
+mod framing;
 mod listen;
 mod models;
 mod peer;

@@ -31,6 +31,9 @@ use crate::clock::Clock;
 
 use crate::upstream::{Upstream, Upstreams};
 
+/// What Pingora, which keeps these to itself, calls a body that breaks the transfer coding.
+const BROKEN_CHUNKS: [ErrorType; 2] = [ErrorType::new("InvalidChunk"), ErrorType::new("InvalidTrailerEnd")];
+
 /// The balancers of a policy's piped pools.
 #[derive(Default)]
 pub struct Pipes {
@@ -266,13 +269,22 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
 
 fn refusal(error: &Error, max_body: u64) -> Refusal {
     use ErrorType::{
-        ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout,
+        ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeFailure,
+        TLSHandshakeTimedout, WriteTimedout,
     };
     let reason = match (error.etype(), error.esource()) {
         (HTTPStatus(413), _) => {
             return too_large(max_body);
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
+        // Reading a body ourselves leaves the source unset; what fails there is the caller's.
+        (kind, ErrorSource::Downstream | ErrorSource::Unset) if BROKEN_CHUNKS.contains(kind) => {
+            return Refusal::new(
+                Reason::MalformedRequest,
+                "the chunks of the body break RFC 9112 section 7.1",
+            );
+        }
+        (ConnectionClosed | ReadError | ReadTimedout, ErrorSource::Unset) => Reason::ClientClosed,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,
         (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
         (ConnectTimedout, _) => Reason::BackendConnect,

@@ -18,6 +18,7 @@ use telemetry::instruments::ActiveRequest;
 use telemetry::settled::Scheme;
 use vocabulary::Reason;
 
+use super::framing;
 use super::models;
 use super::pipe::{self, Piping};
 use super::terminate::{Desk, Outcome};
@@ -101,7 +102,7 @@ impl EdgeService {
         let desk =
             Desk { live: &self.live, in_force, connector: &self.connector, listener: &self.listener, trace };
         let start = self.live.clock.now();
-        let identified = exchange.identify(&head(session));
+        let identified = framing::check(session).and_then(|()| exchange.identify(&head(session)));
         exchange.mark(Stage::Identify, start, self.live.clock.now());
         let outcome = match identified {
             Err(refusal) => desk.refuse(session, exchange, refusal).await?,

@@ -15,6 +15,7 @@ mod protocols;
 mod refusals;
 mod reload;
 mod shutdown;
+mod smuggling;
 mod start;
 mod streaming;
 mod streams_broken;
