@@ -3,6 +3,7 @@
 //! that outlives a request.
 
 mod attempt;
+mod connections;
 mod framing;
 mod listen;
 mod models;

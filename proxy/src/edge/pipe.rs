@@ -18,7 +18,7 @@ use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use pingora_proxy::Session;
-use rule_table::{Policy, PoolId};
+use rule_table::{Listener, Policy, PoolId};
 use telemetry::Traces;
 use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
@@ -135,6 +135,8 @@ pub(super) struct Piping {
     attempts_left: u32,
     member: Option<Member>,
     body_bytes: u64,
+    /// When the body must be there, on the wall clock: its caller sends it on that.
+    body_until: Instant,
 }
 
 /// Stages 3 to 5 of a piped request.
@@ -156,10 +158,11 @@ pub(super) fn prepare(
         pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool)).map(|pipe| Arc::clone(&pipe.balancer));
     let balancer =
         balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
+    let body_until = Instant::now() + desk.listener.body_timeout;
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
         .map_or(1, |pool| pool.retry.max_attempts);
-    Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
+    Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0, body_until })
 }
 
 /// Picks the next healthy member.
@@ -218,13 +221,16 @@ pub(super) fn rewrite(
     Ok(())
 }
 
-/// Counts a piped body against the listener's limit.
-pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context) -> Result<()> {
+/// Counts a piped body against the listener's size and time.
+pub(super) fn count_body(body: Option<&Bytes>, listener: &Listener, ctx: &mut Context) -> Result<()> {
     let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else {
         return Ok(());
     };
     piping.body_bytes += body.map_or(0, |bytes| bytes.len() as u64);
-    if piping.body_bytes > max_body {
+    if body.is_some_and(|bytes| !bytes.is_empty()) && Instant::now() > piping.body_until {
+        return Error::e_explain(ErrorType::HTTPStatus(Reason::BodyTimeout.status()), "body too slow");
+    }
+    if piping.body_bytes > listener.max_body {
         return Error::e_explain(
             ErrorType::HTTPStatus(Reason::BodyTooLarge.status()),
             "body over the listener's limit",
@@ -277,6 +283,12 @@ fn refusal(error: &Error, max_body: u64) -> Refusal {
             return too_large(max_body);
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
+        (HTTPStatus(408), _) | (ReadTimedout, ErrorSource::Downstream) => {
+            return Refusal::new(
+                Reason::BodyTimeout,
+                "the body did not arrive in time; send it faster or smaller",
+            );
+        }
         // Reading a body ourselves leaves the source unset; what fails there is the caller's.
         (kind, ErrorSource::Downstream | ErrorSource::Unset) if BROKEN_CHUNKS.contains(kind) => {
             return Refusal::new(

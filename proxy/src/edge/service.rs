@@ -18,6 +18,7 @@ use telemetry::instruments::ActiveRequest;
 use telemetry::settled::Scheme;
 use vocabulary::Reason;
 
+use super::connections::{self, Asking};
 use super::framing;
 use super::models;
 use super::pipe::{self, Piping};
@@ -52,6 +53,7 @@ pub(super) struct Request {
     pub(super) status: Option<u16>,
     _active: ActiveRequest,
     _in_flight: InFlight,
+    _asking: Option<Asking>,
 }
 
 impl EdgeService {
@@ -88,6 +90,7 @@ impl EdgeService {
             status: None,
             _active: active,
             _in_flight: self.live.admit(),
+            _asking: connections::asking(session),
         }
     }
 
@@ -176,12 +179,16 @@ impl ProxyHttp for EdgeService {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        pipe::count_body(body.as_ref(), self.listener.max_body, ctx)
+        // After an upgrade there is no request body any more, only bytes of another protocol.
+        if session.as_downstream().was_upgraded() {
+            return Ok(());
+        }
+        pipe::count_body(body.as_ref(), &self.listener, ctx)
     }
 
     async fn response_filter(

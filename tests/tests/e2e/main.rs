@@ -9,6 +9,7 @@ mod bodies;
 mod failover;
 mod feedback;
 mod health;
+mod hostile;
 mod openai_client;
 mod piping;
 mod protocols;
