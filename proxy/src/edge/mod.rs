@@ -4,6 +4,8 @@
 
 mod attempt;
 mod caller;
+mod connections;
+mod framing;
 mod listen;
 mod models;
 mod peer;
