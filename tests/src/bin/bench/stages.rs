@@ -195,8 +195,9 @@ impl World {
         let arrived = self.now();
         let trace = TraceIds::new(&self.headers, Trust::Continue);
         let active = self.observers.began(&Method::POST, Scheme::Http);
-        let mut exchange =
-            Exchange::new(Arc::clone(&self.gate), request_id(), Method::POST, arrived, unix_nanos());
+        let unix_nanos = unix_nanos();
+        let id = request_id(unix_nanos);
+        let mut exchange = Exchange::new(Arc::clone(&self.gate), id, Method::POST, arrived, unix_nanos);
         exchange.mark(Stage::Accept, arrived, self.now());
         Flight { exchange, trace, upstream: None, settled: None, _active: active }
     }
