@@ -3,6 +3,7 @@
 //! that outlives a request.
 
 mod attempt;
+mod caller;
 mod listen;
 mod models;
 mod peer;
@@ -13,6 +14,9 @@ mod respond;
 mod service;
 mod terminate;
 mod tls;
+mod tunnel;
+
+pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;

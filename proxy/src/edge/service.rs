@@ -190,7 +190,7 @@ impl ProxyHttp for EdgeService {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        pipe::answered(response, ctx, self.live.clock.now())
+        pipe::answered(response, ctx, &self.live.clock)
     }
 
     fn fail_to_connect(
@@ -201,7 +201,7 @@ impl ProxyHttp for EdgeService {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so another member may be tried whatever the method.
-        error.set_retry(pipe::connect_failed(ctx));
+        error.set_retry(pipe::connect_failed(ctx, self.live.clock.now()));
         error
     }
 
@@ -218,6 +218,7 @@ impl ProxyHttp for EdgeService {
         if error.is_some() && request.exchange.reason.is_none() {
             request.exchange.reason = Some(Reason::ClientClosed);
         }
+        pipe::ended(&mut request, start);
         let status = request.status.or(written).unwrap_or(Reason::ClientClosed.status());
         let ending = Ending { at: start, status, overhead_us: ctx.watch.busy_us() };
         let settled = request.exchange.settle(&ending);

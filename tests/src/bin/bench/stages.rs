@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use decision::{Ending, Exchange, Gate, Head, Settled, Stage, UpstreamRequest};
+use decision::{Ending, Exchange, Gate, Head, Sending, Settled, Stage, UpstreamRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use policy_compiler::{Finding, Source, compile};
 use rustix::time::{ClockId, clock_gettime};
@@ -242,7 +242,12 @@ impl World {
         let start = self.now();
         let span_id = flight.exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
         let traceparent = flight.trace.traceparent(&self.observers.traces, span_id);
-        flight.upstream = Some(flight.exchange.rewrite(&self.body, None, traceparent.as_deref())?);
+        flight.upstream = Some(flight.exchange.rewrite(&Sending {
+            body: &self.body,
+            caller: &self.headers,
+            credential: None,
+            traceparent: traceparent.as_deref(),
+        })?);
         flight.exchange.mark(Stage::Rewrite, start, self.now());
         Ok(())
     }
