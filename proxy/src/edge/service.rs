@@ -74,12 +74,13 @@ impl EdgeService {
         let trust = if trusted { Trust::Continue } else { Trust::Restart };
         let trace = TraceIds::new(&header.headers, trust);
         let active = self.live.observers.began(&header.method, self.scheme());
+        let unix_nanos = unix_nanos();
         let mut exchange = Exchange::new(
             Arc::clone(&in_force.gate),
-            request_id(),
+            request_id(unix_nanos),
             header.method.clone(),
             arrived,
-            unix_nanos(),
+            unix_nanos,
         );
         exchange.mark(Stage::Accept, arrived, self.live.clock.now());
         Request {
