@@ -6,10 +6,10 @@
 
 mod azure_trace;
 mod bodies;
+mod conformance;
 mod failover;
 mod feedback;
 mod health;
-mod openai_client;
 mod piping;
 mod protocols;
 mod refusals;
