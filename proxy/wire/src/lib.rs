@@ -6,11 +6,13 @@
 //! - [`json`] walks a document strictly, without building a tree.
 //! - [`facts`] extracts what policy may know of a request body.
 //! - [`openai`] speaks the dialect: errors, body edits, usage, stream events, rate-limit headers, models.
+//! - [`translate`] carries requests, answers, streams and errors from one dialect to another.
 
 pub mod facts;
 pub mod json;
 pub mod openai;
 pub mod sse;
+pub mod translate;
 
 pub use facts::{BodyFault, extract};
 pub use openai::{StreamEnd, StreamTap};
