@@ -11,7 +11,6 @@ mod failover;
 mod feedback;
 mod health;
 mod hostile;
-mod openai_client;
 mod piping;
 mod protocols;
 mod refusals;
