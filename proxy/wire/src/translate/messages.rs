@@ -47,19 +47,29 @@ fn write_stop(reason: StopReason, sequence: Option<&Str<'_>>, w: &mut Json) {
 fn usage(input: &mut Input<'_>, known: Counts) -> Read<Counts> {
     let mut plain = known.plain_input();
     let mut counts = known;
-    input.object(|input, key| {
-        let slot = match key {
-            "input_tokens" => &mut plain,
-            "cache_read_input_tokens" => &mut counts.cached,
-            "cache_creation_input_tokens" => &mut counts.written,
-            "output_tokens" => &mut counts.output,
-            _ => return input.skip(),
-        };
-        *slot = input.unless_null(Input::count)?.unwrap_or(*slot);
-        Ok(())
+    input.object(|input, key| match key {
+        "input_tokens" => count(input, &mut plain),
+        "cache_read_input_tokens" => count(input, &mut counts.cached),
+        "cache_creation_input_tokens" => count(input, &mut counts.written),
+        "output_tokens" => count(input, &mut counts.output),
+        "output_tokens_details" => input
+            .unless_null(|input| {
+                input.object(|input, key| match key {
+                    "thinking_tokens" => count(input, &mut counts.reasoning),
+                    _ => input.skip(),
+                })
+            })
+            .map(|_| ()),
+        _ => input.skip(),
     })?;
     counts.input = plain.saturating_add(counts.cached).saturating_add(counts.written);
+    counts.reasoning = counts.reasoning.min(counts.output);
     Ok(counts)
+}
+
+fn count(input: &mut Input<'_>, slot: &mut u64) -> Read<()> {
+    *slot = input.unless_null(Input::count)?.unwrap_or(*slot);
+    Ok(())
 }
 
 fn write_usage(counts: Counts, w: &mut Json) {
@@ -68,5 +78,8 @@ fn write_usage(counts: Counts, w: &mut Json) {
         w.key("cache_creation_input_tokens").number(counts.written);
         w.key("cache_read_input_tokens").number(counts.cached);
         w.key("output_tokens").number(counts.output);
+        if counts.reasoning > 0 {
+            w.key("output_tokens_details").object(|w| w.key("thinking_tokens").number(counts.reasoning));
+        }
     });
 }
