@@ -20,7 +20,8 @@ fn effort_name(effort: Effort) -> &'static str {
         Effort::Low => "low",
         Effort::Medium => "medium",
         Effort::High => "high",
-        Effort::XHigh | Effort::Max => "xhigh",
+        Effort::XHigh => "xhigh",
+        Effort::Max => "max",
     }
 }
 
@@ -42,38 +43,38 @@ fn finish_reason(reason: StopReason) -> &'static str {
     }
 }
 
-/// Reads a `usage` object. `prompt_tokens` includes cached tokens, `completion_tokens` reasoning.
+/// Reads a `usage` object. `prompt_tokens` includes what the cache had a part in, `completion_tokens`
+/// includes reasoning.
 fn usage(input: &mut Input<'_>) -> Read<Counts> {
     let mut counts = Counts::default();
-    let set = |slot: &mut u64, input: &mut Input<'_>| -> Read<()> {
-        *slot = input.unless_null(Input::count)?.unwrap_or(*slot);
-        Ok(())
-    };
     input.object(|input, key| match key {
-        "prompt_tokens" => set(&mut counts.input, input),
-        "completion_tokens" => set(&mut counts.output, input),
-        "prompt_tokens_details" => detail(input, "cached_tokens", &mut counts.cached),
-        "completion_tokens_details" => detail(input, "reasoning_tokens", &mut counts.reasoning),
+        "prompt_tokens" => count(input, &mut counts.input),
+        "completion_tokens" => count(input, &mut counts.output),
+        "prompt_tokens_details" => details(input, |input, key| match key {
+            "cached_tokens" => count(input, &mut counts.cached),
+            "cache_write_tokens" => count(input, &mut counts.written),
+            _ => input.skip(),
+        }),
+        "completion_tokens_details" => details(input, |input, key| match key {
+            "reasoning_tokens" => count(input, &mut counts.reasoning),
+            _ => input.skip(),
+        }),
         _ => input.skip(),
     })?;
     // A part can be no larger than the whole it is priced within.
     counts.cached = counts.cached.min(counts.input);
+    counts.written = counts.written.min(counts.input - counts.cached);
     counts.reasoning = counts.reasoning.min(counts.output);
     Ok(counts)
 }
 
-fn detail(input: &mut Input<'_>, wanted: &str, slot: &mut u64) -> Read<()> {
-    input.unless_null(|input| {
-        input.object(|input, key| {
-            if key == wanted {
-                *slot = input.unless_null(Input::count)?.unwrap_or(0);
-                Ok(())
-            } else {
-                input.skip()
-            }
-        })
-    })?;
+fn count(input: &mut Input<'_>, slot: &mut u64) -> Read<()> {
+    *slot = input.unless_null(Input::count)?.unwrap_or(*slot);
     Ok(())
+}
+
+fn details<'a>(input: &mut Input<'a>, member: impl FnMut(&mut Input<'a>, &str) -> Read<()>) -> Read<()> {
+    input.unless_null(|input| input.object(member)).map(|_| ())
 }
 
 fn write_usage(counts: Counts, writer: &mut super::writer::Writer) {
@@ -81,7 +82,10 @@ fn write_usage(counts: Counts, writer: &mut super::writer::Writer) {
         w.key("prompt_tokens").number(counts.input);
         w.key("completion_tokens").number(counts.output);
         w.key("total_tokens").number(counts.input.saturating_add(counts.output));
-        w.key("prompt_tokens_details").object(|w| w.key("cached_tokens").number(counts.cached));
+        w.key("prompt_tokens_details").object(|w| {
+            w.key("cached_tokens").number(counts.cached);
+            w.key("cache_write_tokens").number(counts.written);
+        });
         w.key("completion_tokens_details").object(|w| w.key("reasoning_tokens").number(counts.reasoning));
     });
 }

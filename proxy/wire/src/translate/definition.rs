@@ -73,7 +73,8 @@ pub(super) fn read_effort<'a>(input: &mut Input<'a>, call: &mut Call<'a>) -> Rea
         call.thinking = Some(Thinking::Off);
         return Ok(());
     }
-    let effort = effort(&word).ok_or(Fault::here("must be none, minimal, low, medium, high or xhigh"))?;
+    let effort =
+        effort(&word).ok_or(Fault::here("must be none, minimal, low, medium, high, xhigh or max"))?;
     call.effort = Some(effort);
     Ok(())
 }

@@ -47,38 +47,37 @@ fn write_stop(reason: StopReason, sequence: Option<&Str<'_>>, w: &mut Json) {
 fn usage(input: &mut Input<'_>, known: Counts) -> Read<Counts> {
     let mut plain = known.plain_input();
     let mut counts = known;
-    input.object(|input, key| {
-        let slot = match key {
-            "input_tokens" => &mut plain,
-            "cache_read_input_tokens" => &mut counts.cached,
-            "cache_creation_input_tokens" => &mut counts.written,
-            "cache_creation" => return cache_creation(input, &mut counts),
-            "output_tokens" => &mut counts.output,
-            _ => return input.skip(),
-        };
-        *slot = input.unless_null(Input::count)?.unwrap_or(*slot);
-        Ok(())
+    input.object(|input, key| match key {
+        "input_tokens" => count(input, &mut plain),
+        "cache_read_input_tokens" => count(input, &mut counts.cached),
+        "cache_creation_input_tokens" => count(input, &mut counts.written),
+        "output_tokens" => count(input, &mut counts.output),
+        "output_tokens_details" => input
+            .unless_null(|input| {
+                input.object(|input, key| match key {
+                    "thinking_tokens" => count(input, &mut counts.reasoning),
+                    _ => input.skip(),
+                })
+            })
+            .map(|_| ()),
+        // How long what was written is kept decides what it costs.
+        "cache_creation" => input
+            .unless_null(|input| {
+                input.object(|input, key| match key {
+                    "ephemeral_1h_input_tokens" => count(input, &mut counts.written_1h),
+                    _ => input.skip(),
+                })
+            })
+            .map(|_| ()),
+        _ => input.skip(),
     })?;
     counts.input = plain.saturating_add(counts.cached).saturating_add(counts.written);
+    counts.reasoning = counts.reasoning.min(counts.output);
     Ok(counts)
 }
 
-/// How long what was written is kept decides what it costs.
-fn cache_creation(input: &mut Input<'_>, counts: &mut Counts) -> Read<()> {
-    let known = counts.written_1h;
-    counts.written_1h = input
-        .unless_null(|input| {
-            let mut kept = known;
-            input.object(|input, key| match key {
-                "ephemeral_1h_input_tokens" => {
-                    kept = input.unless_null(Input::count)?.unwrap_or(kept);
-                    Ok(())
-                }
-                _ => input.skip(),
-            })?;
-            Ok(kept)
-        })?
-        .unwrap_or(known);
+fn count(input: &mut Input<'_>, slot: &mut u64) -> Read<()> {
+    *slot = input.unless_null(Input::count)?.unwrap_or(*slot);
     Ok(())
 }
 
@@ -88,5 +87,8 @@ fn write_usage(counts: Counts, w: &mut Json) {
         w.key("cache_creation_input_tokens").number(counts.written);
         w.key("cache_read_input_tokens").number(counts.cached);
         w.key("output_tokens").number(counts.output);
+        if counts.reasoning > 0 {
+            w.key("output_tokens_details").object(|w| w.key("thinking_tokens").number(counts.reasoning));
+        }
     });
 }

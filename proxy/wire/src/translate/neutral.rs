@@ -124,8 +124,7 @@ pub(super) enum Rule {
     Advice,
     /// Advice that a chat backend takes in the same spelling; reported elsewhere.
     Chat,
-    /// It changes what the caller gets: refused, unless it has one of these values, which ask for
-    /// nothing.
+    /// It changes the answer: refused, unless it has one of these values, which ask for nothing.
     Only(&'static [&'static str], &'static str),
 }
 

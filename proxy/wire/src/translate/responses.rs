@@ -76,7 +76,10 @@ fn write_usage(counts: Option<Counts>, w: &mut Json) {
     let Some(counts) = counts else { return w.null() };
     w.object(|w| {
         w.key("input_tokens").number(counts.input);
-        w.key("input_tokens_details").object(|w| w.key("cached_tokens").number(counts.cached));
+        w.key("input_tokens_details").object(|w| {
+            w.key("cached_tokens").number(counts.cached);
+            w.key("cache_write_tokens").number(counts.written);
+        });
         w.key("output_tokens").number(counts.output);
         w.key("output_tokens_details").object(|w| w.key("reasoning_tokens").number(counts.reasoning));
         w.key("total_tokens").number(counts.input.saturating_add(counts.output));

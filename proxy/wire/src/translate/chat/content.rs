@@ -42,8 +42,10 @@ fn part<'a>(input: &mut Input<'a>, lost: &mut Lost) -> Read<Part<'a>> {
             _ => {
                 // What an unknown kind of part holds is no news: the kind is refused.
                 input.skip()?;
-                if !matches!(key, "input_audio" | "video_url" | "audio_url") {
-                    lost.add(UNKNOWN);
+                match key {
+                    "input_audio" | "video_url" | "audio_url" => {}
+                    "prompt_cache_breakpoint" => lost.add("prompt_cache_breakpoint"),
+                    _ => lost.add(UNKNOWN),
                 }
             }
         }

@@ -21,6 +21,7 @@ const EXTRAS: &[(&str, Rule)] = &[
     ("modalities", Rule::Only(&["[\"text\"]"], "must be [\"text\"]: the backend answers in text only")),
     ("audio", Rule::Only(&[], "is not to be had: the backend answers in text only")),
     ("web_search_options", Rule::Only(&[], "is not to be had: the backend does not search the web")),
+    ("moderation", Rule::Only(&[], "is not to be had: the backend does not moderate")),
     ("functions", Rule::Only(&["[]"], "has been replaced: use tools")),
     ("function_call", Rule::Only(&[], "has been replaced: use tool_choice")),
     ("seed", Rule::Chat),
@@ -30,6 +31,7 @@ const EXTRAS: &[(&str, Rule)] = &[
     ("service_tier", Rule::Chat),
     ("prompt_cache_key", Rule::Chat),
     ("prompt_cache_retention", Rule::Chat),
+    ("prompt_cache_options", Rule::Chat),
     ("safety_identifier", Rule::Chat),
 ];
 const NO_LOGPROBS: &str = "is not to be had: the backend gives no log probabilities";

@@ -15,6 +15,7 @@ const EXTRAS: &[(&str, Rule)] = &[
     ("service_tier", Rule::Advice),
     ("inference_geo", Rule::Only(&[], "is not known to the backend: leave it out")),
     ("speed", Rule::Advice),
+    ("diagnostics", Rule::Advice),
     ("cache_control", Rule::Advice),
     ("context_management", Rule::Advice),
     ("container", Rule::Only(&[], "is not to be had: the backend runs no code")),

@@ -72,6 +72,10 @@ impl<'a> Fields<'a> {
             }
             // In an answer that is sent back.
             "annotations" | "logprobs" => input.skip()?,
+            "prompt_cache_breakpoint" => {
+                input.skip()?;
+                lost.add("prompt_cache_breakpoint");
+            }
             _ => {
                 input.skip()?;
                 lost.add(UNKNOWN);

@@ -28,6 +28,8 @@ const EXTRAS: &[(&str, Rule)] = &[
     ("service_tier", Rule::Chat),
     ("prompt_cache_key", Rule::Chat),
     ("prompt_cache_retention", Rule::Chat),
+    ("prompt_cache_options", Rule::Chat),
+    ("moderation", Rule::Only(&[], "is not to be had: the backend does not moderate")),
     ("safety_identifier", Rule::Chat),
 ];
 
