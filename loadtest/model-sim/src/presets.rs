@@ -48,6 +48,8 @@ fn server(name: &str, seed: u64, profile: Profile, failing: f64, cents_in: u64, 
         prices: PriceList::from(Prices {
             input: price(cents_in),
             cached_input: price(cents_in),
+            cache_write: price(cents_in),
+            cache_write_1h: price(cents_in),
             output: price(cents_out),
         }),
         seed,

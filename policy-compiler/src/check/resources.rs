@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use rule_table::{Policy, SecretRef};
+use rule_table::{Credential, Policy, SecretRef};
 
 use crate::diagnostics::{Code, Finding};
 
@@ -38,7 +38,7 @@ pub fn check_resources(
         secret(token, &["admin", "token"]);
     }
     for backend in &policy.backends {
-        if let Some(auth) = &backend.auth {
+        if let Some(auth) = backend.auth.as_ref().and_then(Credential::secret) {
             secret(auth, &["backends", &backend.name, "auth"]);
         }
     }

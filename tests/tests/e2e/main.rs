@@ -6,15 +6,18 @@
 
 mod azure_trace;
 mod bodies;
+mod conformance;
 mod failover;
 mod feedback;
 mod health;
+mod hostile;
 mod openai_client;
 mod piping;
 mod protocols;
 mod refusals;
 mod reload;
 mod shutdown;
+mod smuggling;
 mod start;
 mod streaming;
 mod streams_broken;

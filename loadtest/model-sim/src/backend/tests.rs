@@ -16,6 +16,7 @@ fn config() -> SimConfig {
         input: "2.50 USD/1M".parse().unwrap(),
         cached_input: "2.50 USD/1M".parse().unwrap(),
         output: "10 USD/1M".parse().unwrap(),
+        ..Prices::default()
     };
     SimConfig { prices: PriceList::from(prices), ..SimConfig::new("sim", "m", profile) }
 }
