@@ -1,18 +1,19 @@
-//! The real thing: HTTP/1.1 and h2c with OpenAI's API. It owns sockets, the clock and the driver that
+//! The real thing: HTTP/1.1 and h2, with TLS or without, and the APIs. It owns sockets, the clock and the driver that
 //! lets tokens out when they fall due; it refuses to decide anything, which `backend` does.
 //!
 //! One driver per server sleeps until the next token is due and lets out everything that is due by then.
 //! Deadlines are absolute, so lateness of one wake-up never adds to the next; tokens that fall due
 //! within one wake-up are written together, as separate events.
 //!
+//! What it answers depends on its `Flavour`; whatever that is, also:
+//!
 //! | path | |
 //! |---|---|
-//! | `POST /v1/chat/completions`, `/v1/completions`, `/v1/embeddings` | OpenAI's API; also below `/openai` |
-//! | `POST /openai/deployments/{model}/…?api-version=` | the same as Azure has it |
-//! | `GET /v1/models`, `/v1/models/{model}` | what it serves |
 //! | `GET /health` | 200, or 503 under `unhealthy_probe` |
-//! | `GET /sim/log`, `/sim/totals` | its own account: JSON lines, and sums |
+//! | `GET /sim/log`, `/sim/totals` | its own account of what it generated: JSON lines, and sums |
+//! | `GET /sim/exchanges` | its own account of every HTTP exchange, as JSON lines |
 //! | `GET`, `POST /sim/faults` | the fault script, as a JSON array; times count from the moment it is set |
+//! | `POST /sim/keys` | the keys it accepts, as a JSON object of lists |
 //! | `POST /sim/reset` | back to the start |
 //!
 //! Headers a request may carry: `x-sim-output-tokens` fixes the length of each choice, `x-sim-key` the
@@ -20,6 +21,7 @@
 
 mod answer;
 mod asked;
+mod audio;
 mod auth;
 mod chat;
 mod connection;
@@ -27,16 +29,20 @@ mod content;
 mod control;
 mod encode;
 mod errors;
+mod files;
 mod generate;
+mod mcp;
 mod messages;
+mod multipart;
 mod paths;
+mod realtime;
 mod respond;
 mod responses;
 mod routes;
 mod schema;
+mod services;
 mod shared;
 mod steps;
-mod store;
 mod tls;
 mod tools;
 
@@ -143,7 +149,8 @@ pub fn serve(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> 
     let addr = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let acceptor = Acceptor::new(config.tls.as_ref())?;
-    let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
+    let stop = CancellationToken::new();
+    let shared = Arc::new(Shared::new(config, stop.clone()));
     let tasks = TaskTracker::new();
     let house =
         House { addr, acceptor, shared: Arc::clone(&shared), stop: stop.clone(), tasks: tasks.clone() };
@@ -162,7 +169,8 @@ pub fn spawn_thread(listener: TcpListener, config: SimConfig) -> io::Result<SimH
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let name = format!("sim-{}", config.name);
     let acceptor = Acceptor::new(config.tls.as_ref())?;
-    let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
+    let stop = CancellationToken::new();
+    let shared = Arc::new(Shared::new(config, stop.clone()));
     let listener = {
         let _context = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
