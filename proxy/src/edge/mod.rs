@@ -19,4 +19,4 @@ mod tls;
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;
 pub use probes::probe_forever;
-pub use tls::{CertificateError, check as check_certificate};
+pub use tls::{Certificate, CertificateError, check as check_certificate};
