@@ -99,6 +99,7 @@ fn route() -> Route {
         limit: Some(0),
         deadline: Duration::from_secs(120),
         heartbeat: None,
+        pass_through: false,
         rewrite: Rewrite::default(),
         path_template: "/v1/chat/completions".to_owned(),
     }

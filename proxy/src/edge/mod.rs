@@ -3,6 +3,7 @@
 //! that outlives a request.
 
 mod attempt;
+mod caller;
 mod connections;
 mod framing;
 mod listen;
@@ -15,6 +16,9 @@ mod respond;
 mod service;
 mod terminate;
 mod tls;
+mod tunnel;
+
+pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;

@@ -74,12 +74,13 @@ impl EdgeService {
         let trust = if trusted { Trust::Continue } else { Trust::Restart };
         let trace = TraceIds::new(&header.headers, trust);
         let active = self.live.observers.began(&header.method, self.scheme());
+        let unix_nanos = unix_nanos();
         let mut exchange = Exchange::new(
             Arc::clone(&in_force.gate),
-            request_id(),
+            request_id(unix_nanos),
             header.method.clone(),
             arrived,
-            unix_nanos(),
+            unix_nanos,
         );
         exchange.mark(Stage::Accept, arrived, self.live.clock.now());
         Request {
@@ -197,7 +198,7 @@ impl ProxyHttp for EdgeService {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        pipe::answered(response, ctx, self.live.clock.now())
+        pipe::answered(response, ctx, &self.live.clock)
     }
 
     fn fail_to_connect(
@@ -208,7 +209,7 @@ impl ProxyHttp for EdgeService {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so another member may be tried whatever the method.
-        error.set_retry(pipe::connect_failed(ctx));
+        error.set_retry(pipe::connect_failed(ctx, self.live.clock.now()));
         error
     }
 
@@ -225,6 +226,7 @@ impl ProxyHttp for EdgeService {
         if error.is_some() && request.exchange.reason.is_none() {
             request.exchange.reason = Some(Reason::ClientClosed);
         }
+        pipe::ended(&mut request, start);
         let status = request.status.or(written).unwrap_or(Reason::ClientClosed.status());
         let ending = Ending { at: start, status, overhead_us: ctx.watch.busy_us() };
         let settled = request.exchange.settle(&ending);

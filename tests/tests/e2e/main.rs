@@ -6,6 +6,7 @@
 
 mod azure_trace;
 mod bodies;
+mod conformance;
 mod failover;
 mod feedback;
 mod health;
