@@ -23,4 +23,4 @@ pub(crate) use peer::Peers;
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;
 pub use probes::probe_forever;
-pub use tls::{CertificateError, check as check_certificate};
+pub use tls::{Certificate, CertificateError, check as check_certificate};

@@ -15,6 +15,7 @@ mod piping;
 mod protocols;
 mod refusals;
 mod reload;
+mod rotations;
 mod shutdown;
 mod smuggling;
 mod start;
