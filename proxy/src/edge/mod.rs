@@ -3,6 +3,7 @@
 //! that outlives a request.
 
 mod attempt;
+mod errand;
 mod listen;
 mod models;
 mod peer;
@@ -15,6 +16,7 @@ mod terminate;
 mod tls;
 mod tunnel;
 
+pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
