@@ -68,6 +68,8 @@ pub struct Listener {
     pub http2: bool,
     /// Largest request body, in bytes.
     pub max_body: u64,
+    /// How long the head of a connection's first request may take to arrive.
+    pub head_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
 }
@@ -275,6 +277,9 @@ pub struct Route {
     /// Time between the comments that keep a stream's connection alive before its first token; none
     /// unless stated.
     pub heartbeat: Option<Duration>,
+    /// Whether paths that are no operation read here (audio, files, realtime) are piped to the pool's
+    /// backends with their credential. Nothing of them is counted but requests.
+    pub pass_through: bool,
     /// Edits of every request on this route and its answers.
     pub rewrite: Rewrite,
     /// The path template for telemetry.

@@ -3,7 +3,10 @@
 //! that outlives a request.
 
 mod attempt;
+mod caller;
+mod connections;
 mod errand;
+mod framing;
 mod listen;
 mod models;
 mod peer;

@@ -19,7 +19,8 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         limit: None,
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
-        rewrite: Rewrite::default(),
+        pass_through: false,
+        rewrite: crate::Rewrite::default(),
         path_template: String::new(),
     }
 }
