@@ -19,20 +19,33 @@
 //! request's luck, `x-sim-fault` a fault of its own such as `drop_mid_stream:3`.
 
 mod answer;
+mod asked;
+mod auth;
+mod chat;
 mod connection;
+mod content;
 mod control;
-mod embedding;
 mod encode;
-mod request;
+mod errors;
+mod generate;
+mod messages;
+mod paths;
+mod respond;
+mod responses;
 mod routes;
+mod schema;
 mod shared;
 mod steps;
+mod store;
+mod tls;
+mod tools;
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -40,11 +53,12 @@ use hyper_util::server::conn::auto;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::SimConfig;
-use crate::faults::FaultScript;
-use crate::log::{Record, Totals};
+use crate::config::{Keys, SimConfig};
+use crate::faults::{Door, FaultScript};
+use crate::log::{Exchange, Record, Totals};
 use connection::Connection;
 use shared::Shared;
+use tls::Acceptor;
 
 /// A running server. Dropping it stops the server.
 pub struct SimHandle {
@@ -71,6 +85,17 @@ impl SimHandle {
     #[must_use]
     pub fn log(&self) -> Vec<Record> {
         self.shared.log()
+    }
+
+    /// Every HTTP exchange since the start or the last reset, generated answers and all others, in order.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.exchanges()
+    }
+
+    /// Replaces the keys it accepts. `SimConfig::api_key` stays.
+    pub fn set_keys(&self, keys: Keys) {
+        self.shared.set_keys(keys);
     }
 
     /// Sums over ended requests. A request has ended in here before its caller can see its last byte.
@@ -109,7 +134,7 @@ impl Drop for SimHandle {
 /// Serves on the caller's tokio runtime.
 ///
 /// # Errors
-/// When the listener cannot be used.
+/// When the listener or the TLS material cannot be used.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -117,9 +142,12 @@ pub fn serve(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> 
     listener.set_nonblocking(true)?;
     let addr = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
+    let acceptor = Acceptor::new(config.tls.as_ref())?;
     let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
     let tasks = TaskTracker::new();
-    tasks.spawn(run(listener, Arc::clone(&shared), stop.clone(), tasks.clone()));
+    let house =
+        House { addr, acceptor, shared: Arc::clone(&shared), stop: stop.clone(), tasks: tasks.clone() };
+    tasks.spawn(house.run(listener));
     Ok(SimHandle { addr, shared, stop, thread: None })
 }
 
@@ -127,55 +155,99 @@ pub fn serve(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> 
 /// nor the caller.
 ///
 /// # Errors
-/// When the listener cannot be used or the thread cannot start.
+/// When the listener or the TLS material cannot be used, or the thread cannot start.
 pub fn spawn_thread(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> {
     listener.set_nonblocking(true)?;
     let addr = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let name = format!("sim-{}", config.name);
+    let acceptor = Acceptor::new(config.tls.as_ref())?;
     let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
     let listener = {
         let _context = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    let running = run(listener, Arc::clone(&shared), stop.clone(), TaskTracker::new());
+    let tasks = TaskTracker::new();
+    let house = House { addr, acceptor, shared: Arc::clone(&shared), stop: stop.clone(), tasks };
+    let running = house.run(listener);
     let thread = std::thread::Builder::new().name(name).spawn(move || runtime.block_on(running))?;
     Ok(SimHandle { addr, shared, stop, thread: Some(thread) })
 }
 
-async fn run(
-    listener: tokio::net::TcpListener,
+/// How long a handshake may take, and how long a listener that cannot be had back is waited for.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What takes connections.
+struct House {
+    addr: SocketAddr,
+    acceptor: Acceptor,
     shared: Arc<Shared>,
     stop: CancellationToken,
     tasks: TaskTracker,
-) {
-    let driver = shared::drive(Arc::clone(&shared));
-    let accepting = accept(listener, shared, stop.clone(), tasks);
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = driver => {}
-        () = accepting => {}
-    }
 }
 
-async fn accept(
-    listener: tokio::net::TcpListener,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // A socket that refuses the option still serves, only later.
-                let _ = stream.set_nodelay(true);
-                let connection = converse(Connection::new(stream), Arc::clone(&shared));
-                let stop = stop.clone();
-                tasks.spawn(async move { stop.run_until_cancelled(connection).await });
-            }
-            // Out of descriptors, or a connection that died in the queue: both pass.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+impl House {
+    async fn run(self, listener: tokio::net::TcpListener) {
+        let driver = shared::drive(Arc::clone(&self.shared));
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = driver => {}
+            () = self.take_connections(listener) => {}
         }
+        // Connections that have left HTTP behind end with the server.
+        self.stop.cancel();
+    }
+
+    async fn take_connections(&self, listener: tokio::net::TcpListener) {
+        let mut door = self.shared.door();
+        let mut listener = Some(listener);
+        // Connections nobody reads, for as long as nobody does.
+        let mut unread = Vec::new();
+        loop {
+            let state = *door.borrow_and_update();
+            if state == Door::Shut {
+                listener = None;
+            } else if listener.is_none() {
+                listener = tokio::net::TcpListener::bind(self.addr).await.ok();
+            }
+            if state != Door::Blackhole {
+                unread.clear();
+            }
+            let accepted = async {
+                match &listener {
+                    Some(listener) => listener.accept().await,
+                    None if state == Door::Shut => std::future::pending().await,
+                    None => Err(io::ErrorKind::AddrInUse.into()),
+                }
+            };
+            tokio::select! {
+                accepted = accepted => match accepted {
+                    Ok((stream, _)) if state == Door::Blackhole => unread.push(stream),
+                    Ok((stream, _)) => self.take(stream, state),
+                    // Out of descriptors, a connection that died in the queue, or a port not yet back.
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                },
+                _ = door.changed() => {}
+            }
+        }
+    }
+
+    fn take(&self, stream: tokio::net::TcpStream, door: Door) {
+        // A socket that refuses the option still serves, only later.
+        let _ = stream.set_nodelay(true);
+        let (acceptor, shared) = (self.acceptor.clone(), Arc::clone(&self.shared));
+        let stop = self.stop.clone();
+        let conversation = async move {
+            if door == Door::NoHandshake && acceptor.is_tls() {
+                return acceptor.refuse(stream).await;
+            }
+            // A handshake that fails is the caller's story to tell.
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                converse(Connection::new(stream), shared).await;
+            }
+        };
+        self.tasks.spawn(async move { stop.run_until_cancelled(conversation).await });
     }
 }
 
@@ -184,5 +256,5 @@ async fn converse(connection: Connection, shared: Arc<Shared>) {
     let service = service_fn(move |request| routes::answer(Arc::clone(&shared), control.clone(), request));
     let builder = auto::Builder::new(TokioExecutor::new());
     // It ends with an error whenever a caller leaves or a fault breaks it off; the log has the story.
-    let _ = builder.serve_connection(TokioIo::new(connection), service).await;
+    let _ = builder.serve_connection_with_upgrades(TokioIo::new(connection), service).await;
 }

@@ -4,6 +4,7 @@
 pub mod bundle;
 pub mod digest;
 pub mod matching;
+mod pool;
 mod references;
 mod rewrite;
 pub mod sections;

@@ -13,7 +13,7 @@ pub struct Rewrite {
     pub response_headers: HeaderEdits,
     /// The path of piped requests.
     pub path: Option<PathRewrite>,
-    /// Fields of the JSON body, in the manifest's order of names.
+    /// Fields of the JSON body, in the order in which they apply.
     pub body: Vec<BodyEdit>,
     /// Text put before the caller's own system prompt.
     pub system_prefix: Option<String>,

@@ -99,6 +99,7 @@ fn route() -> Route {
         limit: Some(0),
         deadline: Duration::from_secs(120),
         heartbeat: None,
+        pass_through: false,
         rewrite: Rewrite::default(),
         path_template: "/v1/chat/completions".to_owned(),
     }
@@ -112,6 +113,7 @@ fn policy() -> Policy {
             tls: None,
             http2: true,
             max_body: 8 << 20,
+            head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
         }],
         admin: None,

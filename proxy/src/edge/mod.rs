@@ -3,6 +3,9 @@
 //! that outlives a request.
 
 mod attempt;
+mod caller;
+mod connections;
+mod framing;
 mod listen;
 mod models;
 mod peer;
@@ -13,6 +16,9 @@ mod respond;
 mod service;
 mod terminate;
 mod tls;
+mod tunnel;
+
+pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;

@@ -359,3 +359,12 @@ impl<'a> Reader<'a> {
         Fault { problem, offset: self.at }
     }
 }
+
+/// The member whose value ends at `end` and before which the last value, or the opening brace, ended at
+/// `began`; with one comma: the one before it or, for the first member, the one after it.
+pub(crate) fn member(document: &[u8], began: usize, end: usize, first: bool) -> Range<usize> {
+    let rest = document.get(end..).unwrap_or_default();
+    let space = rest.len() - rest.trim_ascii_start().len();
+    let comma = first && rest.get(space) == Some(&b',');
+    began..if comma { end + space + 1 } else { end }
+}

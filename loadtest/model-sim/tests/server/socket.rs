@@ -51,6 +51,21 @@ impl Reply {
         text.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap().to_owned()).collect()
     }
 
+    /// Name and data of every event of a stream whose events have names.
+    pub(crate) fn named_events(&self) -> Vec<(String, Value)> {
+        let text = String::from_utf8(self.body.clone()).unwrap();
+        let event = |event: &str| {
+            let (name, data) = event.split_once('\n').unwrap();
+            let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+            (name.strip_prefix("event: ").unwrap().to_owned(), data)
+        };
+        text.split_terminator("\n\n").map(event).collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
     pub(crate) fn error_code(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body).unwrap();
         body["error"]["code"].as_str().unwrap_or_default().to_owned()
@@ -143,6 +158,14 @@ fn dechunk(mut reply: Reply, mut rest: &[u8], broken: Option<Ending>) -> Reply {
         reply.chunks += 1;
         rest = &rest[start + size + 2..];
     }
+}
+
+pub(crate) fn get_with(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Reply {
+    exchange(addr, "GET", path, headers, b"")
+}
+
+pub(crate) fn delete(addr: SocketAddr, path: &str) -> Reply {
+    exchange(addr, "DELETE", path, &[], b"")
 }
 
 pub(crate) fn get(addr: SocketAddr, path: &str) -> Reply {

@@ -5,7 +5,8 @@ use vocabulary::Share;
 
 use super::{Head, RouteTable, Specificity};
 use crate::sections::{
-    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch, Telemetry,
+    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Rewrite, Route, RouteId, RouteMatch,
+    Telemetry,
 };
 
 fn route(number: usize, matching: RouteMatch) -> Route {
@@ -18,7 +19,8 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         limit: None,
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
-        rewrite: Rewrite::default(),
+        pass_through: false,
+        rewrite: crate::Rewrite::default(),
         path_template: String::new(),
     }
 }

@@ -108,6 +108,7 @@ impl Draft {
             limit: None,
             deadline: 120 * SECOND,
             heartbeat: None,
+            pass_through: false,
             rewrite: Rewrite::default(),
             path_template: path.to_owned(),
         });
@@ -165,6 +166,11 @@ impl Draft {
     pub(crate) fn with_backend(mut self, name: &str, change: impl FnOnce(&mut Backend)) -> Self {
         change(self.0.backends.iter_mut().find(|backend| backend.name == name).unwrap());
         self
+    }
+
+    /// The kind of a backend.
+    pub(crate) fn kind_of(&self, backend: &str) -> BackendKind {
+        self.0.backends.iter().find(|known| known.name == backend).unwrap().kind
     }
 
     pub(crate) fn with_deployment(mut self, name: &str, change: impl FnOnce(&mut Deployment)) -> Self {

@@ -3,9 +3,8 @@
 
 use bytes::Bytes;
 use vocabulary::Operation;
-use wire::openai::{Edits, set_fields};
 use wire::sse::{Event, Splitter, Tail};
-use wire::{extract, json};
+use wire::{Edits, Layout, extract, json};
 
 const MAX_EVENT: usize = 64;
 
@@ -47,9 +46,7 @@ fn events(chunks: &[&[u8]]) -> (Vec<Event>, Tail, bool) {
 /// A body whose facts are read is JSON to a second parser, which finds the same model in it; a fault
 /// lies within the body.
 pub(crate) fn facts(body: &[u8]) {
-    for operation in
-        [Operation::Chat, Operation::TextCompletion, Operation::Embeddings, Operation::ListModels]
-    {
+    for operation in Operation::ALL {
         match extract(operation, body) {
             Ok(facts) => {
                 assert_eq!(model(body).as_ref(), Some(&facts.model));
@@ -78,15 +75,17 @@ fn model(body: &[u8]) -> Option<String> {
 
 /// An edited body reads as the original with the edited fields changed.
 pub(crate) fn edits(body: &[u8], model: Option<&str>, include_usage: bool) {
-    let edits = Edits { model, include_usage };
-    let Ok(edited) = set_fields(&Bytes::copy_from_slice(body), &edits) else {
-        let object = json::Reader::new(body).and_then(|mut reader| reader.begin_object());
-        let parsed = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body);
+    let edits = Edits { model, include_usage, ..Edits::default() };
+    let body = Bytes::copy_from_slice(body);
+    let edited = Layout::of(Operation::Chat, &body).and_then(|layout| layout.apply(&body, &edits));
+    let Ok(edited) = edited else {
+        let object = json::Reader::new(&body).and_then(|mut reader| reader.begin_object());
+        let parsed = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body);
         assert!(object.is_err() || parsed.is_err(), "refused to edit an object");
         return;
     };
     // Out of another parser's range, or not looked at because there was nothing to edit.
-    let Ok(mut expected) = serde_json::from_slice::<serde_json::Value>(body) else { return };
+    let Ok(mut expected) = serde_json::from_slice::<serde_json::Value>(&body) else { return };
     if let Some(fields) = expected.as_object_mut() {
         if let Some(model) = model {
             fields.insert("model".to_owned(), model.into());
