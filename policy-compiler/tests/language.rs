@@ -108,7 +108,7 @@ fn expanding_shows_every_value_with_its_origin() {
 
 #[test]
 fn a_first_manifest_compiles_for_every_kind() {
-    for kind in [BackendKind::Openai, BackendKind::AzureOpenai, BackendKind::Vllm, BackendKind::Http] {
+    for kind in BackendKind::ALL {
         let source = Source::new("gateway.yaml", first_manifest(&Answers::for_kind(kind)));
         assert_eq!(compiled(&source).findings, [], "{}", source.text);
     }
