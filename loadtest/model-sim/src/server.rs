@@ -56,6 +56,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -186,6 +187,9 @@ pub fn spawn_thread(listener: TcpListener, config: SimConfig) -> io::Result<SimH
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 1_024;
+
 /// What takes connections.
 struct House {
     addr: SocketAddr,
@@ -209,15 +213,16 @@ impl House {
 
     async fn take_connections(&self, listener: tokio::net::TcpListener) {
         let mut door = self.shared.door();
-        let mut listener = Some(listener);
+        let (mut listener, mut reserved) = (Some(listener), None);
         // Connections nobody reads, for as long as nobody does.
         let mut unread = Vec::new();
         loop {
             let state = *door.borrow_and_update();
-            if state == Door::Shut {
-                listener = None;
-            } else if listener.is_none() {
-                listener = tokio::net::TcpListener::bind(self.addr).await.ok();
+            if state == Door::Shut && listener.take().is_some() {
+                reserved = reserve(self.addr).ok();
+            } else if state != Door::Shut && listener.is_none() {
+                let socket = reserved.take().map_or_else(|| reserve(self.addr), Ok);
+                listener = socket.and_then(|socket| socket.listen(BACKLOG)).ok();
             }
             if state != Door::Blackhole {
                 unread.clear();
@@ -257,6 +262,14 @@ impl House {
         };
         self.tasks.spawn(async move { stop.run_until_cancelled(conversation).await });
     }
+}
+
+/// Holds a port without listening at it: connections are refused, and nobody else takes it.
+fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    Ok(socket)
 }
 
 async fn converse(connection: Connection, shared: Arc<Shared>) {

@@ -160,6 +160,7 @@ fn images_are_counted_and_long_prompts_are_cached_where_that_is_set() {
     assert_eq!(ask(&sim, &asked)["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
     assert_eq!(ask(&sim, &asked)["usage"]["prompt_tokens_details"]["cached_tokens"], 1_024);
     assert_eq!(sim.log()[1].usage().cached_input, 1_024);
+    assert_eq!(sim.log()[0].usage().cache_write_input, 0, "writes are free and not told of");
     asked["messages"][0]["content"] = json!([
         {"type": "text", "text": "what is this"},
         {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}},
