@@ -9,6 +9,7 @@ use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
+use rule_table::BackendKind;
 
 use super::peer;
 use crate::clock::Clock;
@@ -98,6 +99,9 @@ fn header(upstream: &Upstream, errand: &Errand) -> Result<RequestHeader> {
     if let Some(body) = &errand.body {
         header.insert_header(CONTENT_TYPE, "application/json")?;
         header.insert_header(CONTENT_LENGTH, body.len())?;
+    }
+    if upstream.backend.kind == BackendKind::Anthropic {
+        header.insert_header("anthropic-version", "2023-06-01")?;
     }
     // Whether there is a token is a question of its own, and asked before.
     if let Ok(Some(credential)) = upstream.credential() {
