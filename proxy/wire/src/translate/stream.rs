@@ -143,7 +143,7 @@ impl Stream {
             return silent(EventClass::Malformed);
         }
         let class = self.observe(&deltas);
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(data.len() + 256);
         match self.write(&deltas, &mut out) {
             Ok(()) => Translated { bytes: out.into(), class },
             Err(TooLong) => {
@@ -231,11 +231,11 @@ impl Stream {
                 }
                 Delta::More(text) => {
                     output = true;
-                    seen.output_bytes += text_bytes(text);
+                    seen.output_bytes += text.text_bytes();
                 }
                 Delta::Open(Block::Tool { name, .. }) => {
                     output = true;
-                    seen.output_bytes += text_bytes(name);
+                    seen.output_bytes += name.text_bytes();
                 }
                 Delta::Open(Block::Redacted(_)) => output = true,
                 Delta::Stop(..) => {
@@ -267,11 +267,6 @@ impl Stream {
             None => EventClass::Preamble,
         }
     }
-}
-
-/// Bytes of a text without its escapes.
-fn text_bytes(text: &Str<'_>) -> u64 {
-    text.decode().len() as u64
 }
 
 /// Only what was observed: a stream's text is content.

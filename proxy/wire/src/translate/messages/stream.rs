@@ -362,14 +362,14 @@ impl Writer {
 
 /// An event, whose type stands in its data, too.
 fn event(kind: &'static str, out: &mut Vec<u8>, members: impl FnOnce(&mut Json)) {
-    let mut w = Json::with_capacity(256);
-    w.frame(b"event: ");
-    w.frame(kind.as_bytes());
-    w.frame(b"\ndata: ");
-    w.object(|w| {
-        w.key("type").text(kind);
-        members(w);
+    Json::append(out, |w| {
+        w.frame(b"event: ");
+        w.frame(kind.as_bytes());
+        w.frame(b"\ndata: ");
+        w.object(|w| {
+            w.key("type").text(kind);
+            members(w);
+        });
+        w.frame(b"\n\n");
     });
-    w.frame(b"\n\n");
-    out.extend(w.into_bytes());
 }
