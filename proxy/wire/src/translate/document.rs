@@ -86,6 +86,17 @@ impl<'a> Str<'a> {
         Str(Cow::Owned(String::from_utf8(writer.into_bytes()).unwrap_or_default()))
     }
 
+    /// Several texts as one, with `between` between them.
+    pub(super) fn joined(texts: Vec<Self>, between: &str) -> Self {
+        match <[Self; 1]>::try_from(texts) {
+            Ok([text]) => text,
+            Err(texts) => {
+                let texts: Vec<_> = texts.iter().map(Self::decode).collect();
+                Str::of(&texts.join(between))
+            }
+        }
+    }
+
     /// The literal, quotes included.
     pub(super) fn literal(&self) -> &str {
         &self.0

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use vocabulary::Reason;
 
 use super::document::Str;
+use super::error::anthropic_kind;
 use super::neutral::{Counts, StopReason};
 use super::{Backend, Envelope, Format, chat, messages, responses};
 use crate::openai::{EventClass, Observed};
@@ -182,7 +183,7 @@ impl Stream {
         let mut out = Vec::new();
         match &mut self.target {
             Target::Chat(_) => return crate::openai::stream_error_event(reason, message),
-            Target::Messages(writer) => writer.error("api_error", message, &mut out),
+            Target::Messages(writer) => writer.error(anthropic_kind(reason.status()), message, &mut out),
             Target::Responses(writer) => writer.error(reason.code(), message, &mut out),
         }
         out.into()

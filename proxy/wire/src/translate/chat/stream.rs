@@ -2,10 +2,10 @@
 //! and end, which chunks do not say; it refuses tool calls that come in turns, for the other dialects
 //! finish one block before the next.
 
-use super::{answer, finish_reason, stop_reason, usage, write_usage};
+use super::{answer, content, finish_reason, stop_reason, usage, write_usage};
 use crate::translate::Envelope;
 use crate::translate::document::{self, Fault, Input, Read, Str};
-use crate::translate::neutral::{Counts, StopReason, fit_id};
+use crate::translate::neutral::{Counts, Part, StopReason, fit_id};
 use crate::translate::stream::{Block, Delta};
 use crate::translate::{error, writer};
 
@@ -103,13 +103,13 @@ impl Reader {
     fn delta<'d>(&mut self, input: &mut Input<'d>, deltas: &mut Vec<Delta<'d>>) -> Read<()> {
         self.start(deltas);
         // Reasoning precedes what it led to, whatever the order in one chunk.
-        let (mut thinking, mut text, mut refusal, mut calls) = (None, None, None, Vec::new());
+        let (mut thinking, mut content, mut refusal, mut calls) = (None, Vec::new(), None, Vec::new());
         input.object(|input, key| {
             match key {
                 "reasoning_content" | "reasoning" => {
                     thinking = input.unless_null(Input::string)?.or(thinking.take());
                 }
-                "content" => text = input.unless_null(Input::string)?,
+                "content" => content = content::answered(input)?,
                 "refusal" => refusal = input.unless_null(Input::string)?,
                 "tool_calls" => {
                     input.unless_null(|input| {
@@ -123,18 +123,28 @@ impl Reader {
             }
             Ok(())
         })?;
-        for (open, more) in [(Open::Thinking, thinking), (Open::Text, text), (Open::Refusal, refusal)] {
-            if let Some(more) = more.filter(|more| !more.is_empty()) {
-                self.switch(open, deltas);
-                deltas.push(Delta::More(more));
+        self.more(Open::Thinking, thinking, deltas);
+        for part in content {
+            match part {
+                Part::Thinking { text, .. } => self.more(Open::Thinking, Some(text), deltas),
+                Part::Text(text) => self.more(Open::Text, Some(text), deltas),
+                _ => {}
             }
         }
+        self.more(Open::Refusal, refusal, deltas);
         calls.into_iter().try_for_each(|call| self.call(call, deltas))
     }
 
     fn start(&mut self, deltas: &mut Vec<Delta<'_>>) {
         if !std::mem::replace(&mut self.started, true) {
             deltas.push(Delta::Start(None));
+        }
+    }
+
+    fn more<'d>(&mut self, open: Open, more: Option<Str<'d>>, deltas: &mut Vec<Delta<'d>>) {
+        if let Some(more) = more.filter(|more| !more.is_empty()) {
+            self.switch(open, deltas);
+            deltas.push(Delta::More(more));
         }
     }
 
