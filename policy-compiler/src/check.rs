@@ -3,8 +3,12 @@
 
 mod addresses;
 mod backends;
+mod connections;
 mod exposure;
+mod failover;
 mod health;
+mod heartbeats;
+mod identities;
 mod limits;
 mod matches;
 mod members;
@@ -12,6 +16,7 @@ mod names;
 mod overlaps;
 mod pools;
 mod resources;
+mod rewrites;
 mod routes;
 mod secrets;
 mod shared_keys;
@@ -38,7 +43,7 @@ struct Standing<'a> {
     /// As written.
     name: &'a str,
     deployed: Deployed<'a>,
-    /// None for a backend of kind `http`.
+    /// None for a backend whose kind has no models.
     serving: Option<Serving<'a>>,
 }
 
@@ -72,13 +77,18 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let checks = [
         addresses::check,
         backends::check,
+        connections::check,
         exposure::check,
+        failover::check,
         health::check,
+        heartbeats::check,
+        identities::check,
         limits::check,
         matches::check,
         members::check,
         overlaps::check,
         pools::check,
+        rewrites::check,
         routes::check,
         shared_keys::check,
         telemetry::check,

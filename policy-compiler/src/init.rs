@@ -12,7 +12,7 @@ pub struct Answers {
     pub kind: BackendKind,
     /// Its URL.
     pub url: String,
-    /// The model callers ask for; not used for kind `http`.
+    /// The model callers ask for; not used for kinds without models.
     pub model: String,
     /// Name of Azure's deployment; the model's name unless stated.
     pub deployment: Option<String>,
@@ -30,6 +30,21 @@ impl Answers {
                 ("https://my-resource.openai.azure.com", "gpt-4o", Some("AZURE_OPENAI_KEY"))
             }
             BackendKind::Vllm => ("http://127.0.0.1:8000", "llama-70b", None),
+            // Its own default port is the one the gateway listens on.
+            BackendKind::LlamaCpp => ("http://127.0.0.1:8081", "llama-8b", None),
+            BackendKind::Mistral => {
+                ("https://api.mistral.ai", "mistral-large-latest", Some("MISTRAL_API_KEY"))
+            }
+            BackendKind::Anthropic => {
+                ("https://api.anthropic.com", "claude-sonnet-4-5", Some("ANTHROPIC_API_KEY"))
+            }
+            BackendKind::AzureCognitive => {
+                ("https://my-resource.cognitiveservices.azure.com", "", Some("AZURE_AI_KEY"))
+            }
+            BackendKind::AzureMl => {
+                ("https://my-endpoint.westeurope.inference.ml.azure.com", "", Some("AZURE_ML_KEY"))
+            }
+            BackendKind::Kserve => ("http://127.0.0.1:8000", "", None),
             BackendKind::Http => ("http://127.0.0.1:9000", "", None),
         };
         Self {
@@ -46,7 +61,7 @@ impl Answers {
 /// A commented first manifest. With answers of the right form it compiles without an error.
 #[must_use]
 pub fn first_manifest(answers: &Answers) -> String {
-    let ai = answers.kind != BackendKind::Http;
+    let ai = answers.kind.has_models();
     let mut text = format!(
         "# yaml-language-server: $schema=./gateway.schema.json\n\
          # Check it with `sluicegate check`, see every default with `sluicegate expand`, run it with\n\
@@ -56,7 +71,7 @@ pub fn first_manifest(answers: &Answers) -> String {
          listeners:\n  main: {{address: {}}}\n",
         plain_yaml(&answers.listen)
     );
-    if let Some(env) = answers.api_key_env.as_ref().filter(|_| ai) {
+    if let Some(env) = &answers.api_key_env {
         text.push_str(&format!(
             "\n# Credentials for backends: always a reference, {{env: NAME}} or {{file: path}}.\n\
              identities:\n  main: {{apiKey: {{env: {}}}}}\n",
@@ -79,38 +94,31 @@ pub fn first_manifest(answers: &Answers) -> String {
 }
 
 fn backend(answers: &Answers) -> String {
-    let kind = match answers.kind {
-        BackendKind::Openai => "openai",
-        BackendKind::AzureOpenai => "azure-openai",
-        BackendKind::Vllm => "vllm",
-        BackendKind::Http => "http",
-    };
+    let kind = answers.kind.name();
     let mut text = format!(
         "\n# Servers and what is on them.\nbackends:\n  main:\n    kind: {kind}\n    url: {}\n",
         plain_yaml(&answers.url)
     );
     let model = plain_yaml(&answers.model);
-    if answers.kind != BackendKind::Http && answers.api_key_env.is_some() {
+    if answers.api_key_env.is_some() {
         text.push_str("    auth: main\n");
     }
-    match answers.kind {
-        BackendKind::Http => {}
-        BackendKind::AzureOpenai => {
+    match answers.kind.serves_in() {
+        None => return text,
+        Some("deployments") => {
             let deployment = plain_yaml(answers.deployment.as_ref().unwrap_or(&answers.model));
             text.push_str(&format!("    deployments:\n      {deployment}:            # its name in Azure\n        model: {model}\n"));
         }
-        BackendKind::Openai | BackendKind::Vllm => {
+        Some(_) => {
             text.push_str(&format!("    models:\n      {model}:\n        contextWindow: 128000\n"));
         }
     }
-    if answers.kind != BackendKind::Http {
-        text.push_str(
-            "        # What it costs lets an adaptive pool choose, and puts dollars into metrics:\n\
-             \x20       # price: {input: 2.50 USD/1M, output: 10 USD/1M}\n\
-             \x20       # cost: 9.80 USD/hour\n\
-             \x20       # quota: {tokens: 450k tokens/min, requests: 600 requests/min}\n",
-        );
-    }
+    text.push_str(
+        "        # What it costs lets an adaptive pool choose, and puts dollars into metrics:\n\
+         \x20       # price: {input: 2.50 USD/1M, output: 10 USD/1M}\n\
+         \x20       # cost: 9.80 USD/hour\n\
+         \x20       # quota: {tokens: 450k tokens/min, requests: 600 requests/min}\n",
+    );
     text
 }
 

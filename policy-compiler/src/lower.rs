@@ -2,6 +2,9 @@
 //! refuses to find fault: whatever could be wrong was reported before.
 
 mod edge;
+mod pools;
+mod reach;
+mod rewrite;
 mod routes;
 mod serving;
 
@@ -22,10 +25,10 @@ fn ids<'n>(names: impl IntoIterator<Item = &'n String>) -> Ids {
 /// Compiles a manifest whose defaults are filled in. `None` where a check let something through that
 /// it should not have.
 pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
-    let backends = serving::backends(manifest)?;
+    let backends = reach::backends(manifest)?;
     let deployments = serving::deployments(manifest);
     let deployment_ids = ids(deployments.iter().map(|deployment| &deployment.name));
-    let pools = serving::pools(manifest, names, &deployment_ids)?;
+    let pools = pools::pools(manifest, names, &deployment_ids)?;
     let limit_ids = ids(manifest.limits.keys());
     let consumers = edge::consumers(manifest, &limit_ids)?;
     let routes = routes::routes(manifest, &limit_ids)?;

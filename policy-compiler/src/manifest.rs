@@ -14,6 +14,7 @@ mod listener;
 mod named;
 mod pool;
 mod quantity;
+mod rewrite;
 mod route;
 mod secret;
 mod telemetry;
@@ -23,17 +24,26 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::Admin;
 pub use backend::{
-    Backend, BackendKind, Deployment, Health, Model, Price, Quota, QuotaShape, Serving, Timeouts,
+    Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
+    Quota, QuotaShape, Serving, Timeouts,
 };
 pub use consumer::{Consumer, KeyHash, KeySource};
-pub use identity::Identity;
+pub use identity::{
+    Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
+};
 pub use limit::{Limit, Mode, OnFailure};
 pub use listener::{Listener, ListenerTls};
 pub use named::{ModelName, Name, Named};
-pub use pool::{Ejection, Member, Members, Objective, Pool, Strategy};
+pub use pool::{
+    Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
+    Strategy, Unless,
+};
 pub use quantity::{Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use rewrite::{
+    BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
+};
 pub use route::{Match, Methods, Route};
-pub use secret::{FileRef, SecretRef};
+pub use secret::{FileRef, SecretRef, Setting};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
 
 use crate::resolve::Deployed;
@@ -87,7 +97,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// What a deployment serves; `None` for a backend of kind `http`.
+    /// What a deployment serves; `None` for a backend that is passed through.
     pub(crate) fn serving<'m>(&'m self, deployed: &Deployed<'m>) -> Option<Serving<'m>> {
         let backend = self.backends.get(deployed.backend)?;
         let name = deployed.deployment?;

@@ -3,13 +3,17 @@
 //! (`check` does) and to assign ids (`lower` does).
 
 mod address;
+mod chains;
 mod defaults;
+mod headers;
 mod matching;
 mod names;
 mod url;
 
 pub(crate) use address::{address, covers};
-pub(crate) use defaults::{LEAKY_BUCKET_DEPTH, fill};
+pub(crate) use chains::Chains;
+pub(crate) use defaults::{LEAKY_BUCKET_DEPTH, MAX_ATTEMPTS, default_scope, fill};
+pub(crate) use headers::{Reserved, reserved};
 pub(crate) use matching::{header_fault, host, matching, path};
 pub(crate) use names::{Deployed, MemberFault, Names};
-pub(crate) use url::{UrlFault, endpoint, is_loopback};
+pub(crate) use url::{Endpoint, UrlFault, endpoint, is_host_name, is_loopback};

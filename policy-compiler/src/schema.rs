@@ -29,7 +29,7 @@ pub fn schema_text() -> String {
 }
 
 /// Whether maps keep their order depends on features that other crates switch on; the text shall not.
-fn sorted(value: &Value) -> Value {
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();

@@ -9,21 +9,22 @@ use std::time::Duration;
 use decision::Gate;
 use policy_compiler::compile;
 use rule_table::Bundle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminDesk, AdminError};
 use crate::clock::Clock;
-use crate::edge::{self, BindError, Edge, Pipes};
+use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
-use crate::upstream::{SecretError, Upstreams, read_secret};
+use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 
 /// Where the admin API listens unless the manifest says otherwise.
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
-/// The longest a start waits for names to resolve; later they are followed in the background.
-const RESOLVE_AT_START: Duration = Duration::from_secs(3);
+/// How often it is looked whether a name, a secret, a certificate or a token is due.
+const TEND_EVERY: Duration = Duration::from_millis(250);
 
 /// What the gateway is started with.
 #[derive(Clone, Debug)]
@@ -59,13 +60,13 @@ pub enum StartError {
         /// What the compiler found.
         findings: Vec<policy_compiler::Finding>,
     },
-    /// A backend's credential cannot be read.
+    /// A backend's credential or certificate cannot be read.
     #[error("backend `{backend}`: {source}")]
-    Credential {
+    Upstream {
         /// Name in the manifest.
         backend: String,
         /// Why.
-        source: SecretError,
+        source: UpstreamError,
     },
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
@@ -100,6 +101,7 @@ pub struct Gateway {
     stop: CancellationToken,
     tasks: TaskTracker,
     manifest: PathBuf,
+    certificates: Vec<Arc<Certificate>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -120,8 +122,8 @@ impl Gateway {
         let Prepared { text, bundle, generation, base, last_good } = prepare(&options)?;
         let clock = Clock::new(options.time_scale);
         let policy = bundle.policy();
-        let upstreams = Upstreams::build(policy, &base, None)
-            .map_err(|(backend, source)| StartError::Credential { backend, source })?;
+        let upstreams = Upstreams::build(&policy.backends, &base, None)
+            .map_err(|(backend, source)| StartError::Upstream { backend, source })?;
         let section = policy.admin.as_ref();
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
@@ -129,8 +131,7 @@ impl Gateway {
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
-        // A name that does not resolve yet must not keep the other backends from serving.
-        let _ = tokio::time::timeout(RESOLVE_AT_START, upstreams.resolve()).await;
+        upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
@@ -141,6 +142,7 @@ impl Gateway {
         let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
+        let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
         let admin_address = admin.address;
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
@@ -156,6 +158,7 @@ impl Gateway {
             stop,
             tasks,
             manifest: options.manifest,
+            certificates,
         };
         gateway.spawn_loops(options.source);
         Ok(gateway)
@@ -167,8 +170,11 @@ impl Gateway {
         &self.keeper
     }
 
-    /// Reads the manifest file again and offers it; for SIGHUP.
+    /// Reads certificates and the manifest file again and offers what it says; for SIGHUP.
     pub async fn reload(&self) -> Offer {
+        for certificate in &self.certificates {
+            certificate.reread();
+        }
         reload(&self.keeper, &self.manifest).await
     }
 
@@ -198,8 +204,11 @@ impl Gateway {
     fn spawn_loops(&self, source: Source) {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
-        self.spawn(follow_names(Arc::clone(&live)));
+        self.spawn(tend_upstreams(Arc::clone(&live)));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
+        for certificate in &self.certificates {
+            self.spawn(follow_certificate(Arc::clone(certificate)));
+        }
         if source == Source::File {
             self.spawn(follow_file(Arc::clone(&self.keeper), self.manifest.clone()));
         }
@@ -263,11 +272,37 @@ async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
     }
 }
 
-async fn follow_names(live: Arc<Live>) {
+/// Follows changes of names, secrets, certificates and tokens.
+async fn tend_upstreams(live: Arc<Live>) {
+    let mut beat = tokio::time::interval(TEND_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut work = JoinSet::new();
     loop {
-        let in_force = live.in_force();
-        in_force.upstreams.wait_and_resolve().await;
-        in_force.pipes.update().await;
+        tokio::select! {
+            _ = beat.tick() => live.in_force().upstreams.tend(&live.clock, &mut work),
+            Some(done) = work.join_next() => {
+                if done.is_ok_and(|addresses_changed| addresses_changed) {
+                    live.in_force().pipes.update().await;
+                }
+            }
+        }
+    }
+}
+
+async fn follow_certificate(certificate: Arc<Certificate>) {
+    let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
+    let mut watched = match watched {
+        Ok(watched) => watched,
+        Err(error) => {
+            tracing::warn!(%error, "a listener's certificate is not watched; send SIGHUP to read it again");
+            return;
+        }
+    };
+    loop {
+        // Asked first: the files may have changed between being read at the start and being watched.
+        certificate.reread();
+        let changes = watched.iter_mut().map(|file| Box::pin(file.next()));
+        futures_util::future::select_all(changes).await;
     }
 }
 

@@ -14,8 +14,8 @@ use telemetry::settled::{
 };
 use telemetry::spans::{self, AttemptSpan, ExchangeTrace, PolicyClock, RootSpan, StageSpan};
 use telemetry::{AccessLog, Instruments, SpanId, Traces};
+use vocabulary::Moment;
 use vocabulary::admin::PoolStatus;
-use vocabulary::{Moment, Usd};
 
 use crate::clock::Clock;
 use crate::trace_ids::TraceIds;
@@ -265,6 +265,12 @@ fn provider(kind: BackendKind) -> &'static str {
         BackendKind::Openai => "openai",
         BackendKind::AzureOpenai => "azure.ai.openai",
         BackendKind::Vllm => "vllm",
+        BackendKind::LlamaCpp => "llama_cpp",
+        BackendKind::Mistral => "mistral_ai",
+        BackendKind::Anthropic => "anthropic",
+        BackendKind::AzureCognitive => "azure.ai.inference",
+        BackendKind::AzureMl => "azure.ml",
+        BackendKind::Kserve => "kserve",
         BackendKind::Http => "http",
     }
 }
@@ -272,7 +278,7 @@ fn provider(kind: BackendKind) -> &'static str {
 fn cost(deployment: &Deployment, attempt: &Attempt) -> CostParts {
     match (deployment.prices, attempt.usage) {
         (Some(prices), Some(usage)) => CostParts::of(&prices, &usage),
-        _ => CostParts { input: Usd::ZERO, cache_read: Usd::ZERO, output: Usd::ZERO },
+        _ => CostParts::default(),
     }
 }
 

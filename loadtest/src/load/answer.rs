@@ -116,6 +116,7 @@ impl UsageBlock {
                 .as_ref()
                 .and_then(|d| d.reasoning_tokens)
                 .unwrap_or(0),
+            ..Usage::default()
         }
     }
 }
@@ -228,7 +229,7 @@ mod tests {
     fn usage_is_read_with_its_details() {
         let data = r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,
             "prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":null}}}"#;
-        let usage = Usage { input: 9, cached_input: 3, output: 4, reasoning_output: 0 };
+        let usage = Usage { input: 9, cached_input: 3, output: 4, ..Usage::default() };
         assert_eq!(event(data.as_bytes()).unwrap().usage, Some(usage));
         assert_eq!(plain(data.as_bytes()), Some(Some(usage)));
         assert_eq!(plain(br#"{"object":"list"}"#), Some(None));

@@ -33,6 +33,8 @@ impl PriceList {
         let prices = |row: Row| Prices {
             input: row.input,
             cached_input: row.cached_input.unwrap_or(row.input),
+            cache_write: row.input,
+            cache_write_1h: row.input,
             output: row.output,
         };
         Ok(rows.into_iter().map(|(backend, row)| (backend, prices(row))).collect())
@@ -64,7 +66,14 @@ impl FromIterator<(String, Prices)> for PriceList {
 mod tests {
     use super::*;
 
-    const USAGE: Usage = Usage { input: 1_000, cached_input: 0, output: 100, reasoning_output: 0 };
+    const USAGE: Usage = Usage {
+        input: 1_000,
+        cached_input: 0,
+        cache_write_input: 0,
+        cache_write_1h_input: 0,
+        output: 100,
+        reasoning_output: 0,
+    };
 
     #[test]
     fn a_backend_costs_its_own_price_and_others_the_star() {

@@ -40,7 +40,8 @@ const RISEN: (u64, u64) = (3_000_000_000, 12_000_000_000);
 /// The new price, as the backend charges it.
 pub(super) fn risen() -> Prices {
     let price = |nanos_per_million| TokenPrice { nanos_per_million };
-    Prices { input: price(RISEN.0), cached_input: price(RISEN.0), output: price(RISEN.1) }
+    let input = price(RISEN.0);
+    Prices { input, cached_input: input, cache_write: input, cache_write_1h: input, output: price(RISEN.1) }
 }
 
 /// The manifest after the rise.

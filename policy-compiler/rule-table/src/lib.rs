@@ -4,8 +4,11 @@
 pub mod bundle;
 pub mod digest;
 pub mod matching;
+mod pool;
 mod references;
+mod rewrite;
 pub mod sections;
+mod upstream;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
 pub use digest::{Digest, DigestError};

@@ -44,6 +44,13 @@ impl Policy {
                 let holder = || format!("pool `{}`", pool.name);
                 resolve(holder, "deployment", member.deployment, self.deployments.len())?;
             }
+            for fallback in &pool.fallback {
+                let holder = || format!("fallback of pool `{}`", pool.name);
+                resolve(holder, "pool", fallback.pool, self.pools.len())?;
+                for &consumer in &fallback.unless_consumers {
+                    resolve(holder, "consumer", consumer, self.consumers.len())?;
+                }
+            }
         }
         for consumer in &self.consumers {
             if let Some(limit) = consumer.limit {

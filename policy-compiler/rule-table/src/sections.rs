@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
+use vocabulary::{HourlyCost, Prices, Rate, Share};
+
+pub use crate::pool::{Breaker, Ejection, Fallback, FallbackWhen, Member, Objective, Pool, Retry, Strategy};
+pub use crate::rewrite::{BodyEdit, BodyOperation, HeaderEdits, PathRewrite, Rewrite};
+pub use crate::upstream::{BackendKind, Credential, EgressProxy, Entra, EntraSource, Setting, TlsOptions};
 
 /// Index of a deployment in [`Policy::deployments`].
 pub type DeploymentId = u32;
@@ -64,6 +68,8 @@ pub struct Listener {
     pub http2: bool,
     /// Largest request body, in bytes.
     pub max_body: u64,
+    /// How long the head of a connection's first request may take to arrive.
+    pub head_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
 }
@@ -86,20 +92,6 @@ pub struct Admin {
     pub token: Option<SecretRef>,
 }
 
-/// What protocol a backend speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackendKind {
-    /// OpenAI and anything with its API.
-    Openai,
-    /// Azure OpenAI: deployments in the path, `api-version`, `api-key`.
-    AzureOpenai,
-    /// vLLM's OpenAI-compatible server.
-    Vllm,
-    /// Any HTTP service; piped, not terminated.
-    Http,
-}
-
 /// A server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
@@ -117,8 +109,12 @@ pub struct Backend {
     pub base_path: String,
     /// `api-version` query of Azure OpenAI.
     pub api_version: Option<String>,
-    /// API key to present.
-    pub auth: Option<SecretRef>,
+    /// What TLS to it needs beyond the system's own trust.
+    pub tls_options: TlsOptions,
+    /// The proxy on the way out to it.
+    pub egress: Option<EgressProxy>,
+    /// What to present to it.
+    pub auth: Option<Credential>,
     /// Whether `traceparent` is forwarded.
     pub forward_trace_context: bool,
     /// HTTP/2 upstream by prior knowledge or ALPN.
@@ -127,6 +123,10 @@ pub struct Backend {
     pub health: Option<HealthProbe>,
     /// Timeouts of one attempt.
     pub timeouts: Timeouts,
+    /// Header in which it takes an idempotency key, if it honours one.
+    pub idempotency_header: Option<String>,
+    /// Edits of every request to it and answer from it, after the route's.
+    pub rewrite: Rewrite,
 }
 
 /// An active health probe. Never spends tokens unless `spend_tokens`.
@@ -151,6 +151,8 @@ pub struct HealthProbe {
 pub struct Timeouts {
     /// TCP and TLS handshakes.
     pub connect: Duration,
+    /// From sent request to response header.
+    pub first_byte: Duration,
     /// From sent request to response header and, on a stream, first event.
     pub first_token: Duration,
     /// Between two reads of a response.
@@ -195,6 +197,8 @@ pub struct Deployment {
     pub upstream_name: String,
     /// Input plus output tokens it can hold.
     pub context_window: Option<u64>,
+    /// The most output tokens it generates; sent where a backend needs a ceiling and the caller names none.
+    pub max_output: Option<u64>,
     /// Marginal prices; `None` when the manifest states none.
     pub prices: Option<Prices>,
     /// Fixed cost.
@@ -205,68 +209,6 @@ pub struct Deployment {
     pub concurrency: Option<u32>,
     /// The operator's guess of TTFT for a median prompt, before any is measured.
     pub expected_ttft: Duration,
-}
-
-/// How a pool picks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// In turn.
-    RoundRobin,
-    /// In proportion to the members' weights.
-    Weighted,
-    /// By the objective.
-    Adaptive,
-}
-
-/// A member of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its deployment.
-    pub deployment: DeploymentId,
-    /// Weight for [`Strategy::Weighted`].
-    pub weight: u32,
-}
-
-/// What an adaptive pool aims for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Objective {
-    /// Time to first token, from the caller's arrival.
-    pub ttft: Duration,
-    /// Share of requests that shall meet it.
-    pub attainment: Share,
-    /// The most one avoided miss may cost.
-    pub max_cost_per_miss: Usd,
-}
-
-/// Passive ejection by real traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ejection {
-    /// Consecutive failures until ejected.
-    pub consecutive_failures: u32,
-    /// First ejection's length; doubles up to eight times it.
-    pub base: Duration,
-    /// Largest share of members ejected at once.
-    pub max_share: Share,
-}
-
-/// Interchangeable deployments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pool {
-    /// Name in the manifest.
-    pub name: String,
-    /// Members in manifest order of names.
-    pub members: Vec<Member>,
-    /// Picker.
-    pub strategy: Strategy,
-    /// Objective; defaults are filled in.
-    pub objective: Objective,
-    /// Ejection.
-    pub ejection: Ejection,
-    /// Attempts per request, the first included.
-    pub max_attempts: u32,
-    /// Whether members are of kind `http`, so that the route is piped.
-    pub piped: bool,
 }
 
 /// Host condition.
@@ -332,6 +274,14 @@ pub struct Route {
     pub limit: Option<LimitId>,
     /// Total time for a request until its commit point.
     pub deadline: Duration,
+    /// Time between the comments that keep a stream's connection alive before its first token; none
+    /// unless stated.
+    pub heartbeat: Option<Duration>,
+    /// Whether paths that are no operation read here (audio, files, realtime) are piped to the pool's
+    /// backends with their credential. Nothing of them is counted but requests.
+    pub pass_through: bool,
+    /// Edits of every request on this route and its answers.
+    pub rewrite: Rewrite,
     /// The path template for telemetry.
     pub path_template: String,
 }

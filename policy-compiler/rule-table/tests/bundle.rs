@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rule_table::{
-    AccessLogTarget, Backend, BackendKind, Bundle, BundleError, Consumer, Deployment, Digest, Ejection,
-    HealthProbe, HostMatch, Limit, Listener, Member, Mode, Objective, OnFailure, PathMatch, Policy, Pool,
-    Route, RouteMatch, SecretRef, Strategy as PoolStrategy, Telemetry, Timeouts,
+    AccessLogTarget, Backend, BackendKind, Bundle, BundleError, Consumer, Credential, Deployment, Digest,
+    Ejection, HealthProbe, HostMatch, Limit, Listener, Member, Mode, Objective, OnFailure, PathMatch, Policy,
+    Pool, Retry, Rewrite, Route, RouteMatch, SecretRef, Strategy as PoolStrategy, Telemetry, Timeouts,
+    TlsOptions,
 };
 use vocabulary::{HourlyCost, Rate, RateUnit, Share, Usd};
 
@@ -19,7 +20,9 @@ fn backend() -> Backend {
         port: 8000,
         base_path: String::new(),
         api_version: None,
-        auth: Some(SecretRef::Env("KEY".to_owned())),
+        tls_options: TlsOptions::default(),
+        egress: None,
+        auth: Some(Credential::ApiKey(SecretRef::Env("KEY".to_owned()))),
         forward_trace_context: true,
         http2: false,
         health: Some(HealthProbe {
@@ -32,9 +35,12 @@ fn backend() -> Backend {
         }),
         timeouts: Timeouts {
             connect: Duration::from_secs(2),
+            first_byte: Duration::from_secs(60),
             first_token: Duration::from_secs(60),
             idle: Duration::from_secs(60),
         },
+        idempotency_header: None,
+        rewrite: Rewrite::default(),
     }
 }
 
@@ -45,6 +51,7 @@ fn deployment() -> Deployment {
         model: Some("m".to_owned()),
         upstream_name: "m".to_owned(),
         context_window: Some(8192),
+        max_output: None,
         prices: None,
         hourly: Some(HourlyCost { nanos_per_hour: 9_800_000_000 }),
         quota: None,
@@ -67,8 +74,11 @@ fn pool() -> Pool {
             consecutive_failures: 5,
             base: Duration::from_secs(30),
             max_share: Share { ppm: 500_000 },
+            breaker: None,
+            ramp: Duration::from_secs(8),
         },
-        max_attempts: 3,
+        retry: Retry { max_attempts: 3, ambiguous: false, budget: Share { ppm: 200_000 }, budget_floor: 10 },
+        fallback: Vec::new(),
         piped: false,
     }
 }
@@ -88,6 +98,9 @@ fn route() -> Route {
         public: false,
         limit: Some(0),
         deadline: Duration::from_secs(120),
+        heartbeat: None,
+        pass_through: false,
+        rewrite: Rewrite::default(),
         path_template: "/v1/chat/completions".to_owned(),
     }
 }
@@ -100,6 +113,7 @@ fn policy() -> Policy {
             tls: None,
             http2: true,
             max_body: 8 << 20,
+            head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
         }],
         admin: None,
@@ -147,7 +161,7 @@ fn a_written_bundle_loads_as_it_was() {
 #[test]
 fn another_policy_has_another_digest() {
     let mut other = policy();
-    other.pools[0].max_attempts += 1;
+    other.pools[0].retry.max_attempts += 1;
     assert_ne!(Bundle::new(other).digest(), Bundle::new(policy()).digest());
 }
 

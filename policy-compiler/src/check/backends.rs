@@ -2,71 +2,82 @@
 
 use super::Context;
 use crate::diagnostics::{Code, Finding};
-use crate::manifest::{Backend, BackendKind, Quota, QuotaShape};
+use crate::manifest::{Backend, BackendKind, Quota, QuotaShape, Serving};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     context.manifest.backends.iter().flat_map(|(name, backend)| one(context, name, backend)).collect()
 }
 
-fn kind_name(kind: BackendKind) -> &'static str {
-    match kind {
-        BackendKind::Openai => "openai",
-        BackendKind::AzureOpenai => "azure-openai",
-        BackendKind::Vllm => "vllm",
-        BackendKind::Http => "http",
-    }
-}
-
 fn one(context: &Context<'_>, name: &str, backend: &Backend) -> Vec<Finding> {
-    let azure = backend.kind == BackendKind::AzureOpenai;
-    let http = backend.kind == BackendKind::Http;
+    let fits = backend.kind.serves_in();
+    let kind = backend.kind.name();
     let mut findings = Vec::new();
-    let unfit = |field: &str, help: &str| {
-        let kind = kind_name(backend.kind);
+    let unfit = |field: &str, help: String| {
         Finding::new(Code::WrongKind, format!("backend `{name}` of kind `{kind}` has no `{field}`"))
             .at_key(context.document, &["backends", name, field], format!("not for kind `{kind}`"))
             .also(context.document.value_span(&["backends", name, "kind"]), "the kind")
             .help(help)
     };
-    if !backend.deployments.is_empty() && !azure {
-        let help = if http {
-            "remove it: requests to kind `http` are passed through unread"
-        } else {
-            "write them as `models`, by the name callers use"
+    for (field, empty) in
+        [("models", backend.models.is_empty()), ("deployments", backend.deployments.is_empty())]
+    {
+        if empty || fits == Some(field) {
+            continue;
+        }
+        let help = match fits {
+            Some("models") => "write them as `models`, by the name callers use".to_owned(),
+            Some(_) => {
+                "write them as `deployments`, by the name in Azure's path, each with its `model`".to_owned()
+            }
+            None => format!("remove it: requests to kind `{kind}` are passed through unread"),
         };
-        findings.push(unfit("deployments", help));
+        findings.push(unfit(field, help));
     }
-    if !backend.models.is_empty() && (azure || http) {
-        let help = if http {
-            "remove it, or choose an AI kind: `openai`, `azure-openai` or `vllm`"
-        } else {
-            "write them as `deployments`, by the name in Azure's path, each with its `model`"
-        };
-        findings.push(unfit("models", help));
+    if backend.api_version.is_some() && backend.kind != BackendKind::AzureOpenai {
+        findings.push(unfit("apiVersion", "remove it".to_owned()));
     }
-    if backend.api_version.is_some() && !azure {
-        findings.push(unfit("apiVersion", "remove it"));
-    }
-    let serves_nothing = backend.models.is_empty() && backend.deployments.is_empty();
-    if !http && serves_nothing {
-        let field = if azure { "deployments" } else { "models" };
-        findings.push(
-            Finding::new(Code::NoModels, format!("backend `{name}` serves no model"))
-                .at_key(context.document, &["backends", name], format!("no `{field}`"))
-                .help(if azure {
-                    "add for example `deployments: {gpt-4o: {model: gpt-4o}}`"
-                } else {
-                    "add for example `models: {gpt-4o: {}}`"
-                }),
-        );
-    }
-    let models = backend.models.iter().map(|(model, m)| ("models", model, m.quota.as_ref()));
-    let deployments = backend.deployments.iter().map(|(model, d)| ("deployments", model, d.quota.as_ref()));
-    for (field, model, quota) in models.chain(deployments) {
-        let Some(quota) = quota else { continue };
-        findings.extend(check_quota(context, &["backends", name, field, model, "quota"], quota));
+    findings.extend(serves_nothing(context, name, backend));
+    let models = backend.models.iter().map(|(name, model)| ("models", name, model.serving(name)));
+    let deployments = backend.deployments.iter().map(|(name, d)| ("deployments", name, d.serving(name)));
+    for (field, model, serving) in models.chain(deployments) {
+        let path = ["backends", name, field, model];
+        findings.extend(check_output(context, &path, &serving));
+        if let Some(quota) = serving.quota {
+            findings.extend(check_quota(context, &["backends", name, field, model, "quota"], quota));
+        }
     }
     findings
+}
+
+fn serves_nothing(context: &Context<'_>, name: &str, backend: &Backend) -> Option<Finding> {
+    let field = backend.kind.serves_in()?;
+    if !backend.models.is_empty() || !backend.deployments.is_empty() {
+        return None;
+    }
+    let example = if field == "models" { "{gpt-4o: {}}" } else { "{gpt-4o: {model: gpt-4o}}" };
+    Some(
+        Finding::new(Code::NoModels, format!("backend `{name}` serves no model"))
+            .at_key(context.document, &["backends", name], format!("no `{field}`"))
+            .help(format!("add for example `{field}: {example}`")),
+    )
+}
+
+fn check_output(context: &Context<'_>, path: &[&str], serving: &Serving<'_>) -> Option<Finding> {
+    let (most, window) = (serving.max_output?, serving.context_window?);
+    if most <= window {
+        return None;
+    }
+    let field = |last| path.iter().copied().chain([last]).collect::<Vec<_>>();
+    let message = format!(
+        "`{}` ({most}) is more than the context window holds ({window})",
+        field("maxOutput").join(".")
+    );
+    let finding = Finding::new(Code::OutputBeyondWindow, message);
+    let finding = finding.at_value(context.document, &field("maxOutput"), "more than the whole window");
+    let finding = finding.also(context.document.value_span(&field("contextWindow")), "the window");
+    Some(finding.help(
+        "the window holds input and output together: state the output's own ceiling, or correct the window",
+    ))
 }
 
 fn check_quota(context: &Context<'_>, path: &[&str], quota: &Quota) -> Vec<Finding> {

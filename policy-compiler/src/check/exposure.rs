@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use super::Context;
 use crate::diagnostics::{Code, Finding, suggest};
-use crate::manifest::BackendKind;
 use crate::resolve::{address, endpoint, is_loopback};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -88,7 +87,7 @@ fn credentials(context: &Context<'_>) -> Vec<Finding> {
         if is_loopback(&url.host) {
             continue;
         }
-        let hosted = matches!(backend.kind, BackendKind::Openai | BackendKind::AzureOpenai);
+        let hosted = backend.kind.is_hosted();
         if backend.auth.is_some() && !url.tls {
             findings.push(
                 Finding::new(

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::diagnostics::{Code, Finding};
-use crate::manifest::{Backend, BackendKind, Health};
+use crate::manifest::{Backend, Health};
 use crate::resolve;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -17,8 +17,9 @@ fn one(context: &Context<'_>, name: &str, backend: &Backend, health: &Health) ->
         Finding::new(code, message).at_value(context.document, &path, "").help(help)
     };
     let mut findings = Vec::new();
-    if health.spend_tokens && backend.kind == BackendKind::Http {
-        let message = format!("backend `{name}` of kind `http` cannot be probed with a completion");
+    if health.spend_tokens && !backend.kind.has_models() {
+        let kind = backend.kind.name();
+        let message = format!("backend `{name}` of kind `{kind}` cannot be probed with a completion");
         findings.push(at(
             "spendTokens",
             Code::UselessProbe,
@@ -29,11 +30,10 @@ fn one(context: &Context<'_>, name: &str, backend: &Backend, health: &Health) ->
     match &health.path {
         None if !health.spend_tokens => {
             let message = format!("the probe of backend `{name}` has no path");
-            let help = match backend.kind {
-                BackendKind::Http => "add `path: /healthz`, or what else answers 2xx",
-                _ => {
-                    "add `path: /healthz`, or what else answers 2xx without a credential, or `spendTokens: true`"
-                }
+            let help = if backend.kind.has_models() {
+                "add `path: /healthz`, or what else answers 2xx without a credential, or `spendTokens: true`"
+            } else {
+                "add `path: /healthz`, or what else answers 2xx"
             };
             findings.push(at("path", Code::UselessProbe, message, help));
         }

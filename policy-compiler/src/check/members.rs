@@ -31,7 +31,9 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         let served = members.iter().find(|member| member.serving.is_some());
         if let (Some(piped), Some(served)) = (piped, served) {
             let (http, ai) = (piped.name, served.name);
-            let message = format!("pool `{name}` mixes the AI member `{ai}` with `{http}` of kind `http`");
+            let kind =
+                context.manifest.backends.get(piped.deployed.backend).map_or("http", |b| b.kind.name());
+            let message = format!("pool `{name}` mixes the AI member `{ai}` with `{http}` of kind `{kind}`");
             findings.push(
                 Finding::new(Code::MixedPool, message)
                     .at_key(context.document, &["pools", name, "members", http], "passed through unread")

@@ -31,6 +31,7 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
     }
     for pool in names.section("pools") {
         findings.extend(checker.members(pool));
+        findings.extend(checker.fallbacks(pool));
     }
     findings
 }
@@ -61,6 +62,30 @@ impl Checker<'_> {
         Some(
             Finding::new(code, message).at_value(self.document, path, format!("no such {target}")).help(help),
         )
+    }
+
+    /// A fallback, or a list of them.
+    fn fallbacks(&self, pool: &str) -> Vec<Finding> {
+        let path = ["pools", pool, "fallback"];
+        let Some(written) = self.document.value(&path) else { return Vec::new() };
+        let indexes: Vec<String> = (0..written.items().len()).map(|index| index.to_string()).collect();
+        let mut all: Vec<Vec<&str>> = indexes.iter().map(|index| [&path[..], &[index]].concat()).collect();
+        if all.is_empty() {
+            all.push(path.to_vec());
+        }
+        let mut findings = Vec::new();
+        for fallback in all {
+            let to = [&fallback[..], &["to"]].concat();
+            findings.extend(self.reference(&to, "pools", Code::UnknownPool));
+            let consumers = [&fallback[..], &["unless", "consumers"]].concat();
+            let count = self.document.value(&consumers).map_or(0, |node| node.items().len());
+            for index in 0..count {
+                let index = index.to_string();
+                let path = [&consumers[..], &[index.as_str()]].concat();
+                findings.extend(self.reference(&path, "consumers", Code::UnknownConsumer));
+            }
+        }
+        findings
     }
 
     /// Members of a pool, written as a list or as a map.

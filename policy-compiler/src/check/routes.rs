@@ -3,9 +3,10 @@
 use rule_table::PathMatch;
 use vocabulary::Operation;
 
+use super::failover::{operations, served};
 use super::{Context, Standing};
 use crate::diagnostics::{Code, Finding, suggest};
-use crate::manifest::Route;
+use crate::manifest::{Pool, Route};
 use crate::resolve;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -18,9 +19,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         }
         if members.iter().all(|member| member.serving.is_none()) {
             findings.extend(piped(context, name, route));
+            findings.extend(pass_through(context, name, route, true));
         } else {
-            findings.extend(operation(context, name, route));
+            findings.extend(operation(context, name, route, pool));
             findings.extend(model(context, name, route, &members));
+            findings.extend(pass_through(context, name, route, false));
         }
         findings.extend(deadline(context, name, route, &members));
     }
@@ -36,23 +39,45 @@ fn piped(context: &Context<'_>, name: &str, route: &Route) -> Option<Finding> {
     Some(finding.help("remove `model`, or lead to a pool of AI backends"))
 }
 
-const OPERATIONS: [Operation; 4] =
-    [Operation::Chat, Operation::TextCompletion, Operation::Embeddings, Operation::ListModels];
-
-fn operation(context: &Context<'_>, name: &str, route: &Route) -> Option<Finding> {
-    let reached = match resolve::path(&route.matching.path).ok()? {
-        PathMatch::Exact(path) => Operation::from_path(&path).is_some(),
-        PathMatch::Prefix(prefix) => OPERATIONS.iter().any(|operation| {
-            operation
-                .path()
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }),
+fn pass_through(context: &Context<'_>, name: &str, route: &Route, piped: bool) -> Option<Finding> {
+    let exact = matches!(resolve::path(&route.matching.path), Ok(PathMatch::Exact(_)));
+    let why = if !route.pass_through {
+        return None;
+    } else if piped {
+        "everything on this route is passed through anyway"
+    } else if route.matching.model.is_some() {
+        "only requests that are read have a model"
+    } else if exact && operations(route) != 0 {
+        "its path is an operation, which is read"
+    } else {
+        return None;
     };
+    let message = format!("`passThrough` of route `{name}` has no effect: {why}");
+    let finding = Finding::new(Code::UselessPassThrough, message);
+    let finding = finding.at_value(context.document, &["routes", name, "passThrough"], "no effect");
+    Some(finding.help("remove it, or match a prefix such as `/v1/*`"))
+}
+
+fn operation(context: &Context<'_>, name: &str, route: &Route, pool: &Pool) -> Option<Finding> {
+    let path = ["routes", name, "match", "path"];
+    let asked = operations(route);
+    if asked != 0 && asked & served(context, pool) == 0 {
+        let message = format!(
+            "route `{name}` leads to pool `{}`, no member of which offers what its path asks for",
+            route.pool
+        );
+        let finding = Finding::new(Code::OperationNotServed, message);
+        let finding = finding.at_value(context.document, &path, "not offered there");
+        let span = context.document.value_span(&["routes", name, "pool"]);
+        return Some(
+            finding.also(span, "the pool").help("lead to a pool with a kind of backend that offers it"),
+        );
+    }
+    let reached = asked != 0 || route.pass_through || resolve::path(&route.matching.path).is_err();
     if reached {
         return None;
     }
-    let paths = OPERATIONS.map(Operation::path);
+    let paths = Operation::ALL.map(Operation::path);
     let help = match suggest::nearest(&route.matching.path, paths) {
         Some(path) => format!("did you mean `{path}`?"),
         None => format!("AI operations are at {}; `/v1/*` takes them all", suggest::listed(&paths)),
@@ -61,11 +86,7 @@ fn operation(context: &Context<'_>, name: &str, route: &Route) -> Option<Finding
         Code::NoOperation,
         format!("route `{name}` leads to AI backends from a path without an AI operation"),
     );
-    Some(
-        finding
-            .at_value(context.document, &["routes", name, "match", "path"], "no operation here")
-            .help(help),
-    )
+    Some(finding.at_value(context.document, &path, "no operation here").help(help))
 }
 
 fn model(context: &Context<'_>, name: &str, route: &Route, members: &[Standing<'_>]) -> Option<Finding> {
@@ -88,22 +109,27 @@ fn model(context: &Context<'_>, name: &str, route: &Route, members: &[Standing<'
 fn deadline(context: &Context<'_>, name: &str, route: &Route, members: &[Standing<'_>]) -> Option<Finding> {
     let slowest = members.iter().filter_map(|member| {
         let timeouts = &context.manifest.backends.get(member.deployed.backend)?.timeouts;
-        Some((timeouts.first_token.0, member.deployed.backend))
+        Some((timeouts.first_token.0, timeouts.first_byte.map(|timeout| timeout.0), member.deployed.backend))
     });
-    let (first_token, backend) = slowest.max()?;
+    let (first_token, first_byte, backend) = slowest.max()?;
     if first_token <= route.deadline.0 {
         return None;
     }
+    // The shorter of the two is the one to begin with, where it was written.
+    let (timeout, field) = match first_byte {
+        Some(timeout) if timeout > route.deadline.0 && timeout < first_token => (timeout, "firstByte"),
+        _ => (first_token, "firstToken"),
+    };
     let message = format!(
-        "the deadline of route `{name}` ({}) passes before backend `{backend}` times out ({first_token})",
+        "the deadline of route `{name}` ({}) passes before backend `{backend}` times out ({timeout})",
         route.deadline.0
     );
     let finding = Finding::new(Code::UselessTimeout, message);
     let finding = finding.at_value(context.document, &["routes", name, "deadline"], "the shorter one");
-    let other = context.document.value_span(&["backends", backend, "timeouts", "firstToken"]);
+    let other = context.document.value_span(&["backends", backend, "timeouts", field]);
     Some(
-        finding
-            .also(other, format!("`firstToken` is {first_token}"))
-            .help("lower `firstToken`, so that another backend can still be tried, or raise `deadline`"),
+        finding.also(other, format!("`{field}` is {timeout}")).help(format!(
+            "lower `{field}`, so that another backend can still be tried, or raise `deadline`"
+        )),
     )
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::diagnostics::{Code, Finding};
+use crate::resolve::Chains;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let manifest = context.manifest;
@@ -17,9 +18,10 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
                 .help(format!("refer to it from a {by}, or remove it")),
         );
     };
-    let pools: BTreeSet<&String> = routes().map(|route| &route.pool).collect();
-    for name in manifest.pools.keys().filter(|name| !pools.contains(name)) {
-        report("pool", &["pools", name], "route");
+    let chains = Chains::of(manifest);
+    let pools = chains.spread(routes().map(|route| (route.pool.as_str(), 1)).collect());
+    for name in manifest.pools.keys().filter(|name| !pools.contains_key(name.as_str())) {
+        report("pool", &["pools", name], "route or fallback in use");
     }
     let deployed: BTreeSet<_> = manifest
         .pools

@@ -33,9 +33,9 @@ fn one(context: &Context<'_>, name: &str, backend: &Backend) -> Option<Finding> 
         }
     };
     let added = match backend.kind {
-        BackendKind::Openai | BackendKind::Vllm => "/v1",
         BackendKind::AzureOpenai => "/openai",
-        BackendKind::Http => return None,
+        kind if kind.has_models() => "/v1",
+        _ => return None,
     };
     let shorter = url.base_path.strip_suffix(added)?;
     let end = backend.url.trim_end_matches('/').strip_suffix(added).unwrap_or(shorter);

@@ -123,14 +123,17 @@ WrongCount "SG0108" Error "too few or too many"
 UnsupportedVersion "SG0109" Error "unsupported language version"
 "This build reads `apiVersion: sluicegate/v1`."
 
+MovedField "SG0110" Error "field has moved"
+"The field is part of the language, but stands elsewhere now. The fix says where."
+
 UnknownIdentity "SG0201" Error "unknown identity"
 "`auth` names an entry of `identities`, and there is no such entry."
 
 UnknownPool "SG0202" Error "unknown pool"
-"`pool` names an entry of `pools`, and there is no such entry."
+"`pool` of a route and `to` of a fallback name an entry of `pools`, and there is no such entry."
 
 UnknownMember "SG0203" Error "unknown pool member"
-"A member is `backend/deployment`: a backend, and one of its `models` or `deployments`. A backend of kind `http`, or with just one model, may stand alone."
+"A member is `backend/deployment`: a backend, and one of its `models` or `deployments`. A backend whose kind has no models, or with just one model, may stand alone."
 
 AmbiguousMember "SG0204" Error "ambiguous pool member"
 "The member names a backend that has several models or deployments. Write which: `backend/deployment`."
@@ -142,7 +145,7 @@ UnknownLimit "SG0206" Error "unknown limit"
 "`limit` names an entry of `limits`, and there is no such entry."
 
 UnknownConsumer "SG0207" Error "unknown consumer"
-"`consumers` of a route names entries of `consumers`, and there is no such entry."
+"`consumers` of a route, and `unless` of a fallback, name entries of `consumers`, and there is no such entry."
 
 Unused "SG0208" Warning "unused definition"
 "Nothing refers to this pool, backend, identity, limit or consumer. Either something that should refer to it does not, or it can go."
@@ -163,10 +166,10 @@ MalformedHeader "SG0305" Error "malformed header"
 "A header's name is a token of RFC 9110: letters, digits and ``!#$%&'*+-.^_`|~``. Its value holds visible characters and inner spaces."
 
 NoOperation "SG0306" Error "no AI operation at this path"
-"A route to AI backends needs a path at which callers find an operation: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/models`, or a prefix of them such as `/v1/*`."
+"A route to AI backends needs a path at which callers find an operation: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/responses`, `/v1/messages`, `/v1/messages/count_tokens`, `/v1/models`, or a prefix of them such as `/v1/*`. Other paths of a provider, such as `/v1/audio/*`, need `passThrough: true`."
 
 ModelOnPipedRoute "SG0307" Error "model condition on a piped route"
-"Requests to backends of kind `http` are passed through unread, so the model in the body is not known and cannot be a condition."
+"Requests to backends without models (kinds `http`, `kserve`, `azure-ml`, `azure-cognitive`) are passed through unread, so the model in the body is not known and cannot be a condition."
 
 ModelNotServed "SG0308" Warning "no member serves this model"
 "The route takes requests for a model that no member of its pool has."
@@ -178,19 +181,28 @@ AddressTaken "SG0311" Error "address used twice"
 "Two sockets of this manifest would need the same address and port. `0.0.0.0` covers every IPv4 address."
 
 UselessTimeout "SG0312" Warning "timeout longer than the deadline"
-"A route's `deadline` ends the request before the backend's own `firstToken` or `connect` timeout can pass, so that a slow backend is never failed over."
+"A route's `deadline` ends the request before the backend's own `firstByte` or `firstToken` timeout can pass, so that a slow backend is never failed over."
+
+UselessHeartbeat "SG0313" Warning "heartbeat cannot help"
+"`heartbeat` keeps a stream's connection alive until its first token. Ingresses cut connections that are idle for a while, many after 240 s and some after 60 s, so it has to come more often than that; once a second is more than any needs; after the route's `deadline` nothing is waited for; and what is passed through unread has no place for it."
+
+OperationNotServed "SG0314" Error "no member offers the operation"
+"The path of the route is one operation, and no kind of backend in its pool offers it or can have it translated: every request would be refused. Chat, responses and messages are carried from one API to another; completions, embeddings and token counts are not."
+
+UselessPassThrough "SG0315" Warning "nothing to pass through"
+"`passThrough` lets requests to paths that are no operation read here (audio, files, realtime) go to AI backends as they are. It has no effect where the path is one operation, where a model is a condition, since only what is read has one, or where everything is passed through anyway."
 
 EmptyPool "SG0401" Error "pool without members"
 "A pool picks from its members and has none."
 
 MixedPool "SG0402" Error "pool mixes AI and HTTP members"
-"Members of a pool stand in for each other. A backend of kind `http` is passed through unread, an AI backend is not: they need pools of their own."
+"Members of a pool stand in for each other. A backend whose kind has no models is passed through unread, an AI backend is not: they need pools of their own."
 
 WrongKind "SG0403" Error "field does not fit the kind"
-"`deployments` and `apiVersion` belong to kind `azure-openai`; `models` to kinds `openai` and `vllm`; kind `http` has neither."
+"`deployments` and `apiVersion` belong to kind `azure-openai`; `models` to kinds `openai`, `vllm`, `llama-cpp`, `mistral` and `anthropic`; kinds `azure-cognitive`, `azure-ml`, `kserve` and `http` have neither."
 
 NoModels "SG0404" Error "AI backend without models"
-"An AI backend serves something: `models` for kinds `openai` and `vllm`, `deployments` for `azure-openai`."
+"An AI backend serves something: `deployments` for kind `azure-openai`, `models` for the others."
 
 MemberWithoutPrice "SG0405" Error "adaptive pool needs prices"
 "An adaptive pool weighs a likely miss of its objective against what each member costs. A member that states neither `price` nor `cost` would look free and draw all traffic."
@@ -205,13 +217,13 @@ NoWeight "SG0408" Error "all weights are zero"
 "A weighted pool needs a member with a weight above 0."
 
 MalformedUrl "SG0409" Error "malformed URL"
-"A backend's URL is `http://` or `https://`, a host, optionally a port and a path prefix. It has no query, no fragment and no credentials. For AI backends it does not end in `/v1`, which the gateway adds."
+"A backend's URL is `http://` or `https://`, a host, optionally a port and a path prefix. It has no query, no fragment and no credentials; an IPv6 address stands in brackets. An egress proxy's URL is `http://`, a host and a port; a sign-in service's is `https://` and a host. For AI backends it does not end in `/v1`, which the gateway adds."
 
 AdaptivePiped "SG0410" Error "adaptive pool of HTTP members"
-"Strategy `adaptive` needs tokens, prices and first tokens, which backends of kind `http` do not have."
+"Strategy `adaptive` needs tokens, prices and first tokens, which backends without models do not have."
 
 UselessProbe "SG0411" Error "health probe cannot work"
-"A probe needs a path that begins with `/` and answers 2xx to a GET, or `spendTokens: true` on an AI backend. Only kind `vllm` has a path that is known beforehand."
+"A probe needs a path that begins with `/` and answers 2xx to a GET, or `spendTokens: true` on an AI backend. Only kinds `vllm`, `llama-cpp` and `kserve` have a path that is known beforehand."
 
 ProbeOverlap "SG0412" Warning "probe takes longer than its interval"
 "A probe may still be waiting when the next is due. Make `timeout` at most `interval`."
@@ -224,6 +236,18 @@ EmptyQuota "SG0414" Error "empty quota"
 
 PoolTooLarge "SG0415" Error "pool with too many members"
 "A pick looks at every member of its pool, so a pool has at most 64. Route by model or header to several pools instead."
+
+TlsOnPlainUrl "SG0416" Error "TLS options without TLS"
+"`tls` of a backend says whom to trust and what to present in a TLS handshake, but the URL is `http://`, so there is none: neither side would be verified."
+
+LateFirstByte "SG0417" Warning "first byte may come after the first token"
+"`firstByte` bounds the wait for the response header and `firstToken` the wait for the header and the first event. The first of the two to pass ends the attempt, so that a longer `firstByte` never does."
+
+EgressLoop "SG0418" Error "egress proxy leads back"
+"The egress proxy has the address of the backend itself, or of one of this gateway's own listeners. Requests would never leave."
+
+OutputBeyondWindow "SG0419" Error "more output than the context window holds"
+"`contextWindow` holds input and output together, so `maxOutput` is at most as large. One of the two is not what the model has."
 
 InlineSecret "SG0501" Error "secret in the manifest"
 "A secret's value stands in the manifest. Manifests are read by many, kept in version control and sent to the gateway, so the language only has references: `{env: NAME}` or `{file: path}`. Replace it, and revoke the secret if the file was ever shared."
@@ -252,6 +276,9 @@ PublicAndConsumers "SG0508" Error "public, yet for named consumers"
 PlainKeys "SG0509" Note "keys travel unencrypted to this listener"
 "The listener can be reached from other machines and has no TLS, so callers' keys can be read on the way, unless something in front of it ends TLS."
 
+UselessEntra "SG0510" Warning "Entra ID where it is not understood"
+"The backend's kind takes a key of its own. A token of Microsoft Entra ID is of use to Azure's services, and to kind `http` where what is behind it asks for one; anyone else would be handed a token that is good for calling Azure."
+
 MissingEnv "SG0601" Error "environment variable not set"
 "A secret is to be read from an environment variable that is not set, or empty, for this process."
 
@@ -265,13 +292,49 @@ EmptyLimit "SG0701" Error "empty limit"
 "A limit states `requests`, `tokens` or both."
 
 UncountableTokens "SG0702" Warning "tokens cannot be counted here"
-"Requests to backends of kind `http` are passed through unread, so a limit on tokens has no effect on this route."
+"Requests to backends without models are passed through unread, so a limit on tokens has no effect on this route."
 
 MalformedEndpoint "SG0801" Error "malformed OTLP endpoint"
 "An OTLP endpoint is `http://` or `https://`, a host and a port, without query and credentials. Credentials go into `headers`."
 
 ProtocolMismatch "SG0802" Warning "port of the other OTLP transport"
 "By custom port 4317 takes gRPC and 4318 takes HTTP. The endpoint and `protocol` disagree."
+
+FallbackCycle "SG0901" Error "fallbacks lead in a circle"
+"A pool's fallback leads, perhaps by others, back to it. A request never enters a pool twice, so that one of the fallbacks would silently never be taken. Remove one of them."
+
+FallbackNeverFires "SG0902" Warning "fallback that can never fire"
+"Nothing a request meets leads there. A list of fallbacks is looked at in order and the first whose condition holds is taken, so one that asks for no more than an earlier one is never reached: to go on from one pool to a third, give the second a fallback of its own. `exhausted` holds whenever no member is left, whatever the last one said. With `maxAttempts: 1` a failed attempt was the last. `content-filter` and `context-window` need requests that are read."
+
+SmallerWindow "SG0903" Warning "fallback holds less"
+"The largest context window of the fallback pool is smaller than that of the pool it stands in for, so that long requests are refused there just when the first pool cannot serve them. For the condition `context-window` it has to be larger to be of any use."
+
+FallbackCannotServe "SG0904" Error "fallback cannot serve"
+"No member of the fallback pool offers an operation of any route that leads there, and none can be translated. A pool of models cannot stand in for one that is passed through unread, nor the other way round."
+
+AttemptsEndFirst "SG0905" Warning "attempts end before the fallback"
+"`maxAttempts` of the pool a request begins in counts every attempt, those in fallback pools as well. Where it is no more than the members that are tried first, a request that fails on each of them is over before the fallback is asked. A request makes at most 10 attempts, so a chain of more members ends early whatever is written. Without `maxAttempts` there are as many as it takes to reach the last pool."
+
+DoubleGeneration "SG0906" Warning "may pay for a second generation"
+"`ambiguous: always` repeats a request of which nobody knows whether a backend still works on it. A backend that is paid by the token may then be paid twice. With an `idempotencyHeader`, where the backend honours one, it is not."
+
+ReservedHeader "SG1001" Error "header is not for the manifest to edit"
+"Some headers belong to one connection (RFC 9110 §7.6.1), say where a message ends (RFC 9112 §6), carry a credential, or are set by the gateway. Edited by hand they break requests, let one be smuggled inside another, or send keys astray. Credentials are stated by `auth`."
+
+ContradictoryEdits "SG1002" Error "edits contradict each other"
+"The same header or field is given two edits of which only one can have an effect: `set` and `remove`, `set` and `default`, or a name in two spellings."
+
+RoutedField "SG1003" Error "field is read before any edit"
+"`model`, `stream` and the prompt decide where a request goes, how it is counted and how its answer is read, before any edit. Use a route's `match`, a model's `upstreamName` or a `systemPrefix` instead."
+
+UselessClamp "SG1004" Error "clamp without effect"
+"A clamp keeps a number within `min` and `max`: it states at least one of them, the first is not above the second, and the field holds a number."
+
+UnreadBody "SG1005" Error "edit of a body that is not read"
+"Requests to backends without models are passed through unread, so their bodies and prompts cannot be edited. Headers and the path can."
+
+PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
+"On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
 }
 
 impl Code {
@@ -305,7 +368,7 @@ pub fn explain(code: &str) -> Option<String> {
 /// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
 #[must_use]
 pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 9] = [
+    const GROUPS: [(&str, &str); 11] = [
         ("SG00", "Reading"),
         ("SG01", "Structure"),
         ("SG02", "Names"),
@@ -315,6 +378,8 @@ pub fn reference() -> String {
         ("SG06", "Resources"),
         ("SG07", "Limits"),
         ("SG08", "Telemetry"),
+        ("SG09", "Failover"),
+        ("SG10", "Rewrites"),
     ];
     let mut page = String::from(
         "<!-- Generated by `cargo run -p policy-compiler --example reference` from its registry of codes. -->\n\n\

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use rule_table::{Route, Specificity};
 
+use super::rewrite::rewrite;
 use super::{Ids, ids, reference};
 use crate::manifest::{self, Manifest};
 use crate::resolve::matching;
@@ -24,6 +25,9 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             public: route.public.unwrap_or_default(),
             limit: reference(route.limit.as_ref(), limits)?,
             deadline: route.deadline.0.0,
+            heartbeat: route.heartbeat.map(|heartbeat| heartbeat.0.0),
+            pass_through: route.pass_through,
+            rewrite: rewrite(route.rewrite.as_ref()),
             path_template: route.matching.path.clone(),
         })
     };

@@ -1,28 +1,18 @@
 //! Section `backends`: servers, and the models or deployments on them.
 
+mod connection;
+mod kind;
 mod serving;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::Span;
 
 use super::named::{ModelName, Named};
 use super::quantity::Duration;
+use super::rewrite::Rewrite;
+pub use connection::{BackendTls, ClientCertificate, EgressProxy, Timeouts};
+pub use kind::BackendKind;
 pub use serving::{Deployment, Model, Price, Quota, QuotaShape, Serving};
-
-/// What protocol a backend speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackendKind {
-    /// OpenAI and anything with its API.
-    Openai,
-    /// Azure OpenAI: deployments in the path, `api-version`, `api-key`.
-    AzureOpenai,
-    /// vLLM's OpenAI-compatible server.
-    Vllm,
-    /// Any HTTP service; requests are passed through as they are.
-    Http,
-}
 
 /// A server that models, or a plain HTTP service, live on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,14 +31,22 @@ pub struct Backend {
     /// The identity whose credential is presented, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
-    /// Models served here, by the name callers use. For kinds `openai` and `vllm`.
+    /// What TLS to it needs beyond the system's own trust. For `https://` URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<BackendTls>,
+    /// The HTTP proxy on the way out to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress_proxy: Option<EgressProxy>,
+    /// Models served here, by the name callers use. For kinds `openai`, `vllm`, `llama-cpp`, `mistral` and
+    /// `anthropic`.
     #[serde(default)]
     pub models: Named<ModelName, Model>,
     /// Deployments served here, by the name in Azure's path. For kind `azure-openai`.
     #[serde(default)]
     pub deployments: Named<ModelName, Deployment>,
-    /// Active health probe. On by default for kind `vllm` only (`GET /health`), since elsewhere no
-    /// path is known that answers without a credential; passive ejection works for every kind.
+    /// Active health probe. On by default for kinds `vllm` and `llama-cpp` (`GET /health`) and `kserve`
+    /// (`GET /v2/health/ready`), since elsewhere no path is known that answers without a credential;
+    /// passive ejection works for every kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
     /// Timeouts of one attempt.
@@ -60,6 +58,14 @@ pub struct Backend {
     /// Whether `traceparent` is sent to it. True for kind `vllm`, false for others, unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_trace_context: Option<bool>,
+    /// The header in which it takes a key that makes a repeated request safe, if it honours one. An
+    /// attempt whose outcome is unknown may then be repeated without a second generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = "idempotency-key")]
+    pub idempotency_header: Option<String>,
+    /// Edits of every request to it, after the route's, and of its answers, before the route's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
 }
 
 /// An active health probe.
@@ -68,7 +74,7 @@ pub struct Backend {
 pub struct Health {
     /// Whether to probe at all.
     pub enabled: bool,
-    /// Path of a GET whose 2xx answer means health. `/health` for kind `vllm`.
+    /// Path of a GET whose 2xx answer means health. Known for kinds `vllm`, `llama-cpp` and `kserve`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = "/healthz")]
     pub path: Option<String>,
@@ -91,33 +97,11 @@ impl Default for Health {
         Self {
             enabled: true,
             path: None,
-            interval: seconds(10),
-            timeout: seconds(2),
+            interval: Duration::seconds(10),
+            timeout: Duration::seconds(2),
             unhealthy_after: 3,
             healthy_after: 2,
             spend_tokens: false,
         }
     }
-}
-
-/// Timeouts of one attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// TCP and TLS handshakes.
-    pub connect: Duration,
-    /// From the sent request to the response header and, on a stream, the first event.
-    pub first_token: Duration,
-    /// Between two reads of a response.
-    pub idle: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: seconds(2), first_token: seconds(60), idle: seconds(60) }
-    }
-}
-
-fn seconds(count: u64) -> Duration {
-    Duration(Span(std::time::Duration::from_secs(count)))
 }

@@ -1,13 +1,16 @@
 //! Section `pools`.
 
+mod failover;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use vocabulary::{Share, Span, Usd};
+use vocabulary::{Share, Usd};
 
 use super::quantity::{Duration, Money, Percent};
+pub use failover::{Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Retry, Unless};
 
 /// How a pool picks a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,10 +41,12 @@ pub struct Pool {
     /// When real traffic's failures take a member out for a while.
     #[serde(default)]
     pub ejection: Ejection,
-    /// Attempts per request, the first included, before anything was sent to the caller.
-    #[serde(default = "max_attempts")]
-    #[schemars(range(min = 1, max = 10))]
-    pub max_attempts: u32,
+    /// When a failed attempt is followed by another.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Where a request goes on when this pool cannot serve it: one fallback, or a list in order.
+    #[serde(default, skip_serializing_if = "Fallbacks::is_empty")]
+    pub fallback: Fallbacks,
 }
 
 /// A member's settings.
@@ -115,36 +120,9 @@ pub struct Objective {
 impl Default for Objective {
     fn default() -> Self {
         Self {
-            ttft: Duration(Span(std::time::Duration::from_secs(2))),
+            ttft: Duration::seconds(2),
             attainment: Percent(Share { ppm: 950_000 }),
             max_cost_per_miss: Money(Usd { nanos: 20_000_000 }),
         }
     }
-}
-
-/// When real traffic's failures take a member out for a while.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Ejection {
-    /// Consecutive failures until it is taken out.
-    #[schemars(range(min = 1, max = 1000))]
-    pub consecutive_failures: u32,
-    /// How long it stays out the first time; doubles up to eight times that.
-    pub base: Duration,
-    /// Largest share of members out at once.
-    pub max_share: Percent,
-}
-
-impl Default for Ejection {
-    fn default() -> Self {
-        Self {
-            consecutive_failures: 5,
-            base: Duration(Span(std::time::Duration::from_secs(30))),
-            max_share: Percent(Share { ppm: 500_000 }),
-        }
-    }
-}
-
-fn max_attempts() -> u32 {
-    3
 }

@@ -59,6 +59,13 @@ quantity!(
     "2s"
 );
 
+impl Duration {
+    /// This many seconds.
+    pub(crate) const fn seconds(count: u64) -> Self {
+        Self(Span(std::time::Duration::from_secs(count)))
+    }
+}
+
 quantity!(
     /// A size above zero.
     Bytes(ByteSize),

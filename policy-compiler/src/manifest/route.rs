@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use vocabulary::Span;
 
 use super::quantity::Duration;
+use super::rewrite::Rewrite;
 
 /// A route from matching requests to a pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,18 @@ pub struct Route {
     /// Time for a request until the first byte of its answer, attempts included.
     #[serde(default = "deadline")]
     pub deadline: Duration,
+    /// Time between the comments that keep a stream's connection alive until its first token, so that
+    /// ingresses with an idle cut hold it. None are sent unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "15s")]
+    pub heartbeat: Option<Duration>,
+    /// Whether paths that are no operation read here (audio, files, realtime) go to the pool's AI backends as
+    /// they are, with the backend's credential. Of them only requests are counted, no tokens and no cost.
+    #[serde(default)]
+    pub pass_through: bool,
+    /// Edits of every request on this route, before the backend's, and of its answers, after the backend's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
     /// Whether no key is needed. False once the manifest has consumers, unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<bool>,
@@ -112,5 +124,5 @@ impl JsonSchema for Methods {
 }
 
 fn deadline() -> Duration {
-    Duration(Span(std::time::Duration::from_secs(120)))
+    Duration::seconds(120)
 }

@@ -16,16 +16,12 @@ pub enum SecretRef {
     File(String),
 }
 
-impl JsonSchema for SecretRef {
-    fn schema_name() -> Cow<'static, str> {
-        "SecretRef".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+/// The two forms of a reference.
+fn reference(title: &str, description: &str, example: &str) -> Schema {
+    json_schema!({
             "type": "object",
-            "title": "reference to a secret",
-            "description": "Where a secret is to be read: `{env: NAME}` or `{file: path}`. Never its value.",
+            "title": title,
+            "description": description,
             "properties": {
                 "env": {
                     "type": "string",
@@ -44,7 +40,48 @@ impl JsonSchema for SecretRef {
             "additionalProperties": false,
             "minProperties": 1,
             "maxProperties": 1,
-            "examples": [{"env": "OPENAI_API_KEY"}],
+            "examples": [{"env": example}],
+    })
+}
+
+impl JsonSchema for SecretRef {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretRef".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        reference(
+            "reference to a secret",
+            "Where a secret is to be read: `{env: NAME}` or `{file: path}`. Never its value.",
+            "OPENAI_API_KEY",
+        )
+    }
+}
+
+/// A value that is no secret: written out, or kept where secrets are because it differs by environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// The value itself.
+    Written(String),
+    /// Where to read it.
+    Kept(SecretRef),
+}
+
+impl JsonSchema for Setting {
+    fn schema_name() -> Cow<'static, str> {
+        "Setting".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "value or reference to one",
+            "description": "A value, or where to read it: `{env: NAME}` or `{file: path}`.",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                reference("reference to a value", "Where to read the value.", "AZURE_CLIENT_ID"),
+            ],
+            "examples": ["00000000-0000-0000-0000-000000000000", {"env": "AZURE_CLIENT_ID"}],
         })
     }
 }

@@ -2,6 +2,7 @@
 //! tree, so that names are checked even where other fields are not sound.
 
 use crate::diagnostics::suggest;
+use crate::manifest::BackendKind;
 use crate::source::{Document, Entry, Node};
 
 /// The names of a document.
@@ -14,7 +15,7 @@ pub(crate) struct Names<'d> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deployed<'d> {
     pub(crate) backend: &'d str,
-    /// None for a backend of kind `http`.
+    /// None for a backend whose kind has no models.
     pub(crate) deployment: Option<&'d str>,
 }
 
@@ -57,7 +58,7 @@ impl<'d> Names<'d> {
     fn all_deployed(&self) -> Vec<String> {
         let of = |backend: &'d Entry| {
             let deployed = |deployment| Deployed { backend: &backend.key, deployment }.name();
-            if is_http(&backend.value) {
+            if piped_kind(&backend.value).is_some() {
                 vec![deployed(None)]
             } else {
                 deployments(&backend.value).map(|entry| deployed(Some(&entry.key))).collect()
@@ -73,11 +74,12 @@ impl<'d> Names<'d> {
             return Err(self.unknown(text));
         };
         let deployed = |deployment| Deployed { backend, deployment };
-        if is_http(value) {
+        if let Some(kind) = piped_kind(value) {
             return match wanted {
                 None => Ok(deployed(None)),
                 Some(_) => Err(MemberFault::Unknown(format!(
-                    "a backend of kind `http` stands alone: write `{backend}`"
+                    "a backend of kind `{}` stands alone: write `{backend}`",
+                    kind.name()
                 ))),
             };
         }
@@ -105,8 +107,9 @@ impl<'d> Names<'d> {
 /// The fields of a backend that hold what it serves.
 const FIELDS: [&str; 2] = ["models", "deployments"];
 
-fn is_http(backend: &Node) -> bool {
-    backend.get("kind").and_then(Node::text) == Some("http")
+/// The kind of a backend without models.
+fn piped_kind(backend: &Node) -> Option<BackendKind> {
+    backend.get("kind").and_then(Node::text).and_then(BackendKind::find).filter(|kind| !kind.has_models())
 }
 
 fn deployments(backend: &Node) -> impl Iterator<Item = &Entry> {

@@ -67,6 +67,12 @@ fn split_port(authority: &str) -> Result<(String, Option<u16>), UrlFault> {
             let port = if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or(NO_PORT)?) };
             (host.to_owned(), port)
         }
+        None if is_bare_ipv6(authority) => {
+            return Err(UrlFault::Malformed(
+                "its IPv6 address has no brackets",
+                "write the address in brackets, and the port after them: `http://[2001:db8::1]:8000`",
+            ));
+        }
         None => {
             let (host, port) = authority.split_once(':').map_or((authority, None), |(h, p)| (h, Some(p)));
             if !is_host_name(host) {
@@ -79,8 +85,15 @@ fn split_port(authority: &str) -> Result<(String, Option<u16>), UrlFault> {
     Ok((host, port))
 }
 
+/// An IPv6 address without brackets, perhaps with a port at its end.
+fn is_bare_ipv6(authority: &str) -> bool {
+    let address = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
+    authority.matches(':').count() > 1
+        && (address(authority) || authority.rsplit_once(':').is_some_and(|(host, _)| address(host)))
+}
+
 /// Labels of letters, digits, `-` and `_` (RFC 1123, and what cluster DNS adds), at most 253 bytes.
-pub(super) fn is_host_name(host: &str) -> bool {
+pub(crate) fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
@@ -134,6 +147,14 @@ mod tests {
             "http://host/a b",
         ] {
             assert!(matches!(endpoint(text), Err(UrlFault::Malformed(..))), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_without_brackets_is_told_so() {
+        for text in ["http://::1", "http://2001:db8::1:8000", "https://fe80::1/base"] {
+            let fault = endpoint(text).unwrap_err();
+            assert!(matches!(fault, UrlFault::Malformed(what, _) if what.contains("brackets")), "{text}");
         }
     }
 

@@ -13,6 +13,9 @@ use super::{SCHEMA, VALIDATOR};
 use crate::diagnostics::{Code, Finding, suggest};
 use crate::source::{Document, Kind, Node};
 
+/// Fields that stood elsewhere once: section, field, and how it is written now.
+const MOVED: [(&str, &str, &str); 1] = [("pools", "maxAttempts", "retry: {maxAttempts: …}")];
+
 /// Every way in which a document breaks the schema.
 pub(crate) fn violations(document: &Document, json: &Value) -> Vec<Finding> {
     let Some(validator) = VALIDATOR.as_ref() else {
@@ -36,6 +39,11 @@ pub(crate) fn violations(document: &Document, json: &Value) -> Vec<Finding> {
 fn drop_misspelt(findings: &mut Vec<Finding>) {
     let unknown: Vec<Vec<String>> =
         findings.iter().filter(|f| f.code == Code::UnknownField).map(|f| f.path.clone()).collect();
+    // A map that takes one field and has an unknown one beside it has just one too many: the unknown one.
+    findings.retain(|finding| {
+        let holds = |path: &Vec<String>| path.split_last().is_some_and(|(_, above)| above == finding.path);
+        finding.code != Code::WrongCount || !unknown.iter().any(holds)
+    });
     findings.retain(|finding| {
         let Some((missing, parent)) = finding.path.split_last() else { return true };
         let misspelt = |path: &Vec<String>| {
@@ -107,6 +115,9 @@ impl<'d> Violation<'d> {
     }
 
     fn unknown_field(&self, name: &str) -> Finding {
+        if let Some(finding) = self.moved_field(name) {
+            return finding;
+        }
         let mut known: Vec<&str> = properties(self.schema).collect();
         known.retain(|property| !property.starts_with('$'));
         let path: Vec<String> = self.path.iter().cloned().chain([name.to_owned()]).collect();
@@ -117,6 +128,17 @@ impl<'d> Violation<'d> {
             Some(value) if names_a_secret(name) => finding.redacting(value.span),
             _ => finding,
         }
+    }
+
+    fn moved_field(&self, name: &str) -> Option<Finding> {
+        let section = self.path.first().filter(|_| self.path.len() == 2)?;
+        let (.., to) = MOVED.iter().find(|(of, field, _)| section == of && name == *field)?;
+        let path: Vec<String> = self.path.iter().cloned().chain([name.to_owned()]).collect();
+        let value = self.document.value(&path).map_or_else(|| "…".to_owned(), |node| inline(&node.to_json()));
+        let example = to.replace('…', &value);
+        let finding =
+            Finding::new(Code::MovedField, format!("`{name}` no longer stands in {}", self.field()));
+        Some(finding.at_key(self.document, &path, "moved").help(format!("write `{example}`")))
     }
 
     fn missing_field(&self, name: &str) -> Finding {

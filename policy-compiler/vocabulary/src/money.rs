@@ -148,8 +148,12 @@ textual!(
 pub struct Prices {
     /// Uncached prompt tokens.
     pub input: TokenPrice,
-    /// Cached prompt tokens; equal to `input` where the manifest states none.
+    /// Prompt tokens read from cache; equal to `input` where the manifest states none.
     pub cached_input: TokenPrice,
+    /// Prompt tokens written to cache; equal to `input` where the manifest states none.
+    pub cache_write: TokenPrice,
+    /// Prompt tokens written to cache for an hour; equal to `cache_write` where the manifest states none.
+    pub cache_write_1h: TokenPrice,
     /// Generated tokens.
     pub output: TokenPrice,
 }
@@ -160,6 +164,8 @@ impl Prices {
     pub fn cost(&self, usage: &Usage) -> Usd {
         self.input.of(usage.uncached_input())
             + self.cached_input.of(usage.cached_input.min(usage.input))
+            + self.cache_write.of(usage.cache_write_input.min(usage.input))
+            + self.cache_write_1h.of(usage.cache_write_1h_input.min(usage.input))
             + self.output.of(usage.output)
     }
 }
@@ -174,8 +180,10 @@ mod tests {
             input: "2.50 USD/1M".parse().unwrap(),
             cached_input: "1.25 USD/1M".parse().unwrap(),
             output: "10 USD/1M".parse().unwrap(),
+            ..Prices::default()
         };
-        let usage = Usage { input: 1_000, cached_input: 400, output: 100, reasoning_output: 50 };
+        let usage =
+            Usage { input: 1_000, cached_input: 400, output: 100, reasoning_output: 50, ..Usage::default() };
         assert_eq!(prices.cost(&usage).to_string(), "0.003 USD");
     }
 

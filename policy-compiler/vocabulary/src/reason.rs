@@ -60,6 +60,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The request breaks HTTP, or could be read in two ways.
+    MalformedRequest = "malformed_request", 400, Request, "invalid_request_error";
     /// The body is not the JSON object the operation needs.
     InvalidJson = "invalid_json", 400, Request, "invalid_request_error";
     /// A required field is missing or has the wrong type.
@@ -78,6 +80,12 @@ reasons! {
     MethodNotAllowed = "method_not_allowed", 405, Request, "invalid_request_error";
     /// No route serves this model for this caller.
     UnknownModel = "unknown_model", 404, Request, "invalid_request_error";
+    /// The request uses what the chosen backend's API has no place for.
+    Untranslatable = "untranslatable", 400, Request, "invalid_request_error";
+    /// No backend of the route offers this operation.
+    OperationUnsupported = "operation_unsupported", 404, Request, "invalid_request_error";
+    /// The response this one continues is unknown here, or its backend is gone.
+    UnknownResponse = "unknown_response", 404, Request, "invalid_request_error";
     /// The prompt and the asked output exceed every candidate's context window.
     ContextWindowExceeded = "context_window_exceeded", 400, Request, "invalid_request_error";
     /// No API key was presented.
@@ -118,6 +126,8 @@ reasons! {
     StreamIdle = "stream_idle", 504, Backend, "server_error";
     /// Every member of the pool is ejected, spent or cooling down.
     NoBackend = "no_backend", 503, Backend, "server_error";
+    /// The pool's retries are used up for now, so a failed attempt was not followed by another.
+    RetryBudget = "retry_budget", 503, Backend, "server_error";
     /// The request's deadline passed before any backend answered.
     DeadlineExceeded = "deadline_exceeded", 504, Backend, "server_error";
     /// The caller closed the connection.

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Tokens of one request. `cached_input` is a part of `input` and `reasoning_output` a part of
-/// `output`: neither is ever added to a total.
+/// Tokens of one request. `cached_input` and both counts of cache writes are parts of `input`, and
+/// `reasoning_output` a part of `output`: none is ever added to a total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Prompt tokens, cached ones included.
@@ -12,6 +12,12 @@ pub struct Usage {
     /// Prompt tokens read from the provider's cache.
     #[serde(default)]
     pub cached_input: u64,
+    /// Prompt tokens written to the provider's cache for its shorter lifetime (Anthropic: 5 minutes).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_input: u64,
+    /// Prompt tokens written to the provider's cache for its longer lifetime (Anthropic: 1 hour).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_1h_input: u64,
     /// Generated tokens, reasoning included.
     pub output: u64,
     /// Generated tokens spent on reasoning.
@@ -26,11 +32,17 @@ impl Usage {
         self.input.saturating_add(self.output)
     }
 
-    /// Prompt tokens that were not read from cache.
+    /// Prompt tokens that were neither read from cache nor written to it.
     #[must_use]
     pub fn uncached_input(&self) -> u64 {
-        self.input.saturating_sub(self.cached_input)
+        let cached = self.cached_input.saturating_add(self.cache_write_input);
+        self.input.saturating_sub(cached.saturating_add(self.cache_write_1h_input))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it may skip by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Who counted the tokens.

@@ -1,5 +1,5 @@
 //! Stage 6: one pick among a pool's members. It owns which members a request may use at all (model,
-//! context window, already tried) and the pool's short lock; the pick itself is `feedback-loop`'s.
+//! operation, context window, home of its state, already tried) and the pool's short lock; the pick itself is `feedback-loop`'s.
 //!
 //! The lock is on purpose: in-flight counts, quotas and the model must be seen together, or two picks
 //! spend the same room. It is held for microseconds and never across IO.
@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feedback_loop::{
-    Ask, EjectionSpec, Failure, MemberSet, MemberSpec, Objective, Pool, PoolSpec, QuotaShape, QuotaSpec,
-    Strategy,
+    Ask, BreakerSpec, EjectionSpec, Failure, MemberSet, MemberSpec, Objective, Pool, PoolSpec, QuotaShape,
+    QuotaSpec, Strategy,
 };
 use parking_lot::Mutex;
-use rule_table::{Deployment, DeploymentId, Policy, Pool as PoolSection};
-use vocabulary::{Moment, Reason};
+use rule_table::{Deployment, DeploymentId, FallbackWhen, Member, Policy, Pool as PoolSection, Retry};
+use vocabulary::{Moment, Operation, Reason};
 
 use crate::exchange::{Attempt, Exchange};
+use crate::failover::Next;
 use crate::refusal::Refusal;
+use crate::retry_budget::RetryBudget;
 
 /// What was picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub struct Choice {
 #[derive(Debug)]
 pub struct SharedPool {
     state: Mutex<State>,
+    retries: Mutex<RetryBudget>,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,13 @@ impl SharedPool {
         f(&mut self.state.lock().pool)
     }
 
+    /// Counts a request's first attempt towards its retries.
+    fn count_attempt(&self, now: Moment, attempt: u32) {
+        if attempt == 1 {
+            self.retries.lock().request(now);
+        }
+    }
+
     pub(crate) fn probed(&self, member: &str, healthy: bool, now: Moment) {
         let mut state = self.state.lock();
         if let Some(index) = state.index(member) {
@@ -76,7 +86,10 @@ impl PoolView {
         let state = State { pool: Pool::new(spec, seed, now), names: Arc::clone(&names) };
         Self {
             name: section.name.clone(),
-            shared: Arc::new(SharedPool { state: Mutex::new(state) }),
+            shared: Arc::new(SharedPool {
+                state: Mutex::new(state),
+                retries: Mutex::new(RetryBudget::default()),
+            }),
             names,
             deployments,
         }
@@ -101,6 +114,11 @@ impl PoolView {
     #[must_use]
     pub(crate) fn shared(&self) -> &SharedPool {
         &self.shared
+    }
+
+    /// Takes room for one retry, if the pool's budget has some.
+    pub(crate) fn take_retry(&self, now: Moment, retry: &Retry) -> bool {
+        self.shared.retries.lock().take(now, retry)
     }
 
     /// Picks among `eligible`, a bit set in this view's member order, and gives the pick in that order.
@@ -141,20 +159,52 @@ fn bit(index: usize) -> u64 {
 }
 
 impl Exchange {
-    /// Picks a backend for the next attempt and books its room.
+    /// Picks a backend for the next attempt and books its room, in a fallback pool where this one has none.
     ///
     /// # Errors
-    /// [`Reason::NoBackend`] with the time after which one may be free.
+    /// [`Reason::NoBackend`] or what the last backend said, with the time after which one may be free;
+    /// [`Reason::OperationUnsupported`]; [`Reason::UnknownResponse`].
     pub fn choose(&mut self, now: Moment, span_id: u64) -> Result<Choice, Refusal> {
         // One attempt at a time: a second one must not hide the first one's room.
         self.attempt_failed_if_open(now, Failure::Refused);
         let gate = Arc::clone(&self.gate);
-        let none = |after| {
-            Refusal::new(Reason::NoBackend, "no backend of this route is available now; try again shortly")
-                .with_retry_after(after)
-        };
-        let (id, view) = self.pool.and_then(|id| Some((id, gate.pool(id)?))).ok_or_else(|| none(None))?;
-        let section = gate.policy().pools.get(id as usize).ok_or_else(|| none(None))?;
+        let mut soonest: Option<Duration> = None;
+        // Each turn leaves a pool for good, so there are no more turns than pools.
+        for _ in 0..=gate.policy().pools.len() {
+            let found =
+                self.pool.and_then(|id| Some((gate.pool(id)?, gate.policy().pools.get(id as usize)?)));
+            let Some((view, section)) = found else { break };
+            let eligible = self.eligible(section)?;
+            if eligible.too_long && self.enter_fallback(section, &[FallbackWhen::ContextWindow]) {
+                continue;
+            }
+            match self.pick(now, span_id, view, eligible.members) {
+                Ok(choice) => return Ok(choice),
+                Err(after) => soonest = soonest.into_iter().chain(after).min(),
+            }
+            if let Next::Stop(refusal) = self.exhausted(section, eligible.too_long) {
+                return Err(refusal.with_retry_after(soonest));
+            }
+        }
+        Err(Refusal::new(Reason::NoBackend, "this request has no route"))
+    }
+
+    /// After a wait for a member to be free again, the route's own pool comes first once more.
+    pub fn held(&mut self) {
+        if let Some(first) = self.route().map(|route| route.pool) {
+            self.pool = Some(first);
+            self.pools_left.clear();
+        }
+    }
+
+    /// One pick in one pool; otherwise the time after which one may succeed.
+    fn pick(
+        &mut self,
+        now: Moment,
+        span_id: u64,
+        view: &PoolView,
+        eligible: u64,
+    ) -> Result<Choice, Option<Duration>> {
         let attempt = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         let facts = self.facts.as_ref();
         let ask = Ask {
@@ -167,18 +217,20 @@ impl Exchange {
             streamed: facts.is_some_and(|facts| facts.stream),
             eligible: MemberSet::from_bits(0),
         };
-        let eligible = self.eligible(section);
         // Better a second try at a member than a refusal, but those not tried yet come first.
         let untried = eligible & !self.tried;
         let mut picked = view.choose(now, &ask, untried);
-        if picked.is_err() && untried != eligible {
+        if picked.is_err() && untried != eligible && !self.has_fallback() {
             picked = view.choose(now, &ask, eligible);
         }
-        let (member, ticket) = picked.map_err(none)?;
-        let deployment = *view.deployments.get(member).ok_or_else(|| none(None))?;
+        let (member, ticket) = picked?;
+        let deployment = *view.deployments.get(member).ok_or(None)?;
         self.tried |= bit(member);
+        self.pinned = None;
+        view.shared.count_attempt(now, attempt);
         self.attempts.push(Attempt {
             deployment,
+            serves_as: None,
             span_id,
             started: now,
             first_output: None,
@@ -191,28 +243,126 @@ impl Exchange {
         Ok(Choice { deployment, attempt })
     }
 
-    /// Members with the right model and, where any has one, a context window that holds the request.
-    fn eligible(&self, section: &PoolSection) -> u64 {
-        let by_model = self.route().is_none_or(|route| route.matching.model.is_none());
-        let wanted = self.facts.as_ref().map(|facts| facts.model.as_str());
+    fn has_fallback(&self) -> bool {
+        let section = self.pool.and_then(|id| self.gate.policy().pools.get(id as usize));
+        section.is_some_and(|section| !section.fallback.is_empty())
+    }
+
+    /// Members with the right model that offer the operation and, where any has one, a context window that
+    /// holds the request.
+    fn eligible(&self, section: &PoolSection) -> Result<Eligible, Refusal> {
+        let candidates = self.candidates(section)?;
         // Saturating: the caller may name any ceiling.
         let needed = self
             .facts
             .as_ref()
             .map_or(0, |facts| facts.prompt_tokens.saturating_add(facts.max_output_tokens.unwrap_or(0)));
-        let (mut fitting, mut all) = (0, 0);
+        let holds = |index: usize, member: &Member| {
+            candidates & bit(index) != 0
+                && self
+                    .gate
+                    .deployment(member.deployment)
+                    .is_some_and(|deployment| deployment.context_window.is_none_or(|window| needed <= window))
+        };
+        let fitting = section
+            .members
+            .iter()
+            .enumerate()
+            .filter(|(index, member)| holds(*index, member))
+            .fold(0, |set, (index, _)| set | bit(index));
+        // The prompt's size is an estimate: when nothing seems to fit, the backends shall judge.
+        let too_long = fitting == 0 && candidates != 0;
+        Ok(Eligible { members: if too_long { candidates } else { fitting }, too_long })
+    }
+
+    /// Members that could serve the request, were it short enough.
+    fn candidates(&self, section: &PoolSection) -> Result<u64, Refusal> {
+        let home = self.home()?;
+        let wanted = self.facts.as_ref().map(|facts| facts.model.as_str());
+        let routed = self.route().is_some_and(|route| route.matching.model.is_some());
+        let (mut named, mut offering, mut any) = (0, 0, 0);
         for (index, member) in section.members.iter().enumerate() {
             let Some(deployment) = self.gate.deployment(member.deployment) else { continue };
-            if by_model && deployment.model.as_deref() != wanted {
-                continue;
-            }
-            all |= bit(index);
-            if deployment.context_window.is_none_or(|window| needed <= window) {
-                fitting |= bit(index);
-            }
+            let here = self.pinned.is_none_or(|pinned| pinned == member.deployment)
+                && home.as_ref().is_none_or(|home| home.is(self, deployment));
+            let offers = here && self.offered(deployment);
+            let has_model = wanted.is_none() || deployment.model.as_deref() == wanted;
+            any |= if offers { bit(index) } else { 0 };
+            named |= if has_model { bit(index) } else { 0 };
+            offering |= if has_model && offers { bit(index) } else { 0 };
         }
-        // The prompt's size is an estimate: when nothing seems to fit, the backends shall judge.
-        if fitting == 0 { all } else { fitting }
+        // A route that names the model, and a fallback, stand for it whatever their members call theirs.
+        let set = if routed || (self.on_fallback() && offering == 0) { any } else { offering };
+        if set == 0 && named != 0 && home.is_none() && self.pinned.is_none() {
+            let operation = self.operation.map_or("this path", Operation::path);
+            let message = format!("no backend of this model offers {operation}; use another operation");
+            return Err(Refusal::new(Reason::OperationUnsupported, message));
+        }
+        Ok(set)
+    }
+
+    /// Whether a deployment serves the operation asked for; piped requests are taken by any.
+    fn offered(&self, deployment: &Deployment) -> bool {
+        let kind = self.gate.policy().backends.get(deployment.backend as usize).map(|backend| backend.kind);
+        match (self.facts.as_ref(), kind) {
+            (Some(facts), Some(kind)) => kind.serves_as(facts.operation).is_some(),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+
+    /// Whether the caller asks for a count of tokens that no backend of the route can give: the gateway's
+    /// own estimate is then the answer.
+    #[must_use]
+    pub fn own_count(&self) -> Option<u64> {
+        let facts = self.facts.as_ref().filter(|facts| facts.operation == Operation::CountTokens)?;
+        let section = self.gate.policy().pools.get(self.pool? as usize)?;
+        let mut members = section.members.iter().filter_map(|member| self.gate.deployment(member.deployment));
+        members.all(|deployment| !self.offered(deployment)).then_some(facts.prompt_tokens)
+    }
+
+    /// Where a response that continues another one has to go.
+    fn home(&self) -> Result<Option<Home>, Refusal> {
+        let Some(previous) = self.facts.as_ref().and_then(|facts| facts.previous_response) else {
+            return Ok(None);
+        };
+        if self.on_fallback() {
+            return Err(Refusal::new(
+                Reason::UnknownResponse,
+                "the backend that holds the response in `previous_response_id` is not available; send the whole input",
+            )
+            .with_param("previous_response_id"));
+        }
+        Ok(Some(self.gate.homes().find(previous).map_or(Home::AnyNative, Home::At)))
+    }
+}
+
+/// The members a request may use in one pool.
+struct Eligible {
+    members: u64,
+    /// None of them seems to hold it.
+    too_long: bool,
+}
+
+/// Which backends can hold an earlier response.
+enum Home {
+    /// This deployment made it.
+    At(Arc<str>),
+    /// Nobody remembers; only a backend with the operation of its own can know.
+    AnyNative,
+}
+
+impl Home {
+    fn is(&self, exchange: &Exchange, deployment: &Deployment) -> bool {
+        match self {
+            Self::At(name) => deployment.name == **name,
+            Self::AnyNative => exchange
+                .gate
+                .policy()
+                .backends
+                .get(deployment.backend as usize)
+                .is_some_and(|backend| backend.kind.offers(Operation::Responses)),
+        }
     }
 }
 
@@ -240,6 +390,12 @@ fn spec(policy: &Policy, section: &PoolSection) -> (PoolSpec, Arc<[String]>, Vec
             consecutive_failures: section.ejection.consecutive_failures,
             base: section.ejection.base,
             max_share: section.ejection.max_share.fraction(),
+            breaker: section.ejection.breaker.map(|breaker| BreakerSpec {
+                error_share: breaker.error_share.fraction(),
+                window: breaker.window,
+                min_requests: breaker.min_requests,
+            }),
+            ramp: section.ejection.ramp,
         },
         members: members
             .iter()

@@ -9,6 +9,7 @@ use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
 use crate::gate::Gate;
 use crate::identify::Presented;
+use crate::refusal::Refusal;
 
 /// The nine stages of a request, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +83,8 @@ pub struct StageMark {
 pub struct Attempt {
     /// Where it went.
     pub deployment: DeploymentId,
+    /// The operation it was sent as, once rewritten: the caller's own, or what its backend offers instead.
+    pub serves_as: Option<Operation>,
     /// Span id, assigned before sending so that it can be forwarded.
     pub span_id: u64,
     /// Sent.
@@ -136,9 +139,19 @@ pub struct Exchange {
     pub would_refuse: Vec<Reason>,
     /// The limits' answer, for `x-ratelimit-*`.
     pub remaining: Option<ledger::Remaining>,
+    /// Where the body can be edited without another walk.
+    pub(crate) layout: Option<wire::Layout>,
     pub(crate) presented: Presented,
     pub(crate) pool: Option<PoolId>,
+    /// Fields of the request that the chosen backend's dialect has no place for; only advice, but told.
+    pub lost_fields: Vec<&'static str>,
     pub(crate) tried: u64,
+    /// Pools this request has moved on from.
+    pub(crate) pools_left: Vec<PoolId>,
+    /// The only deployment the next attempt may use.
+    pub(crate) pinned: Option<DeploymentId>,
+    /// What the caller would have been told after the last failed attempt.
+    pub(crate) last_failure: Option<Refusal>,
     pub(crate) reservation: Option<ledger::Reservation>,
     pub(crate) settled: bool,
 }
@@ -171,9 +184,14 @@ impl Exchange {
             reason: None,
             would_refuse: Vec::new(),
             remaining: None,
+            layout: None,
             presented: Presented::Nothing,
             pool: None,
+            lost_fields: Vec::new(),
             tried: 0,
+            pools_left: Vec::new(),
+            pinned: None,
+            last_failure: None,
             reservation: None,
             settled: false,
         }
@@ -221,8 +239,10 @@ impl Exchange {
     /// Whether the attempts allowed per request are used up.
     #[must_use]
     pub fn attempts_spent(&self) -> bool {
-        let allowed =
-            self.pool.and_then(|id| self.gate.policy().pools.get(id as usize)).map_or(1, |p| p.max_attempts);
+        // The route's own pool says how many, fallbacks included.
+        let first = self.pools_left.first().copied().or(self.pool);
+        let pool = first.and_then(|id| self.gate.policy().pools.get(id as usize));
+        let allowed = pool.map_or(1, |pool| pool.retry.max_attempts);
         self.attempts.len() >= allowed as usize
     }
 

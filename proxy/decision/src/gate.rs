@@ -12,6 +12,7 @@ use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
 use crate::choose::{PoolView, SharedPool};
+use crate::homes::ResponseHomes;
 use crate::keys::KeyIndex;
 
 /// Counts accepted policies since the state directory was first used.
@@ -27,6 +28,7 @@ pub struct Gate {
     keys: KeyIndex,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
+    homes: Arc<ResponseHomes>,
     public_route: bool,
 }
 
@@ -57,6 +59,7 @@ impl Gate {
             table: RouteTable::build(&policy),
             keys: KeyIndex::build(&policy.consumers),
             ledger: previous.map_or_else(|| Arc::new(Ledger::new()), |gate| Arc::clone(&gate.ledger)),
+            homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
             pools,
             policy,
@@ -107,6 +110,10 @@ impl Gate {
 
     pub(crate) fn keys(&self) -> &KeyIndex {
         &self.keys
+    }
+
+    pub(crate) fn homes(&self) -> &ResponseHomes {
+        &self.homes
     }
 
     pub(crate) fn has_public_route(&self) -> bool {

@@ -25,7 +25,7 @@ pub struct Head<'a> {
 pub enum Destination {
     /// Read, decided, dispatched by us.
     Terminate(Operation),
-    /// Piped to a plain HTTP service.
+    /// Piped: to a plain HTTP service, or to a model backend whose operation is not read here.
     Pipe(RouteId),
     /// Answered from the table.
     ListModels,
@@ -73,9 +73,14 @@ impl Exchange {
             (_, Some(operation)) if operation != Operation::ListModels => {
                 Ok(Destination::Terminate(operation))
             }
+            // Audio, files, images, batches, realtime: the body says nothing that policy decides on.
+            (Some((id, route)), None) if !candidates.need_model() && route.pass_through => {
+                self.enter(id, route)?;
+                Ok(Destination::Pipe(id))
+            }
             _ => Err(Refusal::new(
                 Reason::UnknownRoute,
-                "this path leads to model backends but is none of /v1/chat/completions, /v1/completions, /v1/embeddings",
+                "this path leads to model backends but is none of their operations that are read here; the operator can let it through with `passThrough: true` on its route",
             )),
         }
     }

@@ -16,7 +16,7 @@ impl Exchange {
     /// [`Reason::InvalidJson`], [`Reason::InvalidField`], [`Reason::UnknownModel`],
     /// [`Reason::MissingKey`], [`Reason::InvalidKey`], [`Reason::RouteForbidden`].
     pub fn inspect(&mut self, operation: Operation, body: &[u8], head: &Head<'_>) -> Result<(), Refusal> {
-        let facts = wire::facts::extract(operation, body).map_err(|fault| {
+        let (facts, layout) = wire::extract_with_layout(operation, body).map_err(|fault| {
             let refusal = Refusal::new(fault.reason(), fault.to_string());
             match fault.param() {
                 Some(param) => refusal.with_param(param),
@@ -29,6 +29,7 @@ impl Exchange {
         let found = found.and_then(|id| Some((id, routes.get(id as usize)?)));
         let found = found.filter(|(_, route)| serves(gate.policy(), route, &facts.model));
         self.facts = Some(facts);
+        self.layout = Some(layout);
         match found {
             Some((id, route)) => self.enter(id, route),
             None => Err(Refusal::new(

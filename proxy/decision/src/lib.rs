@@ -3,22 +3,31 @@
 //! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
 
 mod admit;
+mod answer;
 mod choose;
+mod dialects;
 mod exchange;
+mod failover;
 mod gate;
+mod homes;
 mod identify;
 mod inspect;
 mod keys;
 mod refusal;
 mod reserve;
+mod retry_budget;
 mod rewrite;
 mod settle;
 
 pub use admit::too_large;
+pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
 pub use exchange::{Attempt, Exchange, Stage, StageMark};
+pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
 pub use identify::{Destination, Head};
 pub use refusal::Refusal;
-pub use rewrite::{UpstreamRequest, authority, credential_header, probe};
+pub use rewrite::{
+    Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
+};
 pub use settle::{Ending, Settled};

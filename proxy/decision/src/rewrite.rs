@@ -1,14 +1,30 @@
-//! Stage 7: the request a backend gets. It owns path, headers and body edits per kind of backend; it
-//! refuses to forward anything of the caller's head: upstream headers are built from nothing, so no
-//! framing, key or hop-by-hop header can pass.
+//! Stage 7: the request a backend gets. It owns path, headers and body per kind of backend and the edits
+//! that policy asks for; it refuses to forward anything of the caller's head but a few named headers, so
+//! no framing, key or hop-by-hop header can pass.
+
+mod headers;
+mod path;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use rule_table::{Backend, BackendKind, Deployment};
+use rule_table::{
+    Backend, BackendKind, BodyEdit, BodyOperation, Deployment, DeploymentId, HeaderEdits, Rewrite,
+};
 use vocabulary::{Operation, Reason};
+use wire::translate::{self, RequestOptions, ThinkingStyle, Untranslatable};
+use wire::{FieldEdit, FieldOperation, Layout};
 
+pub use headers::{Presentable, credential_header};
+pub use path::{authority, probe};
+
+use crate::dialects::{format, spoken};
 use crate::{Exchange, Refusal};
+
+/// Output tokens asked for where the backend's dialect demands a bound and neither the caller nor the
+/// manifest names one.
+const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// A request ready to send.
 #[derive(Clone, Debug)]
@@ -21,182 +37,157 @@ pub struct UpstreamRequest {
     pub body: Bytes,
 }
 
-/// The default when the manifest names no `api-version`.
-const AZURE_API_VERSION: &str = "2024-10-21";
+/// What the edge brings to the rewriting of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// The caller's body.
+    pub body: &'a Bytes,
+    /// The caller's headers; few of them pass.
+    pub caller: &'a HeaderMap,
+    /// The header that carries the backend's credential.
+    pub credential: Option<&'a Presentable>,
+    /// Trace context to forward, where the backend is to have it.
+    pub traceparent: Option<&'a str>,
+}
 
 impl Exchange {
     /// Builds the request for the attempt under way.
     ///
     /// # Errors
-    /// [`Reason::Internal`] when the stages before have not run; [`Reason::BackendCredential`] when the
-    /// credential is no header value.
-    pub fn rewrite(
-        &self,
-        body: &Bytes,
-        credential: Option<&str>,
-        traceparent: Option<&str>,
-    ) -> Result<UpstreamRequest, Refusal> {
+    /// [`Reason::Untranslatable`] when the backend's dialect has no place for part of the request;
+    /// [`Reason::Internal`] when the stages before have not run.
+    pub fn rewrite(&mut self, sending: &Sending<'_>) -> Result<UpstreamRequest, Refusal> {
+        let gate = std::sync::Arc::clone(&self.gate);
         let internal = || Refusal::new(Reason::Internal, "a stage ran out of order");
         let facts = self.facts.as_ref().ok_or_else(internal)?;
         let attempt = self.attempts.last().ok_or_else(internal)?;
-        let deployment = self.gate.deployment(attempt.deployment).ok_or_else(internal)?;
-        let backend = self.gate.policy().backends.get(deployment.backend as usize).ok_or_else(internal)?;
-        let edits = wire::openai::Edits {
-            model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
-            include_usage: facts.stream && !facts.include_usage,
-        };
-        let body = wire::openai::set_fields(body, &edits)
-            .map_err(|_| Refusal::new(Reason::Internal, "a body that parsed could not be rewritten"))?;
-        let mut headers = HeaderMap::with_capacity(10);
-        headers.insert(HOST, header(&authority(backend))?);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static(if facts.stream { "text/event-stream" } else { "application/json" }),
-        );
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers
-            .insert(USER_AGENT, HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION"))));
-        headers.insert(HeaderName::from_static("x-request-id"), header(&self.request_id)?);
-        if let (true, Some(traceparent)) = (backend.forward_trace_context, traceparent) {
-            headers.insert(HeaderName::from_static("traceparent"), header(traceparent)?);
+        let deployment = gate.deployment(attempt.deployment).ok_or_else(internal)?;
+        let backend = gate.policy().backends.get(deployment.backend as usize).ok_or_else(internal)?;
+        let serves_as = backend.kind.serves_as(facts.operation).ok_or_else(internal)?;
+        let (body, lost) = self.body(sending.body, backend, deployment, serves_as)?;
+        let mut headers = headers::build(&headers::Build {
+            backend,
+            serves_as,
+            stream: facts.stream,
+            length: body.len(),
+            request_id: &self.request_id,
+            sending,
+        })?;
+        for edits in self.rewrites(backend).map(|rewrite| &rewrite.request_headers) {
+            apply_header_edits(edits, &mut headers);
         }
-        if let Some(credential) = credential {
-            let (name, value) = credential_header(backend.kind, credential).ok_or_else(|| {
-                Refusal::new(Reason::BackendCredential, "the backend's credential is not usable as a header")
-            })?;
+        let path_and_query = path::path(backend, deployment, serves_as);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.serves_as = Some(serves_as);
+        }
+        self.lost_fields = lost;
+        Ok(UpstreamRequest { path_and_query, headers, body })
+    }
+
+    /// The caller's body in the dialect and with the names of the chosen backend.
+    fn body(
+        &self,
+        body: &Bytes,
+        backend: &Backend,
+        deployment: &Deployment,
+        serves_as: Operation,
+    ) -> Result<(Bytes, Vec<&'static str>), Refusal> {
+        let internal = || Refusal::new(Reason::Internal, "a body that parsed could not be rewritten");
+        let facts = self.facts.as_ref().ok_or_else(internal)?;
+        let asks_usage = facts.stream && (!facts.include_usage || serves_as != facts.operation);
+        let (body, layout, lost) = match (spoken(serves_as), format(facts.operation)) {
+            (Some(spoken), Some(asked)) if serves_as != facts.operation => {
+                let options = RequestOptions {
+                    model: &deployment.upstream_name,
+                    default_max_tokens: deployment.max_output.unwrap_or(DEFAULT_MAX_TOKENS),
+                    include_usage: asks_usage,
+                    thinking: ThinkingStyle::default(),
+                };
+                let request = translate::request(asked, spoken, body, &options).map_err(untranslatable)?;
+                let layout = Layout::of(serves_as, &request.body).map_err(|_| internal())?;
+                (request.body, Cow::Owned(layout), request.lost)
+            }
+            _ => (body.clone(), Cow::Borrowed(self.layout.as_ref().ok_or_else(internal)?), Vec::new()),
+        };
+        let prefixes: Vec<&str> =
+            self.rewrites(backend).filter_map(|rewrite| rewrite.system_prefix.as_deref()).collect();
+        let prefix = (!prefixes.is_empty()).then(|| prefixes.join("\n\n"));
+        let fields = self.field_edits(backend);
+        let edits = wire::Edits {
+            model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
+            // Mistral's API counts usage unasked and refuses the field.
+            include_usage: asks_usage && backend.kind != BackendKind::Mistral,
+            fields: &fields,
+            system_prefix: prefix.as_deref(),
+        };
+        let body = layout.apply(&body, &edits).map_err(|_| internal())?;
+        Ok((body, lost))
+    }
+
+    /// The edits of single fields, in the order in which they apply.
+    fn field_edits<'a>(&'a self, backend: &'a Backend) -> Vec<FieldEdit<'a>> {
+        let edit = |edit: &'a BodyEdit| FieldEdit {
+            path: &edit.field,
+            operation: match &edit.operation {
+                BodyOperation::Set(value) => FieldOperation::Set(value),
+                BodyOperation::Default(value) => FieldOperation::Default(value),
+                BodyOperation::Remove => FieldOperation::Remove,
+                BodyOperation::Clamp { min, max } => {
+                    FieldOperation::Clamp { min: min.as_deref(), max: max.as_deref() }
+                }
+            },
+        };
+        self.rewrites(backend).flat_map(|rewrite| &rewrite.body).map(edit).collect()
+    }
+
+    /// The path and query of a piped request at `backend`, if they differ from `path`.
+    #[must_use]
+    pub fn piped_path(&self, backend: &Backend, deployment: DeploymentId, path: &str) -> Option<String> {
+        let rewritten = self.rewrites(backend).filter_map(|rewrite| rewrite.path.as_ref()).fold(
+            path.to_owned(),
+            |path, rewrite| match path.strip_prefix(&rewrite.prefix) {
+                Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => {
+                    let joined = format!("{}{rest}", rewrite.replacement);
+                    if joined.starts_with('/') { joined } else { format!("/{joined}") }
+                }
+                _ => path,
+            },
+        );
+        let deployment = self.gate.deployment(deployment)?;
+        let there = path::piped(backend, deployment, &rewritten);
+        (there != path).then_some(there)
+    }
+
+    /// The edits of requests on their way to `backend`: the route's, then the backend's.
+    pub fn rewrites<'a>(&'a self, backend: &'a Backend) -> impl DoubleEndedIterator<Item = &'a Rewrite> {
+        let route = self.route().map(|route| &route.rewrite);
+        route.into_iter().chain([&backend.rewrite]).filter(|rewrite| !rewrite.is_empty())
+    }
+
+    /// The edits of the answer's headers, in order: the backend's, then the route's.
+    pub fn answer_edits(&self) -> impl Iterator<Item = &HeaderEdits> {
+        let deployment = self.attempts.last().and_then(|attempt| self.gate.deployment(attempt.deployment));
+        let backend = deployment
+            .and_then(|deployment| self.gate.policy().backends.get(deployment.backend as usize))
+            .map(|backend| &backend.rewrite.response_headers);
+        let route = self.route().map(|route| &route.rewrite.response_headers);
+        backend.into_iter().chain(route).filter(|edits| !edits.is_empty())
+    }
+}
+
+fn untranslatable(error: Untranslatable) -> Refusal {
+    Refusal::new(Reason::Untranslatable, error.to_string())
+}
+
+/// Applies edits to a header map. Names and values have been checked by the compiler; one that is none
+/// after all changes nothing.
+pub fn apply_header_edits(edits: &HeaderEdits, headers: &mut HeaderMap) {
+    for name in &edits.remove {
+        headers.remove(name.as_str());
+    }
+    for (name, value) in &edits.set {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
         }
-        Ok(UpstreamRequest { path_and_query: path(backend, deployment, facts.operation), headers, body })
-    }
-}
-
-/// The header in which a backend of this kind expects its credential; `None` when the credential holds
-/// bytes no header may hold. The value never prints.
-#[must_use]
-pub fn credential_header(kind: BackendKind, credential: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, value) = match kind {
-        BackendKind::AzureOpenai => (HeaderName::from_static("api-key"), credential.to_owned()),
-        BackendKind::Openai | BackendKind::Vllm | BackendKind::Http => {
-            (AUTHORIZATION, format!("Bearer {credential}"))
-        }
-    };
-    let mut value = HeaderValue::from_str(&value).ok()?;
-    value.set_sensitive(true);
-    Some((name, value))
-}
-
-/// Path and body of the cheapest request that proves a deployment infers: one token of output.
-#[must_use]
-pub fn probe(backend: &Backend, deployment: &Deployment) -> (String, Bytes) {
-    let body = serde_json::json!({
-        "model": deployment.upstream_name,
-        "messages": [{"role": "user", "content": "ping"}],
-        "max_tokens": 1,
-    });
-    (path(backend, deployment, Operation::Chat), Bytes::from(body.to_string()))
-}
-
-fn header(text: &str) -> Result<HeaderValue, Refusal> {
-    HeaderValue::from_str(text)
-        .map_err(|_| Refusal::new(Reason::Internal, "a header value holds control characters"))
-}
-
-/// The `Host` of a backend; the port only where it is not the scheme's own.
-#[must_use]
-pub fn authority(backend: &Backend) -> String {
-    let host = if backend.host.contains(':') { format!("[{}]", backend.host) } else { backend.host.clone() };
-    match (backend.tls, backend.port) {
-        (true, 443) | (false, 80) => host,
-        (_, port) => format!("{host}:{port}"),
-    }
-}
-
-/// OpenAI's own paths below the base path; Azure's name the deployment and the API version.
-fn path(backend: &Backend, deployment: &Deployment, operation: Operation) -> String {
-    // People write the base URL with and without `/v1`: both mean the same API.
-    let base = backend.base_path.strip_suffix("/v1").unwrap_or(&backend.base_path);
-    match backend.kind {
-        BackendKind::AzureOpenai => {
-            let version = backend.api_version.as_deref().unwrap_or(AZURE_API_VERSION);
-            let operation = operation.path().trim_start_matches("/v1");
-            format!("{base}/openai/deployments/{}{operation}?api-version={version}", deployment.upstream_name)
-        }
-        BackendKind::Openai | BackendKind::Vllm | BackendKind::Http => format!("{base}{}", operation.path()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn backend(kind: BackendKind, base_path: &str) -> Backend {
-        let second = Duration::from_secs(1);
-        Backend {
-            name: "b".into(),
-            kind,
-            tls: true,
-            host: "api.example".into(),
-            port: 443,
-            base_path: base_path.into(),
-            api_version: None,
-            auth: None,
-            forward_trace_context: false,
-            http2: false,
-            health: None,
-            timeouts: rule_table::Timeouts { connect: second, first_token: second, idle: second },
-        }
-    }
-
-    fn deployment() -> Deployment {
-        Deployment {
-            name: "b/d".into(),
-            backend: 0,
-            model: Some("gpt-4o".into()),
-            upstream_name: "prod-4o".into(),
-            context_window: None,
-            prices: None,
-            hourly: None,
-            quota: None,
-            concurrency: None,
-            expected_ttft: Duration::from_secs(1),
-        }
-    }
-
-    #[test]
-    fn each_kind_gets_its_own_path() {
-        let at = |kind, base, operation| path(&backend(kind, base), &deployment(), operation);
-        assert_eq!(at(BackendKind::Openai, "", Operation::Chat), "/v1/chat/completions");
-        assert_eq!(at(BackendKind::Openai, "/v1", Operation::Embeddings), "/v1/embeddings");
-        assert_eq!(at(BackendKind::Vllm, "/llm/v1", Operation::TextCompletion), "/llm/v1/completions");
-        assert_eq!(
-            at(BackendKind::AzureOpenai, "", Operation::Chat),
-            "/openai/deployments/prod-4o/chat/completions?api-version=2024-10-21"
-        );
-    }
-
-    #[test]
-    fn a_credential_goes_where_its_kind_expects_it_and_never_prints() {
-        let (name, value) = credential_header(BackendKind::AzureOpenai, "canary-azure").unwrap();
-        assert_eq!((name.as_str(), &value), ("api-key", &HeaderValue::from_static("canary-azure")));
-        assert!(!format!("{value:?}").contains("canary"));
-        let (name, value) = credential_header(BackendKind::Openai, "canary-openai").unwrap();
-        assert_eq!(
-            (name.as_str(), &value),
-            ("authorization", &HeaderValue::from_static("Bearer canary-openai"))
-        );
-        assert!(!format!("{value:?}").contains("canary"));
-        assert!(credential_header(BackendKind::Vllm, "a\nb").is_none());
-    }
-
-    #[test]
-    fn an_authority_names_only_unusual_ports_and_brackets_ipv6() {
-        let mut b = backend(BackendKind::Openai, "");
-        assert_eq!(authority(&b), "api.example");
-        b.port = 8443;
-        b.host = "::1".into();
-        assert_eq!(authority(&b), "[::1]:8443");
     }
 }

@@ -16,7 +16,7 @@ fn member(index: u64) -> MemberSpec {
     MemberSpec {
         name: format!("member-{index}"),
         weight: 1,
-        prices: Prices { input: price, cached_input: price, output: price },
+        prices: Prices { input: price, cached_input: price, output: price, ..Prices::default() },
         quota: Some(QuotaSpec {
             tokens: Some((1_000_000_000, Duration::from_secs(60))),
             requests: Some((1_000_000, Duration::from_secs(60))),
@@ -35,7 +35,13 @@ fn pool(members: u64) -> Pool {
         name: "bench".to_owned(),
         strategy: Strategy::Adaptive,
         objective: Objective { ttft: Duration::from_secs(2), attainment: 0.95, max_cost_per_miss_usd: 0.2 },
-        ejection: EjectionSpec { consecutive_failures: 5, base: Duration::from_secs(30), max_share: 0.5 },
+        ejection: EjectionSpec {
+            consecutive_failures: 5,
+            base: Duration::from_secs(30),
+            max_share: 0.5,
+            breaker: None,
+            ramp: Duration::from_secs(8),
+        },
         members: (0..members).map(member).collect(),
     };
     Pool::new(spec, 1, Moment::ZERO)

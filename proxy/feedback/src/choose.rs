@@ -140,13 +140,14 @@ impl Pool {
     fn score(&mut self, now: Moment, ask: &Ask<'_>, request: (f64, f64, f64), scored: &mut Vec<Scored>) {
         let (prompt, output, slack) = request;
         let adaptive = self.strategy == Strategy::Adaptive;
+        let ramp = self.ejection.ramp;
         let lambda = if adaptive { self.controller.lambda() } else { 0.0 };
         for index in 0..self.members.len() {
             let oldest = self.oldest_waiting(now, index);
             let Some(member) = self.members.get_mut(index) else { continue };
             let eligible = ask.eligible.contains(index);
             let standing =
-                member.standing(now, eligible, !adaptive || member.quota.admits(now, prompt, output));
+                member.standing(now, ramp, eligible, !adaptive || member.quota.admits(now, prompt, output));
             let outlook = if eligible {
                 member.estimator.outlook(&member.features(prompt), slack, oldest)
             } else {
@@ -238,13 +239,13 @@ impl Pool {
 }
 
 impl Member {
-    fn standing(&mut self, now: Moment, eligible: bool, has_room: bool) -> Standing {
+    fn standing(&mut self, now: Moment, ramp: Duration, eligible: bool, has_room: bool) -> Standing {
         if !eligible {
             return Standing::NotEligible;
         }
         match self.health.standing(now) {
             Standing::Ready if !has_room => Standing::QuotaSpent,
-            Standing::Ready if !self.health.ramp(now) => Standing::Ramping,
+            Standing::Ready if !self.health.ramp(now, ramp) => Standing::Ramping,
             standing => standing,
         }
     }

@@ -14,11 +14,8 @@ const COOL_FIRST: Duration = Duration::from_secs(1);
 const COOL_LAST: Duration = Duration::from_secs(30);
 /// A longer Retry-After is cut to this, so that a wrong one cannot bury a member.
 const COOL_LONGEST: Duration = Duration::from_secs(3600);
-/// Share of picks a returning member may take at first, and its growth per second.
+/// Share of picks a returning member may take at first; it grows by the same factor each second.
 const RAMP_START: f64 = 0.05;
-const RAMP_GROWTH: f64 = 1.5;
-/// After this long the share is one.
-const RAMP_LENGTH: Duration = Duration::from_secs(8);
 /// Unused room of the ramp is kept up to this many picks.
 const RAMP_CREDIT: f64 = 2.0;
 
@@ -94,13 +91,13 @@ impl Health {
     }
 
     /// A pick is about to be made, and this member could take it. Returns whether its ramp has room.
-    pub(crate) fn ramp(&mut self, now: Moment) -> bool {
+    pub(crate) fn ramp(&mut self, now: Moment, length: Duration) -> bool {
         let returned = self.ejection.map(|ejection| ejection.until).max(self.returned);
-        let since = returned.map_or(RAMP_LENGTH, |returned| now.since(returned));
-        if since >= RAMP_LENGTH {
+        let since = returned.map_or(length, |returned| now.since(returned));
+        if since >= length {
             return true;
         }
-        let share = RAMP_START * RAMP_GROWTH.powf(since.as_secs_f64());
+        let share = RAMP_START.powf(1.0 - since.div_duration_f64(length));
         self.ramp_credit = (self.ramp_credit + share).min(RAMP_CREDIT);
         self.ramp_credit >= 1.0
     }
@@ -185,6 +182,7 @@ mod tests {
     use super::*;
 
     const BASE: Duration = Duration::from_secs(30);
+    const RAMP: Duration = Duration::from_secs(8);
 
     fn at(seconds: u64) -> Moment {
         Moment::ZERO + Duration::from_secs(seconds)
@@ -284,7 +282,7 @@ mod tests {
         health.probed(at(10), true);
         let mut taken_in = |second: u64| {
             let picks = (0..1_000).filter(|_| {
-                let room = health.ramp(at(10 + second));
+                let room = health.ramp(at(10 + second), RAMP);
                 if room {
                     health.picked();
                 }

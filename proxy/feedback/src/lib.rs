@@ -25,6 +25,7 @@
 //! [`Pool::failed`]; [`Pool::unanswered`] when a request ended without any answer; [`Pool::tick`] each
 //! second.
 
+mod breaker;
 mod choose;
 mod controller;
 mod decisions;
@@ -45,4 +46,4 @@ pub use member_set::{MAX_MEMBERS, MemberSet};
 pub use open::Ticket;
 pub use pool::{Closes, Pool};
 pub use settle::Failure;
-pub use spec::{EjectionSpec, MemberSpec, Objective, PoolSpec, QuotaShape, QuotaSpec, Strategy};
+pub use spec::{BreakerSpec, EjectionSpec, MemberSpec, Objective, PoolSpec, QuotaShape, QuotaSpec, Strategy};

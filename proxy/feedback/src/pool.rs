@@ -7,6 +7,7 @@ use std::time::Duration;
 use vocabulary::admin::{DecisionRecord, MemberStatus, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
+use crate::breaker::Breaker;
 use crate::controller::Controller;
 use crate::decisions::Ring;
 use crate::estimator::{Estimator, Features};
@@ -58,6 +59,7 @@ pub struct Pool {
 pub(crate) struct Member {
     pub(crate) spec: MemberSpec,
     pub(crate) health: Health,
+    pub(crate) breaker: Breaker,
     pub(crate) quota: Quota,
     pub(crate) estimator: Estimator,
     pub(crate) in_flight: u32,
@@ -263,6 +265,7 @@ impl Member {
     fn new(spec: MemberSpec, objective: &Objective, health: Health, now: Moment) -> Self {
         Self {
             health,
+            breaker: Breaker::default(),
             quota: Quota::new(spec.quota.as_ref()),
             estimator: Estimator::new(spec.expected_ttft, objective.ttft, now),
             in_flight: 0,

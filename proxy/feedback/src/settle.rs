@@ -6,7 +6,7 @@ use vocabulary::{Moment, Usage};
 
 use crate::open::{LONGEST_ANSWER, Open};
 use crate::pool::Member;
-use crate::{Pool, Ticket};
+use crate::{EjectionSpec, Pool, Ticket};
 
 /// Why an attempt did not serve the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,9 @@ impl Pool {
             member.estimator.worked(now);
             member.health.answered(now, open.sent);
         }
+        if let Some(breaker) = &self.ejection.breaker {
+            member.breaker.record(now, breaker, false);
+        }
         member.health.completed();
         if let Some(usage) = &usage {
             member.quota.settle(now, &open.booking, usage);
@@ -72,13 +75,13 @@ impl Pool {
         if failure == Failure::Cancelled && open.waiting && now.since(open.arrived) > self.objective.ttft {
             self.controller.record(now, true);
         }
-        let threshold = self.ejection.consecutive_failures;
+        let ejection = self.ejection;
         let Some(index) = open.member else { return };
         let Some(member) = self.members.get_mut(index) else { return };
-        match member.learn_failure(now, &open, failure, threshold) {
+        match member.learn_failure(now, &open, failure, &ejection) {
             Verdict::Stays => {}
             Verdict::FailedTooOften => self.eject_within_share(now, index),
-            Verdict::Useless => member.health.eject(now, self.ejection.base, threshold),
+            Verdict::Useless => member.health.eject(now, ejection.base, ejection.consecutive_failures),
         }
     }
 
@@ -129,6 +132,7 @@ impl Pool {
         let ejection = self.ejection;
         if let Some(member) = self.members.get_mut(index).filter(|_| (out as f64) < most) {
             member.health.eject(now, ejection.base, ejection.consecutive_failures);
+            member.breaker.forget();
         }
     }
 }
@@ -142,7 +146,13 @@ enum Verdict {
 }
 
 impl Member {
-    fn learn_failure(&mut self, now: Moment, open: &Open, failure: Failure, threshold: u32) -> Verdict {
+    fn learn_failure(
+        &mut self,
+        now: Moment,
+        open: &Open,
+        failure: Failure,
+        ejection: &EjectionSpec,
+    ) -> Verdict {
         let waited = now.since(open.sent).as_secs_f64();
         match failure {
             Failure::RateLimited { retry_after } => {
@@ -179,7 +189,8 @@ impl Member {
             Failure::Timeout => self.estimator.errored(now),
         }
         let after_first_token = open.streamed && !open.waiting;
-        if self.health.failed(after_first_token, threshold) {
+        let tripped = ejection.breaker.as_ref().is_some_and(|spec| self.breaker.record(now, spec, true));
+        if self.health.failed(after_first_token, ejection.consecutive_failures) || tripped {
             Verdict::FailedTooOften
         } else {
             Verdict::Stays

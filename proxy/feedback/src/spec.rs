@@ -63,6 +63,21 @@ pub struct EjectionSpec {
     pub base: Duration,
     /// Largest share of members ejected at once, 0 to 1; one member may always be.
     pub max_share: f64,
+    /// Ejects by the share of failures as well, when stated.
+    pub breaker: Option<BreakerSpec>,
+    /// How long a returning member takes to get its full share again.
+    pub ramp: Duration,
+}
+
+/// Ejection by the share of failures among a member's answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BreakerSpec {
+    /// Share that ejects, 0 to 1.
+    pub error_share: f64,
+    /// Sliding window.
+    pub window: Duration,
+    /// Answers in it below which nothing is concluded.
+    pub min_requests: u32,
 }
 
 /// One member.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use decision::UpstreamRequest;
+use decision::{AttemptFailure, Progress, Refusal, UpstreamRequest};
 use feedback_loop::Failure;
 use http::HeaderMap;
 use pingora_core::connectors::http::Connector;
@@ -13,9 +13,11 @@ use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
-use pingora_proxy::Session;
-use vocabulary::Reason;
+use vocabulary::{Moment, Reason};
 
+use super::caller::{Caller, Gone};
+use super::peer::is_certificate_refused;
+use super::relay::words;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
 
@@ -31,42 +33,50 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// An open exchange with a backend whose response head has arrived.
 pub(super) struct Open {
     pub(super) session: HttpSession,
-    peer: Box<HttpPeer>,
+    peer: Arc<HttpPeer>,
     connector: Arc<Connector>,
 }
 
-/// Why an attempt ended before its answer.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) reason: Reason,
-    pub(super) failure: Failure,
-    /// Whether another attempt cannot cause a second generation.
-    pub(super) safe_to_retry: bool,
+/// Until when an attempt may wait for what, in policy time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience<'c> {
+    pub(super) clock: &'c Clock,
+    /// When the request's own time is over.
+    pub(super) deadline: Moment,
+    /// When the attempt was chosen.
+    pub(super) started: Moment,
 }
 
-/// The caller went away.
-#[derive(Debug)]
-pub(super) struct Gone;
+impl Patience<'_> {
+    /// Wall-clock time left of `allowed`, counted from the attempt's start; never zero, which would mean
+    /// no limit to some and no time to others.
+    pub(super) fn from_start(&self, allowed: Duration) -> Duration {
+        self.until((self.started + allowed).min(self.deadline))
+    }
+
+    fn until(&self, end: Moment) -> Duration {
+        self.clock.wall(end.since(self.clock.now())).max(Duration::from_millis(1))
+    }
+}
 
 impl Open {
     /// Connects, sends and reads the head, watching the caller all the while.
     pub(super) async fn send(
         connector: &Arc<Connector>,
         upstream: &Upstream,
-        clock: &Clock,
+        patience: Patience<'_>,
         request: &UpstreamRequest,
-        caller: &mut Session,
-    ) -> Result<Result<Self, Failed>, Gone> {
+        caller: &mut Caller<'_>,
+    ) -> Result<Result<Self, AttemptFailure>, Gone> {
+        let timeouts = upstream.backend.timeouts;
         let exchange = async {
-            let mut last =
-                Failed { reason: Reason::BackendConnect, failure: Failure::Connect, safe_to_retry: true };
+            let mut last = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
             for _ in 0..STALE_CONNECTIONS {
-                let Some(address) = upstream.address() else { return Err(last) };
-                let peer = Box::new(super::peer::peer(&upstream.backend, address, clock));
-                let (mut session, reused) =
-                    connector.get_http_session(&*peer).await.map_err(|error| connect_failure(&error))?;
-                session.set_read_timeout(Some(clock.wall(upstream.backend.timeouts.first_token)));
-                session.set_write_timeout(Some(clock.wall(upstream.backend.timeouts.idle)));
+                let (mut session, reused, peer) = super::peer::connect(connector, upstream, patience.clock)
+                    .await
+                    .map_err(|error| connect_failure(&error))?;
+                session.set_read_timeout(Some(patience.from_start(timeouts.first_byte)));
+                session.set_write_timeout(Some(patience.clock.wall(timeouts.idle)));
                 match head(&mut session, request).await {
                     Ok(()) => return Ok(Self { session, peer, connector: Arc::clone(connector) }),
                     Err(error) => {
@@ -82,7 +92,7 @@ impl Open {
             Err(last)
         };
         // Connecting needs much room on the stack; boxed, a stream does not carry it for its whole life.
-        Box::pin(or_gone(caller, exchange)).await
+        Box::pin(caller.wait(exchange)).await
     }
 
     /// The backend's status.
@@ -137,22 +147,6 @@ impl Open {
     }
 }
 
-/// Awaits `work` unless the caller closes its side first.
-pub(super) async fn or_gone<T>(caller: &mut Session, work: impl Future<Output = T>) -> Result<T, Gone> {
-    tokio::select! {
-        biased;
-        done = work => Ok(done),
-        () = gone(caller) => Err(Gone),
-    }
-}
-
-/// Resolves when the caller has closed the connection or reset its stream.
-async fn gone(caller: &mut Session) {
-    if caller.as_downstream_mut().read_body_or_idle(true).await.is_ok() {
-        std::future::pending::<()>().await;
-    }
-}
-
 async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_error::Result<()> {
     let mut header =
         RequestHeader::build("POST", request.path_and_query.as_bytes(), Some(request.headers.len()))?;
@@ -169,6 +163,7 @@ async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_e
     let answered = read_head(session).await;
     match (written, answered) {
         (_, Ok(())) => Ok(()),
+        (Err(_), Err(error)) if is_certificate_refused(&error) => Err(error),
         (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
     }
 }
@@ -186,22 +181,36 @@ fn is_timeout(error: &Error) -> bool {
     matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout)
 }
 
-fn connect_failure(error: &Error) -> Failed {
+/// A failed attempt, with the words for a caller that gets no other.
+pub(super) fn failure(reason: Reason, failure: Failure, progress: Progress) -> AttemptFailure {
+    let retry_after = match failure {
+        Failure::RateLimited { retry_after } | Failure::ServerError { retry_after } => retry_after,
+        _ => None,
+    };
+    let refusal = Refusal::new(reason, words(reason)).with_retry_after(retry_after);
+    AttemptFailure { reason, failure, progress, refusal }
+}
+
+fn connect_failure(error: &Error) -> AttemptFailure {
     use ErrorType::{InvalidCert, TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup};
     let tls =
         matches!(error.etype(), InvalidCert | TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup);
     let reason = if tls { Reason::BackendTls } else { Reason::BackendConnect };
-    Failed { reason, failure: Failure::Connect, safe_to_retry: true }
+    failure(reason, Failure::Connect, Progress::NotWorkedOn)
 }
 
 /// After a request was sent it is unknown whether the backend works on it: another attempt could pay twice.
-fn exchange_failure(error: &Error) -> Failed {
-    let (reason, failure) = match error.etype() {
+pub(super) fn exchange_failure(error: &Error) -> AttemptFailure {
+    if is_certificate_refused(error) {
+        return failure(Reason::BackendTls, Failure::Connect, Progress::NotWorkedOn);
+    }
+    let server_error = Failure::ServerError { retry_after: None };
+    let (reason, learnt) = match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => (Reason::BackendTimeout, Failure::Timeout),
         ErrorType::InvalidHTTPHeader | ErrorType::H2Error | ErrorType::InvalidH2 => {
-            (Reason::BackendProtocol, Failure::ServerError { retry_after: None })
+            (Reason::BackendProtocol, server_error)
         }
-        _ => (Reason::BackendReset, Failure::ServerError { retry_after: None }),
+        _ => (Reason::BackendReset, server_error),
     };
-    Failed { reason, failure, safe_to_retry: false }
+    failure(reason, learnt, Progress::Unknown)
 }

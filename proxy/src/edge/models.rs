@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use decision::Exchange;
 use pingora_error::Result;
 use pingora_proxy::Session;
-use wire::openai::ModelCard;
+use vocabulary::facts::Dialect;
+use wire::ModelCard;
 
 use super::respond;
 
 /// Writes the list.
 pub(super) async fn answer(session: &mut Session, exchange: &Exchange) -> Result<()> {
     let cards = cards(exchange);
-    let body = wire::openai::models_body(&cards.into_values().collect::<Vec<_>>());
+    // Anthropic's clients always name the version of the API they speak.
+    let anthropic = session.req_header().headers.contains_key("anthropic-version");
+    let dialect = if anthropic { Dialect::Anthropic } else { Dialect::Openai };
+    let body = wire::models_body(dialect, &cards.into_values().collect::<Vec<_>>());
     respond::json(session, exchange, 200, body).await
 }
 

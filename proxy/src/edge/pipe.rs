@@ -3,13 +3,15 @@
 //! read bodies beyond counting their bytes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use decision::{Exchange, Refusal, Stage, too_large};
-use http::header::{AUTHORIZATION, HOST};
+use decision::{Exchange, Next, Progress, Refusal, Stage, too_large};
+use feedback_loop::Failure;
+use http::header::HOST;
 use parking_lot::Mutex;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
@@ -18,18 +20,27 @@ use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use pingora_proxy::Session;
-use rule_table::{Policy, PoolId};
+use rule_table::{DeploymentId, HeaderEdits, Listener, Policy, PoolId};
 use telemetry::Traces;
 use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
+use super::attempt::failure;
 use super::probes::Probe;
 use super::respond;
-use super::service::Context;
+use super::service::{Context, Request};
 use super::terminate::Desk;
 use crate::clock::Clock;
 
-use crate::upstream::{Upstream, Upstreams};
+use crate::upstream::{Presented, Upstream, Upstreams};
+
+/// Headers in which callers present keys.
+const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"];
+/// The error of a member whose identity has no token.
+const NO_CREDENTIAL: &str = "NoCredential";
+
+/// What Pingora, which keeps these to itself, calls a body that breaks the transfer coding.
+const BROKEN_CHUNKS: [ErrorType; 2] = [ErrorType::new("InvalidChunk"), ErrorType::new("InvalidTrailerEnd")];
 
 /// The balancers of a policy's piped pools.
 #[derive(Default)]
@@ -64,10 +75,16 @@ impl Pipes {
                     .filter_map(|member| {
                         let deployment = policy.deployments.get(member.deployment as usize)?;
                         let upstream = upstreams.get(deployment.backend)?;
-                        Some((Arc::clone(upstream), deployment.name.clone(), member.weight.max(1) as usize))
+                        let found = Member {
+                            upstream: Arc::clone(upstream),
+                            name: deployment.name.clone(),
+                            deployment: member.deployment,
+                        };
+                        Some((found, member.weight.max(1) as usize))
                     })
                     .collect();
-                let intervals = members.iter().filter_map(|(upstream, ..)| upstream.backend.health.as_ref());
+                let intervals =
+                    members.iter().filter_map(|(member, _)| member.upstream.backend.health.as_ref());
                 let probe_every = intervals.map(|probe| clock.wall(probe.interval)).min();
                 let mut balancer = LoadBalancer::from_backends(Backends::new(Box::new(Members(members))));
                 balancer.set_health_check(Box::new(Probe::new(*clock)));
@@ -102,23 +119,29 @@ impl Pipes {
 }
 
 /// A pool's members as Pingora discovers them: the addresses our resolver knows now.
-struct Members(Vec<(Arc<Upstream>, String, usize)>);
+struct Members(Vec<(Member, usize)>);
 
 /// What a discovered address belongs to.
 #[derive(Clone)]
 pub(super) struct Member {
     pub(super) upstream: Arc<Upstream>,
     pub(super) name: String,
+    pub(super) deployment: DeploymentId,
 }
 
 #[async_trait]
 impl ServiceDiscovery for Members {
     async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut found = BTreeSet::new();
-        for (upstream, name, weight) in &self.0 {
-            for address in upstream.addresses().iter() {
+        for (place, (member, weight)) in (0..).zip(&self.0) {
+            let addresses = match &member.upstream.backend.egress {
+                // The proxy's address would be the same for all members behind it.
+                Some(_) => vec![behind_proxy(place)],
+                None => member.upstream.addresses(),
+            };
+            for address in addresses {
                 let mut backend = Backend::new_with_weight(&address.to_string(), *weight)?;
-                backend.ext.insert(Member { upstream: Arc::clone(upstream), name: name.clone() });
+                backend.ext.insert(member.clone());
                 found.insert(backend);
             }
         }
@@ -126,12 +149,45 @@ impl ServiceDiscovery for Members {
     }
 }
 
+impl Member {
+    /// Where to connect to for what the balancer selected.
+    pub(super) fn address(&self, selected: &Backend) -> Option<SocketAddr> {
+        match &self.upstream.backend.egress {
+            Some(_) => self.upstream.address(),
+            None => selected.addr.as_inet().copied(),
+        }
+    }
+
+    /// Whether there is reason to hope for an answer.
+    fn is_promising(&self, selected: &Backend) -> bool {
+        let avoided = self.address(selected).is_none_or(|address| self.upstream.avoids(address));
+        !avoided && self.upstream.credential().is_ok()
+    }
+}
+
+/// Stands in the balancer for a member behind an egress proxy; of the range nothing is sent to (RFC 6666).
+fn behind_proxy(member: u16) -> SocketAddr {
+    SocketAddr::from(([0x100, 0, 0, 0, 0, 0, 0, member], 0))
+}
+
 /// A piped request's own state.
 pub(super) struct Piping {
-    balancer: Arc<LoadBalancer<RoundRobin>>,
+    by: By,
     attempts_left: u32,
     member: Option<Member>,
+    address: Option<SocketAddr>,
+    credential: Option<Arc<Presented>>,
     body_bytes: u64,
+    /// When the body must be there, on the wall clock: its caller sends it on that.
+    body_until: Instant,
+}
+
+/// Who picks the member.
+enum By {
+    /// Pingora's balancer, for services without models.
+    Balancer(Arc<LoadBalancer<RoundRobin>>),
+    /// The pool of an AI route: what its other requests have taught it counts here too.
+    Pool,
 }
 
 /// Stages 3 to 5 of a piped request.
@@ -149,17 +205,16 @@ pub(super) fn prepare(
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
-    let balancer =
-        pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool)).map(|pipe| Arc::clone(&pipe.balancer));
-    let balancer =
-        balancer.ok_or_else(|| Refusal::new(Reason::Internal, "the pool of this route has no balancer"))?;
+    let balancer = pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool));
+    let by = balancer.map_or(By::Pool, |pipe| By::Balancer(Arc::clone(&pipe.balancer)));
+    let body_until = Instant::now() + desk.listener.body_timeout;
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
-        .map_or(1, |pool| pool.max_attempts);
-    Ok(Piping { balancer, attempts_left, member: None, body_bytes: 0 })
+        .map_or(1, |pool| pool.retry.max_attempts);
+    Ok(Piping { by, attempts_left, member: None, address: None, credential: None, body_bytes: 0, body_until })
 }
 
-/// Picks the next healthy member.
+/// Picks the next member that can be asked.
 pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let none = || {
         Error::explain(
@@ -167,13 +222,39 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
             "no member of the pool is available",
         )
     };
-    let piping = ctx.request.as_mut().and_then(|request| request.piping.as_mut()).ok_or_else(none)?;
-    let backend = piping.balancer.select(b"", 16).ok_or_else(none)?;
-    let member = backend.ext.get::<Member>().cloned().ok_or_else(none)?;
-    let address = backend.addr.as_inet().copied().ok_or_else(none)?;
-    let peer = super::peer::peer(&member.upstream.backend, address, clock);
+    let request = ctx.request.as_mut().ok_or_else(none)?;
+    let piping = request.piping.as_mut().ok_or_else(none)?;
+    let (member, address) = match &piping.by {
+        By::Balancer(balancer) => {
+            let promising = |backend: &Backend, healthy: bool| {
+                healthy && backend.ext.get::<Member>().is_some_and(|member| member.is_promising(backend))
+            };
+            let selected = balancer.select_with(b"", 16, promising);
+            let selected = selected.or_else(|| balancer.select(b"", 16)).ok_or_else(none)?;
+            let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
+            let address = member.address(&selected).ok_or_else(none)?;
+            (member, address)
+        }
+        By::Pool => {
+            let span_id = request.trace.attempt_span(request.exchange.attempts.len());
+            let choice = request.exchange.choose(clock.now(), span_id).map_err(|_| none())?;
+            let deployment = request.exchange.gate.deployment(choice.deployment).ok_or_else(none)?;
+            let upstream = request.in_force.upstreams.get(deployment.backend).ok_or_else(none)?;
+            let member = Member {
+                upstream: Arc::clone(upstream),
+                name: deployment.name.clone(),
+                deployment: choice.deployment,
+            };
+            (member, upstream.address().ok_or_else(none)?)
+        }
+    };
+    piping.credential = member.upstream.credential().map_err(|error| {
+        Error::because(ErrorType::Custom(NO_CREDENTIAL), "nothing to present to the backend", error)
+    })?;
+    let peer = super::peer::peer(&member.upstream, address, clock);
     piping.member = Some(member);
-    Ok(Box::new(peer))
+    piping.address = Some(address);
+    Ok(Box::new(HttpPeer::clone(&peer)))
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
@@ -184,17 +265,17 @@ pub(super) fn rewrite(
     traces: &Traces,
 ) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
-    let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) else {
-        return Ok(());
-    };
+    let Some(piping) = request.piping.as_ref() else { return Ok(()) };
+    let Some(member) = piping.member.as_ref() else { return Ok(()) };
     let backend = &member.upstream.backend;
     if request.exchange.consumer.is_some() {
         // The key was meant for this gateway.
-        upstream.remove_header(&AUTHORIZATION);
-        upstream.remove_header("api-key");
+        for name in KEY_HEADERS {
+            upstream.remove_header(name);
+        }
     }
-    if let Some(secret) = &member.upstream.credential {
-        upstream.insert_header(AUTHORIZATION, format!("Bearer {}", secret.expose()))?;
+    if let Some(credential) = &piping.credential {
+        upstream.insert_header(credential.0.clone(), credential.1.clone())?;
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
     upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
@@ -207,21 +288,36 @@ pub(super) fn rewrite(
         upstream.insert_header("traceparent", traceparent)?;
     }
     upstream.remove_header("baggage");
-    if !backend.base_path.is_empty() {
-        let path = upstream.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let path = format!("{}{path}", backend.base_path);
+    let path = upstream.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    if let Some(path) = request.exchange.piped_path(backend, member.deployment, path) {
         upstream.set_raw_path(path.as_bytes())?;
+    }
+    for rewrite in request.exchange.rewrites(backend) {
+        edit_request(upstream, &rewrite.request_headers)?;
     }
     Ok(())
 }
 
-/// Counts a piped body against the listener's limit.
-pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context) -> Result<()> {
+fn edit_request(upstream: &mut RequestHeader, edits: &HeaderEdits) -> Result<()> {
+    for name in &edits.remove {
+        upstream.remove_header(name.as_str());
+    }
+    for (name, value) in &edits.set {
+        upstream.insert_header(name.clone(), value.as_str())?;
+    }
+    Ok(())
+}
+
+/// Counts a piped body against the listener's size and time.
+pub(super) fn count_body(body: Option<&Bytes>, listener: &Listener, ctx: &mut Context) -> Result<()> {
     let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else {
         return Ok(());
     };
     piping.body_bytes += body.map_or(0, |bytes| bytes.len() as u64);
-    if piping.body_bytes > max_body {
+    if body.is_some_and(|bytes| !bytes.is_empty()) && Instant::now() > piping.body_until {
+        return Error::e_explain(ErrorType::HTTPStatus(Reason::BodyTimeout.status()), "body too slow");
+    }
+    if piping.body_bytes > listener.max_body {
         return Error::e_explain(
             ErrorType::HTTPStatus(Reason::BodyTooLarge.status()),
             "body over the listener's limit",
@@ -231,22 +327,66 @@ pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context)
 }
 
 /// Stamps the answer on its way to the caller.
-pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, now: Moment) -> Result<()> {
+pub(super) fn answered(response: &mut ResponseHeader, ctx: &mut Context, clock: &Clock) -> Result<()> {
     ctx.watch.resume();
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
     response.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
     if let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref()) {
         response.insert_header(respond::BACKEND, member.name.as_str())?;
     }
+    if response.status == 401
+        && let Some(member) = request.piping.as_ref().and_then(|piping| piping.member.as_ref())
+    {
+        member.upstream.credential_refused(clock);
+    }
+    let now = clock.now();
     request.exchange.first_output.get_or_insert(now);
     request.status = Some(response.status.as_u16());
+    if matches!(request.piping, Some(Piping { by: By::Pool, .. })) {
+        learn(&mut request.exchange, now, response.status.as_u16());
+    }
+    for edits in request.exchange.answer_edits() {
+        respond::edit(response, edits)?;
+    }
     ctx.watch.pause();
     Ok(())
 }
 
+/// Tells the pool what a status means for the member that sent it; the answer itself passes untouched.
+fn learn(exchange: &mut Exchange, now: Moment, status: u16) {
+    if let Some(attempt) = exchange.attempt() {
+        attempt.status = Some(status);
+    }
+    let retry_after = None;
+    match status {
+        429 => {
+            exchange.attempt_failed(now, Reason::BackendRateLimited, Failure::RateLimited { retry_after });
+        }
+        401 | 403 => exchange.attempt_failed(now, Reason::BackendAuth, Failure::Auth),
+        500.. => exchange.attempt_failed(now, Reason::BackendError, Failure::ServerError { retry_after }),
+        400.. => exchange.attempt_failed(now, Reason::BackendRefused, Failure::Refused),
+        _ => {}
+    }
+}
+
+/// The request is over: an attempt that nothing went wrong with has served it.
+pub(super) fn ended(request: &mut Request, now: Moment) {
+    if request.piping.is_some() && request.exchange.reason.is_none() {
+        request.exchange.attempt_served(now, None);
+    }
+}
+
 /// Whether another member may be tried after a failed connect.
-pub(super) fn connect_failed(ctx: &mut Context) -> bool {
-    let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else { return false };
+pub(super) fn connect_failed(ctx: &mut Context, now: Moment) -> bool {
+    let Some(request) = ctx.request.as_mut() else { return false };
+    let Some(piping) = request.piping.as_mut() else { return false };
+    if let (Some(member), Some(address)) = (&piping.member, piping.address) {
+        member.upstream.connect_failed(address);
+    }
+    if matches!(piping.by, By::Pool) {
+        let failed = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
+        return request.exchange.failed(now, failed) == Next::Retry;
+    }
     piping.attempts_left = piping.attempts_left.saturating_sub(1);
     piping.attempts_left > 0
 }
@@ -266,13 +406,29 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
 
 fn refusal(error: &Error, max_body: u64) -> Refusal {
     use ErrorType::{
-        ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout, WriteTimedout,
+        ConnectTimedout, ConnectionClosed, Custom, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeFailure,
+        TLSHandshakeTimedout, WriteTimedout,
     };
     let reason = match (error.etype(), error.esource()) {
         (HTTPStatus(413), _) => {
             return too_large(max_body);
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
+        (Custom(NO_CREDENTIAL), _) => Reason::BackendCredential,
+        (HTTPStatus(408), _) | (ReadTimedout, ErrorSource::Downstream) => {
+            return Refusal::new(
+                Reason::BodyTimeout,
+                "the body did not arrive in time; send it faster or smaller",
+            );
+        }
+        // Reading a body ourselves leaves the source unset; what fails there is the caller's.
+        (kind, ErrorSource::Downstream | ErrorSource::Unset) if BROKEN_CHUNKS.contains(kind) => {
+            return Refusal::new(
+                Reason::MalformedRequest,
+                "the chunks of the body break RFC 9112 section 7.1",
+            );
+        }
+        (ConnectionClosed | ReadError | ReadTimedout, ErrorSource::Unset) => Reason::ClientClosed,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,
         (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
         (ConnectTimedout, _) => Reason::BackendConnect,

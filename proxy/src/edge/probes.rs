@@ -41,8 +41,8 @@ impl HealthCheck for Probe {
     async fn check(&self, target: &Backend) -> Result<()> {
         let Some(member) = target.ext.get::<Member>() else { return Ok(()) };
         let Some(probe) = &member.upstream.backend.health else { return Ok(()) };
-        let Some(address) = target.addr.as_inet() else { return Ok(()) };
-        let asked = ask(&self.connector, &member.upstream, *address, probe, None, &self.clock);
+        let Some(address) = member.address(target) else { return Ok(()) };
+        let asked = ask(&self.connector, &member.upstream, address, probe, None, &self.clock);
         match tokio::time::timeout(self.clock.wall(probe.timeout), asked).await {
             Ok(answer) => answer,
             Err(_) => Error::e_explain(ErrorType::ReadTimedout, "the health probe did not answer in time"),
@@ -143,7 +143,7 @@ async fn ask(
     deployment: Option<&Deployment>,
     clock: &Clock,
 ) -> Result<()> {
-    let peer = super::peer::peer(&upstream.backend, address, clock);
+    let peer = super::peer::peer(upstream, address, clock);
     let completion = deployment
         .filter(|_| probe.spend_tokens)
         .map(|deployment| decision::probe(&upstream.backend, deployment));
@@ -159,12 +159,11 @@ async fn ask(
         header.insert_header(CONTENT_TYPE, "application/json")?;
         header.insert_header(CONTENT_LENGTH, body.len())?;
     }
-    if let Some(secret) = &upstream.credential
-        && let Some((name, value)) = decision::credential_header(upstream.backend.kind, secret.expose())
-    {
-        header.insert_header(name, value)?;
+    // Without a token the probe goes on: what answers without one is healthy, what does not is not.
+    if let Ok(Some(credential)) = upstream.credential() {
+        header.insert_header(credential.0.clone(), credential.1.clone())?;
     }
-    let (mut session, _) = connector.get_http_session(&peer).await?;
+    let (mut session, _) = connector.get_http_session(&*peer).await?;
     session.write_request_header(Box::new(header)).await?;
     if !body.is_empty() {
         session.write_request_body(body, true).await?;

@@ -5,25 +5,29 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use decision::{Exchange, Refusal, Stage};
+use decision::{AnswerStream, AttemptFailure, Exchange, Progress, Refusal, Stage};
 use feedback_loop::Failure;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use pingora_error::{ErrorType, Result};
-use pingora_proxy::Session;
-use vocabulary::{Moment, Reason, UsageSource};
-use wire::openai::{BackendErrorCode, BackendLimits, EventClass, StreamEnd, StreamTap};
+use rule_table::FallbackWhen;
+use vocabulary::Reason;
+use wire::stream::EventClass;
+use wire::{BackendErrorCode, BackendLimits};
 
-use super::attempt::{Failed, Gone, Open, or_gone};
+use super::attempt::{Open, Patience, exchange_failure, failure};
+use super::caller::{Caller, Gone};
 use super::respond;
 use super::terminate::{Attempted, Desk};
 use crate::clock::{Stopwatch, unix_nanos};
-use crate::upstream::Upstream;
+use crate::upstream::{CredentialError, Upstream};
 
 /// The largest answer without a stream that is held for its usage before it is sent on.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// The largest single event of a stream; images and tool results come in one.
 const LARGEST_EVENT: usize = 16 * 1024 * 1024;
+/// The most that is held back before the first output; startup events are small and few.
+const LARGEST_PREAMBLE: usize = 256 * 1024;
 /// How long an error answer may take to send its body; its status has been seen already.
 const ERROR_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -33,137 +37,21 @@ pub(super) enum Relayed {
     Complete(u16),
     /// The caller left.
     CallerGone,
-    /// Nothing was sent; the caller gets this.
+    /// The caller gets this.
     Refused(Refusal),
 }
 
-/// Decides by the status of `open` and relays what is to be relayed.
-pub(super) async fn answer(
-    desk: &Desk<'_>,
-    session: &mut Session,
-    exchange: &mut Exchange,
-    upstream: &Upstream,
-    mut open: Open,
-    watch: &mut Stopwatch,
-) -> Result<Attempted> {
-    let (status, headers) = (open.status(), open.headers());
-    if let Some(attempt) = exchange.attempt() {
-        attempt.status = Some(status);
-    }
-    let limits = limits(&headers);
-    exchange.observe_remaining(desk.live.clock.now(), limits.remaining_tokens, limits.remaining_requests);
-    if (200..300).contains(&status) {
-        let start = desk.live.clock.now();
-        let done = if is_event_stream(&headers) {
-            Streaming { desk, upstream, watch }.run(session, exchange, open).await
-        } else {
-            whole(desk, session, exchange, open, watch).await
-        };
-        exchange.mark(Stage::Relay, start, desk.live.clock.now());
-        return done;
-    }
-    watch.pause();
-    let body = or_gone(session, open.error_body(ERROR_PATIENCE)).await;
-    watch.resume();
-    let Ok(body) = body else {
-        open.cancel().await;
-        return Ok(Attempted::Done(Relayed::CallerGone));
-    };
-    open.release().await;
-    match status_failure(status, &body, limits.cool_down()) {
-        Some(failed) => Ok(desk.failed(exchange, desk.live.clock.now(), failed)),
-        None => refused_by_backend(desk, session, exchange, status, &headers, body).await,
-    }
-}
-
-/// What an error status means; `None` for one that is about the request itself.
-fn status_failure(status: u16, body: &[u8], retry_after: Option<Duration>) -> Option<Failed> {
-    let failed = |reason, failure| Some(Failed { reason, failure, safe_to_retry: true });
-    match status {
-        429 if wire::openai::error_code(body) == Some(BackendErrorCode::InsufficientQuota) => {
-            failed(Reason::BackendQuota, Failure::Auth)
-        }
-        429 => failed(Reason::BackendRateLimited, Failure::RateLimited { retry_after }),
-        401 | 403 => failed(Reason::BackendAuth, Failure::Auth),
-        500..600 => failed(Reason::BackendError, Failure::ServerError { retry_after }),
-        400..500 => None,
-        _ => failed(Reason::BackendProtocol, Failure::ServerError { retry_after: None }),
-    }
-}
-
-/// Passes the backend's own words about the request on.
-async fn refused_by_backend(
-    desk: &Desk<'_>,
-    session: &mut Session,
-    exchange: &mut Exchange,
-    status: u16,
-    headers: &HeaderMap,
-    body: Bytes,
-) -> Result<Attempted> {
-    exchange.reason = Some(Reason::BackendRefused);
-    exchange.attempt_failed(desk.live.clock.now(), Reason::BackendRefused, Failure::Refused);
-    let json =
-        headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    let body = if json && !body.is_empty() {
-        body
-    } else {
-        wire::openai::error_body(Reason::BackendRefused, &words(Reason::BackendRefused), None)
-    };
-    respond::json(session, exchange, status, body).await?;
-    Ok(Attempted::Done(Relayed::Complete(status)))
-}
-
-/// An answer without a stream: held whole, so that a backend dying half way is an honest error.
-async fn whole(
-    desk: &Desk<'_>,
-    session: &mut Session,
-    exchange: &mut Exchange,
-    mut open: Open,
-    watch: &mut Stopwatch,
-) -> Result<Attempted> {
-    watch.pause();
-    let body = or_gone(session, open.body(LARGEST_ANSWER)).await;
-    watch.resume();
-    let now = desk.live.clock.now();
-    let broken = |reason, failure| Failed { reason, failure, safe_to_retry: false };
-    let body = match body {
-        Err(Gone) => {
-            open.cancel().await;
-            return Ok(Attempted::Done(Relayed::CallerGone));
-        }
-        Ok(Ok(Some(body))) => body,
-        Ok(Ok(None)) => {
-            open.cancel().await;
-            return Ok(desk.failed(
-                exchange,
-                now,
-                broken(Reason::BackendProtocol, Failure::ServerError { retry_after: None }),
-            ));
-        }
-        Ok(Err(error)) => {
-            open.cancel().await;
-            return Ok(desk.failed(exchange, now, read_failure(&error)));
-        }
-    };
-    open.release().await;
-    let usage = wire::openai::usage_in_body(&body);
-    exchange.usage = usage;
-    exchange.usage_source = UsageSource::Provider;
-    exchange.attempt_served(now, usage);
-    respond::json(session, exchange, 200, body).await?;
-    Ok(Attempted::Done(Relayed::Complete(200)))
-}
-
-/// An answer as a stream.
-struct Streaming<'a, 'b> {
-    desk: &'a Desk<'b>,
-    upstream: &'a Upstream,
-    watch: &'a mut Stopwatch,
+/// The relaying of one attempt's answer.
+pub(super) struct Relay<'a, 'd> {
+    pub(super) desk: &'a Desk<'d>,
+    pub(super) upstream: &'a Upstream,
+    pub(super) patience: Patience<'a>,
+    pub(super) watch: &'a mut Stopwatch,
 }
 
 /// Where a stream stands.
-enum Progress {
-    /// Nothing was sent to the caller; these bytes are held until output comes.
+enum Phase {
+    /// No output was sent to the caller; these bytes are held until some comes.
     Held(BytesMut),
     /// The head and some output were sent.
     Committed,
@@ -173,48 +61,165 @@ enum Progress {
 enum End {
     Done,
     CallerGone,
-    Broken(Reason, Failure),
+    Broken(AttemptFailure),
 }
 
-impl Streaming<'_, '_> {
-    async fn run(
+impl Relay<'_, '_> {
+    /// Decides by the status of `open` and relays what is to be relayed.
+    pub(super) async fn answer(
         mut self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         mut open: Open,
     ) -> Result<Attempted> {
-        let include_usage = exchange.facts.as_ref().is_some_and(|facts| facts.include_usage);
-        let mut tap = StreamTap::new(LARGEST_EVENT, include_usage);
-        let mut progress = Progress::Held(BytesMut::new());
-        let end = self.pump(session, exchange, &mut open, &mut tap, &mut progress).await;
+        let (status, headers) = (open.status(), open.headers());
+        if let Some(attempt) = exchange.attempt() {
+            attempt.status = Some(status);
+        }
+        let limits = limits(&headers);
         let now = self.desk.live.clock.now();
-        let committed = matches!(progress, Progress::Committed);
+        exchange.observe_remaining(now, limits.remaining_tokens, limits.remaining_requests);
+        if (200..300).contains(&status) {
+            let done = if is_event_stream(&headers) {
+                self.stream(caller, exchange, open).await
+            } else {
+                self.whole(caller, exchange, open).await
+            };
+            exchange.mark(Stage::Relay, now, self.desk.live.clock.now());
+            return done;
+        }
+        self.watch.pause();
+        let body = caller.wait(open.error_body(ERROR_PATIENCE)).await;
+        self.watch.resume();
+        let Ok(body) = body else {
+            open.cancel().await;
+            return Ok(Attempted::Done(Relayed::CallerGone));
+        };
+        open.release().await;
+        if status == 401 {
+            self.upstream.credential_refused(&self.desk.live.clock);
+        }
+        match status_failure(status, &body, limits.cool_down()) {
+            Verdict::Failed(failed) => Ok(self.desk.follow(exchange, failed)),
+            Verdict::Refused(when) => self.refused_by_backend(caller, exchange, status, &body, when).await,
+        }
+    }
+
+    /// The backend will not serve this request as it is: another pool may, or its own words go on.
+    async fn refused_by_backend(
+        &mut self,
+        caller: &mut Caller<'_>,
+        exchange: &mut Exchange,
+        status: u16,
+        body: &Bytes,
+        when: Option<FallbackWhen>,
+    ) -> Result<Attempted> {
+        let now = self.desk.live.clock.now();
+        let reason = match when {
+            Some(FallbackWhen::ContextWindow) => Reason::ContextWindowExceeded,
+            _ => Reason::BackendRefused,
+        };
+        exchange.attempt_failed(now, reason, Failure::Refused);
+        if when.is_some_and(|when| exchange.fall_back(now, when)) {
+            return Ok(Attempted::Again);
+        }
+        exchange.reason = Some(reason);
+        let words = words(reason);
+        if caller.begun() {
+            return Ok(Attempted::Done(Relayed::Refused(Refusal::new(reason, words))));
+        }
+        let told =
+            exchange.backend_error(status, body).unwrap_or_else(|| exchange.error_body(reason, &words, None));
+        respond::json(caller.session, exchange, status, told).await?;
+        Ok(Attempted::Done(Relayed::Complete(status)))
+    }
+
+    /// An answer without a stream: held whole, so that a backend dying half way is an honest error.
+    async fn whole(
+        &mut self,
+        caller: &mut Caller<'_>,
+        exchange: &mut Exchange,
+        mut open: Open,
+    ) -> Result<Attempted> {
+        let timeouts = self.upstream.backend.timeouts;
+        open.session.set_read_timeout(Some(self.patience.from_start(timeouts.first_token)));
+        self.watch.pause();
+        let body = caller.wait(open.body(LARGEST_ANSWER)).await;
+        self.watch.resume();
+        let now = self.desk.live.clock.now();
+        let nonsense = || {
+            let learnt = Failure::ServerError { retry_after: None };
+            failure(Reason::BackendProtocol, learnt, Progress::Unknown)
+        };
+        let failed = match body {
+            Err(Gone) => {
+                open.cancel().await;
+                return Ok(Attempted::Done(Relayed::CallerGone));
+            }
+            Ok(Ok(Some(body))) => {
+                open.release().await;
+                match exchange.answered(now, &body, unix_seconds()) {
+                    Ok(body) => {
+                        respond::json(caller.session, exchange, 200, body).await?;
+                        return Ok(Attempted::Done(Relayed::Complete(200)));
+                    }
+                    Err(_) => return Ok(self.desk.follow(exchange, nonsense())),
+                }
+            }
+            Ok(Ok(None)) => nonsense(),
+            Ok(Err(error)) => exchange_failure(&error),
+        };
+        open.cancel().await;
+        Ok(self.desk.follow(exchange, failed))
+    }
+
+    /// An answer as a stream.
+    async fn stream(
+        &mut self,
+        caller: &mut Caller<'_>,
+        exchange: &mut Exchange,
+        mut open: Open,
+    ) -> Result<Attempted> {
+        let mut stream = exchange.answer_stream(LARGEST_EVENT, unix_seconds());
+        let mut phase = Phase::Held(BytesMut::new());
+        let end = self.pump(caller, exchange, &mut open, &mut stream, &mut phase).await;
+        let now = self.desk.live.clock.now();
         match end {
             End::Done => {
-                self.account(exchange, &tap);
+                exchange.account_stream(&stream);
                 exchange.attempt_served(now, exchange.usage);
-                if let Progress::Held(held) = progress {
+                if let Phase::Held(held) = phase {
                     // An answer without any output is still an answer.
-                    respond::begin_stream(session, exchange).await?;
-                    session.write_response_body(Some(held.freeze()), false).await?;
+                    caller.begin_stream(exchange).await?;
+                    if caller.send(held.freeze()).await.is_err() {
+                        return Ok(Attempted::Done(Relayed::CallerGone));
+                    }
                 }
-                session.write_response_body(None, true).await?;
+                caller.end(None).await?;
                 open.drain().await;
                 Ok(Attempted::Done(Relayed::Complete(200)))
             }
             End::CallerGone => {
                 open.cancel().await;
-                self.account(exchange, &tap);
+                exchange.account_stream(&stream);
                 Ok(Attempted::Done(Relayed::CallerGone))
             }
-            End::Broken(reason, failure) => {
+            End::Broken(failed) if matches!(phase, Phase::Held(_)) => {
                 open.cancel().await;
-                if !committed {
-                    let safe_to_retry = reason == Reason::BackendError;
-                    return Ok(self.desk.failed(exchange, now, Failed { reason, failure, safe_to_retry }));
+                if stream.observed().usage.is_some() {
+                    // It failed, and yet it counted: what it counted is owed.
+                    exchange.account_stream(&stream);
                 }
-                self.account(exchange, &tap);
-                self.break_off(session, exchange, now, reason, failure).await
+                Ok(self.desk.follow(exchange, failed))
+            }
+            End::Broken(failed) => {
+                open.cancel().await;
+                exchange.account_stream(&stream);
+                exchange.reason = Some(failed.reason);
+                exchange.attempt_failed(now, failed.reason, failed.failure);
+                let told = stream.error_event(failed.reason, &failed.refusal.message, &exchange.request_id);
+                caller.end(Some(told)).await?;
+                Ok(Attempted::Done(Relayed::Complete(200)))
             }
         }
     }
@@ -222,32 +227,35 @@ impl Streaming<'_, '_> {
     /// Moves events from the backend to the caller until the stream ends one way or another.
     async fn pump(
         &mut self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         open: &mut Open,
-        tap: &mut StreamTap,
-        progress: &mut Progress,
+        stream: &mut AnswerStream,
+        phase: &mut Phase,
     ) -> End {
+        let timeouts = self.upstream.backend.timeouts;
+        let mut idle_set = false;
         loop {
-            let timeouts = self.upstream.backend.timeouts;
-            let patience =
-                if matches!(progress, Progress::Held(_)) { timeouts.first_token } else { timeouts.idle };
-            open.session.set_read_timeout(Some(self.desk.live.clock.wall(patience)));
+            if matches!(phase, Phase::Held(_)) {
+                open.session.set_read_timeout(Some(self.patience.from_start(timeouts.first_token)));
+            } else if !std::mem::replace(&mut idle_set, true) {
+                open.session.set_read_timeout(Some(self.patience.clock.wall(timeouts.idle)));
+            }
             self.watch.pause();
-            let read = or_gone(session, open.session.read_response_body()).await;
+            let read = caller.wait(open.session.read_response_body()).await;
             self.watch.resume();
             let chunk = match read {
                 Err(Gone) => return End::CallerGone,
                 Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => return self.finish(session, exchange, tap, progress).await,
-                Ok(Err(error)) if *error.etype() == ErrorType::ReadTimedout => return silent(progress),
-                Ok(Err(_)) => return broken(progress, Reason::BackendReset),
+                Ok(Ok(None)) => return self.finish(caller, exchange, stream, phase).await,
+                Ok(Err(error)) if *error.etype() == ErrorType::ReadTimedout => return silent(phase),
+                Ok(Err(_)) => return broken(phase, Reason::BackendReset),
             };
-            tap.push(chunk);
-            if let Err(end) = self.forward(session, exchange, tap, progress).await {
+            stream.push(chunk);
+            if let Err(end) = self.forward(caller, exchange, stream, phase).await {
                 return end;
             }
-            if tap.observed().done {
+            if stream.observed().done {
                 return End::Done;
             }
         }
@@ -256,19 +264,13 @@ impl Streaming<'_, '_> {
     /// The backend's body is over: was the answer?
     async fn finish(
         &mut self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
-        tap: &mut StreamTap,
-        progress: &mut Progress,
+        stream: &mut AnswerStream,
+        phase: &mut Phase,
     ) -> End {
-        let finish = tap.finish();
-        let last = match finish.end {
-            StreamEnd::Truncated => return broken(progress, Reason::BackendReset),
-            // The model finished and only the terminator is missing, which clients wait for.
-            StreamEnd::NoDone => Bytes::from_static(b"data: [DONE]\n\n"),
-            StreamEnd::Complete => finish.last.map(|event| event.bytes).unwrap_or_default(),
-        };
-        match self.send(session, exchange, progress, last, true).await {
+        let Some(last) = stream.finish() else { return broken(phase, Reason::BackendReset) };
+        match self.send(caller, exchange, phase, last, true).await {
             Ok(()) => End::Done,
             Err(end) => end,
         }
@@ -277,91 +279,117 @@ impl Streaming<'_, '_> {
     /// Sends on what one chunk completed, in one write.
     async fn forward(
         &mut self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
-        tap: &mut StreamTap,
-        progress: &mut Progress,
+        stream: &mut AnswerStream,
+        phase: &mut Phase,
     ) -> std::result::Result<(), End> {
         let mut ready = Batch::default();
         let mut output = false;
-        while let Some(event) = tap.next_event() {
-            let event = event.map_err(|_| broken(progress, Reason::BackendProtocol))?;
-            if event.class == EventClass::Error {
-                return Err(match progress {
-                    Progress::Held(_) => {
-                        End::Broken(Reason::BackendError, Failure::ServerError { retry_after: None })
-                    }
-                    Progress::Committed => broken(progress, Reason::StreamBroken),
-                });
+        let mut fault = None;
+        while let Some(event) = stream.next_event() {
+            let Ok(event) = event else {
+                fault = Some(broken(phase, Reason::BackendProtocol));
+                break;
+            };
+            match event.class {
+                EventClass::Error => {
+                    fault = Some(error_event(phase));
+                    break;
+                }
+                EventClass::Malformed if matches!(phase, Phase::Held(_)) => {
+                    fault = Some(broken(phase, Reason::BackendProtocol));
+                    break;
+                }
+                class => output |= class == EventClass::Output,
             }
-            output |= event.class == EventClass::Output;
             ready.push(event.bytes);
         }
-        self.send(session, exchange, progress, ready.take(), output).await
+        // What came before a fault in the same chunk was output all the same.
+        let sent = self.send(caller, exchange, phase, ready.take(), output).await;
+        match fault {
+            Some(End::Broken(failed)) if matches!(phase, Phase::Committed) => {
+                sent?;
+                Err(broken(phase, failed.reason))
+            }
+            Some(end) => Err(end),
+            None => sent,
+        }
     }
 
     /// Holds bytes back until there is output, then sends them.
     async fn send(
         &mut self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
-        progress: &mut Progress,
+        phase: &mut Phase,
         mut bytes: Bytes,
         output: bool,
     ) -> std::result::Result<(), End> {
-        if let Progress::Held(held) = progress {
+        if let Phase::Held(held) = phase {
             if !output {
                 held.extend_from_slice(&bytes);
-                return Ok(());
+                let too_much = held.len() > LARGEST_PREAMBLE;
+                return if too_much { Err(broken(phase, Reason::BackendProtocol)) } else { Ok(()) };
             }
             if !held.is_empty() {
                 held.extend_from_slice(&bytes);
                 bytes = std::mem::take(held).freeze();
             }
             exchange.first_output(self.desk.live.clock.now());
-            *progress = Progress::Committed;
-            respond::begin_stream(session, exchange).await.map_err(|_| End::CallerGone)?;
+            *phase = Phase::Committed;
+            caller.begin_stream(exchange).await.map_err(|_| End::CallerGone)?;
         }
         if bytes.is_empty() {
             return Ok(());
         }
         self.watch.pause();
-        let written = session.write_response_body(Some(bytes), false).await;
+        let written = caller.send(bytes).await;
         self.watch.resume();
-        written.map_err(|_| End::CallerGone)
+        written.map_err(|Gone| End::CallerGone)
     }
+}
 
-    /// The usage the backend reported or, without one, what was seen to pass.
-    fn account(&self, exchange: &mut Exchange, tap: &StreamTap) {
-        let prompt = exchange.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
-        let (usage, source) = tap.observed().usage_or_estimate(prompt);
-        exchange.usage_source = source;
-        exchange.usage = Some(usage);
-        let usage = exchange.usage;
-        if let Some(attempt) = exchange.attempt() {
-            attempt.usage = usage;
-        }
-    }
+/// What an error status means.
+enum Verdict {
+    /// The attempt failed.
+    Failed(AttemptFailure),
+    /// It is about the request itself; what a fallback would have to be for.
+    Refused(Option<FallbackWhen>),
+}
 
-    /// Ends a committed stream with an error in the caller's dialect, and without `[DONE]`.
-    async fn break_off(
-        &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-        now: Moment,
-        reason: Reason,
-        failure: Failure,
-    ) -> Result<Attempted> {
-        let usage = exchange.usage;
-        exchange.reason = Some(reason);
-        exchange.attempt_failed(now, reason, failure);
-        if let Some(attempt) = exchange.attempt() {
-            attempt.usage = usage;
-        }
-        let event = wire::openai::stream_error_event(reason, &words(reason));
-        session.write_response_body(Some(event), true).await?;
-        Ok(Attempted::Done(Relayed::Complete(200)))
+fn status_failure(status: u16, body: &[u8], retry_after: Option<Duration>) -> Verdict {
+    use BackendErrorCode::{ContentFilter, ContextLengthExceeded, InsufficientQuota, ModelNotFound};
+    let failed = |reason, learnt| Verdict::Failed(failure(reason, learnt, Progress::NotWorkedOn));
+    let server_error = Failure::ServerError { retry_after };
+    match (status, wire::error_code(body)) {
+        (402, _) | (429, Some(InsufficientQuota)) => failed(Reason::BackendQuota, Failure::Auth),
+        (429, _) => failed(Reason::BackendRateLimited, Failure::RateLimited { retry_after }),
+        (401 | 403, _) => failed(Reason::BackendAuth, Failure::Auth),
+        // The deployment is gone or was never there; that is its operator's doing, not the caller's.
+        (404, Some(ModelNotFound)) => failed(Reason::BackendError, server_error),
+        (408, _) => failed(Reason::BackendTimeout, Failure::Timeout),
+        (500..600, _) => failed(Reason::BackendError, server_error),
+        (400 | 413, Some(ContextLengthExceeded)) => Verdict::Refused(Some(FallbackWhen::ContextWindow)),
+        (400, Some(ContentFilter)) => Verdict::Refused(Some(FallbackWhen::ContentFilter)),
+        (400..500, _) => Verdict::Refused(None),
+        _ => failed(Reason::BackendProtocol, Failure::ServerError { retry_after: None }),
     }
+}
+
+/// A request that could not even be written for the chosen backend.
+pub(super) fn not_sent(refusal: Refusal) -> AttemptFailure {
+    let learnt = match refusal.reason {
+        Reason::BackendCredential => Failure::Auth,
+        _ => Failure::Refused,
+    };
+    AttemptFailure { reason: refusal.reason, failure: learnt, progress: Progress::NotWorkedOn, refusal }
+}
+
+/// Whose credential it is and why it is missing is the operator's to know.
+pub(super) fn no_credential(error: CredentialError) -> Refusal {
+    tracing::warn!(%error, "no credential for a backend");
+    Refusal::new(Reason::BackendCredential, words(Reason::BackendCredential))
 }
 
 /// Events of one chunk; a single one is passed on without a copy.
@@ -392,28 +420,32 @@ impl Batch {
     }
 }
 
-fn broken(progress: &Progress, before_commit: Reason) -> End {
-    let reason = if matches!(progress, Progress::Committed) { Reason::StreamBroken } else { before_commit };
-    End::Broken(reason, Failure::ServerError { retry_after: None })
+fn broken(phase: &Phase, before_commit: Reason) -> End {
+    let reason = if matches!(phase, Phase::Committed) { Reason::StreamBroken } else { before_commit };
+    End::Broken(failure(reason, Failure::ServerError { retry_after: None }, Progress::Unknown))
 }
 
-fn silent(progress: &Progress) -> End {
-    let reason =
-        if matches!(progress, Progress::Committed) { Reason::StreamIdle } else { Reason::BackendTimeout };
-    End::Broken(reason, Failure::Timeout)
+/// An error object inside a stream of status 200: before any output it is a refusal like any other.
+fn error_event(phase: &Phase) -> End {
+    if matches!(phase, Phase::Committed) {
+        return broken(phase, Reason::StreamBroken);
+    }
+    let learnt = Failure::ServerError { retry_after: None };
+    End::Broken(failure(Reason::BackendError, learnt, Progress::NotWorkedOn))
 }
 
-fn read_failure(error: &pingora_error::Error) -> Failed {
-    let (reason, failure) = match error.etype() {
-        ErrorType::ReadTimedout => (Reason::BackendTimeout, Failure::Timeout),
-        _ => (Reason::BackendReset, Failure::ServerError { retry_after: None }),
-    };
-    Failed { reason, failure, safe_to_retry: false }
+fn silent(phase: &Phase) -> End {
+    let reason = if matches!(phase, Phase::Committed) { Reason::StreamIdle } else { Reason::BackendTimeout };
+    End::Broken(failure(reason, Failure::Timeout, Progress::Unknown))
+}
+
+fn unix_seconds() -> u64 {
+    unix_nanos() / 1_000_000_000
 }
 
 fn limits(headers: &HeaderMap) -> BackendLimits {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    wire::openai::backend_limits(value, unix_nanos() / 1_000_000_000)
+    wire::backend_limits(value, unix_seconds())
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -11,11 +11,14 @@ use http::header::{
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use rule_table::HeaderEdits;
 
 /// Header that names the request, for the caller's own logs and for support.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Header that names the backend that served it.
 pub(super) const BACKEND: &str = "x-sluicegate-backend";
+/// Header that names fields of the request that the backend's dialect has no place for.
+const LOST_FIELDS: &str = "x-sluicegate-lost-fields";
 
 /// How long, and how much, is read of a body nobody wants.
 const LINGER: Duration = Duration::from_secs(2);
@@ -26,7 +29,7 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
     let status = refusal.reason.status();
     let ai = exchange.operation.is_some() || session.req_header().uri.path().starts_with("/v1/");
     let (media, body) = if ai {
-        ("application/json", wire::openai::error_body(refusal.reason, &refusal.message, refusal.param))
+        ("application/json", exchange.error_body(refusal.reason, &refusal.message, refusal.param))
     } else {
         ("application/problem+json", problem(refusal, &exchange.request_id))
     };
@@ -36,6 +39,11 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
         // Whole seconds (RFC 9110 §10.2.3), and never 0.
         let seconds = after.as_secs_f64().ceil().max(1.0);
         header.insert_header(RETRY_AFTER, format!("{seconds:.0}"))?;
+    }
+    if refusal.reason.is_bad() && exchange.attempts.len() > 1 {
+        // The attempts this request may cost have been made here; clients that retry by themselves would
+        // multiply them.
+        header.insert_header("x-should-retry", "false")?;
     }
     if !refusal.allow.is_empty() {
         header.insert_header(ALLOW, refusal.allow.join(", "))?;
@@ -64,6 +72,9 @@ pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
     if let Some(name) = served_by(exchange) {
         header.insert_header(BACKEND, name)?;
     }
+    if !exchange.lost_fields.is_empty() {
+        header.insert_header(LOST_FIELDS, exchange.lost_fields.join(", "))?;
+    }
     if let Some(remaining) = &exchange.remaining {
         if let Some(requests) = &remaining.requests {
             header.insert_header("x-ratelimit-limit-requests", requests.limit.to_string())?;
@@ -74,7 +85,21 @@ pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
             header.insert_header("x-ratelimit-remaining-tokens", tokens.remaining.to_string())?;
         }
     }
+    for edits in exchange.answer_edits() {
+        edit(&mut header, edits)?;
+    }
     Ok(header)
+}
+
+/// Applies a policy's edits to an answer's head.
+pub(super) fn edit(header: &mut ResponseHeader, edits: &HeaderEdits) -> Result<()> {
+    for name in &edits.remove {
+        header.remove_header(name.as_str());
+    }
+    for (name, value) in &edits.set {
+        header.insert_header(name.clone(), value.as_str())?;
+    }
+    Ok(())
 }
 
 fn served_by(exchange: &Exchange) -> Option<&str> {
@@ -90,7 +115,7 @@ pub(super) async fn json(session: &mut Session, exchange: &Exchange, status: u16
 }
 
 /// The head of an event stream.
-pub(super) async fn begin_stream(session: &mut Session, exchange: &Exchange) -> Result<()> {
+pub(super) fn stream_head(session: &Session, exchange: &Exchange) -> Result<ResponseHeader> {
     let mut header = head(200, exchange)?;
     header.insert_header(CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
     header.insert_header(CACHE_CONTROL, "no-cache")?;
@@ -100,7 +125,7 @@ pub(super) async fn begin_stream(session: &mut Session, exchange: &Exchange) -> 
         // Without it the end of the connection would be the end of the stream, and a cut one look whole.
         header.insert_header(TRANSFER_ENCODING, "chunked")?;
     }
-    session.write_response_header(Box::new(header), false).await
+    Ok(header)
 }
 
 async fn write_full(session: &mut Session, mut header: ResponseHeader, body: Bytes) -> Result<()> {

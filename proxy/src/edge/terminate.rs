@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use decision::{Exchange, Refusal, Stage, too_large};
-use feedback_loop::Failure;
+use decision::{AttemptFailure, Exchange, Next, Refusal, Sending, Stage, too_large};
 use http::header::EXPECT;
 use pingora_core::connectors::http::Connector;
 use pingora_error::Result;
@@ -14,7 +13,8 @@ use pingora_proxy::Session;
 use rule_table::Listener;
 use vocabulary::{Moment, Operation, Reason};
 
-use super::attempt::{Failed, Gone, Open, or_gone};
+use super::attempt::{Open, Patience};
+use super::caller::{Caller, Gone};
 use super::relay::{self, Relayed};
 use super::respond;
 use crate::clock::Stopwatch;
@@ -61,15 +61,26 @@ impl Desk<'_> {
             Ok(body) => body,
             Err(refusal) => return self.refuse(session, exchange, refusal).await,
         };
-        match self.serve(session, exchange, &body, watch).await? {
+        if let Some(tokens) = exchange.own_count() {
+            respond::json(session, exchange, 200, wire::count_tokens_body(tokens)).await?;
+            return Ok(Outcome::Answered(200));
+        }
+        let mut caller = Caller::new(session);
+        if let Some(every) = heartbeat(exchange) {
+            caller.beat_every(self.live.clock.wall(every), exchange)?;
+        }
+        match self.serve(&mut caller, exchange, &body, watch).await? {
             Relayed::Complete(status) => Ok(Outcome::Answered(status)),
             Relayed::CallerGone => {
-                let now = self.now();
-                exchange.reason = Some(Reason::ClientClosed);
-                exchange.attempt_failed(now, Reason::ClientClosed, Failure::Cancelled);
+                exchange.abandoned(self.now());
                 Ok(Outcome::CallerGone)
             }
-            Relayed::Refused(refusal) => self.refuse(session, exchange, refusal).await,
+            Relayed::Refused(refusal) if caller.begun() => {
+                note_refusal(exchange, &refusal);
+                caller.end(Some(exchange.error_event(refusal.reason, &refusal.message))).await?;
+                Ok(Outcome::Answered(200))
+            }
+            Relayed::Refused(refusal) => self.refuse(caller.session, exchange, refusal).await,
         }
     }
 
@@ -79,8 +90,7 @@ impl Desk<'_> {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> Result<Outcome> {
-        exchange.reason = Some(refusal.reason);
-        exchange.mark_refused(refusal.reason);
+        note_refusal(exchange, &refusal);
         let status = respond::refuse(session, exchange, &refusal).await?;
         Ok(Outcome::Answered(status))
     }
@@ -152,7 +162,7 @@ impl Desk<'_> {
     /// Stages 6 to 8, again and again until one attempt answers.
     async fn serve(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         body: &Bytes,
         watch: &mut Stopwatch,
@@ -160,7 +170,6 @@ impl Desk<'_> {
         let deadline =
             exchange.arrived + exchange.route().map_or(Duration::from_secs(120), |route| route.deadline);
         let mut holds = 0;
-        let mut last: Option<Refusal> = None;
         loop {
             let start = self.now();
             if start >= deadline {
@@ -171,39 +180,35 @@ impl Desk<'_> {
             }
             let choice = exchange.choose(start, self.trace.attempt_span(exchange.attempts.len()));
             exchange.mark(Stage::Choose, start, self.now());
-            if let Err(refusal) = choice {
-                let hold =
-                    refusal.retry_after.filter(|after| *after <= LONGEST_HOLD && start + *after < deadline);
-                holds += 1;
-                let Some(hold) = hold.filter(|_| holds <= HOLDS) else {
-                    // What a backend said tells more than that none is left to ask.
-                    let after = refusal.retry_after;
-                    return Ok(Relayed::Refused(last.map_or(refusal, |last| last.with_retry_after(after))));
-                };
-                watch.pause();
-                let held = or_gone(session, tokio::time::sleep(self.live.clock.wall(hold))).await;
-                watch.resume();
-                if held.is_err() {
-                    return Ok(Relayed::CallerGone);
+            let Err(refusal) = choice else {
+                match self.attempt(caller, exchange, body, deadline, watch).await? {
+                    Attempted::Done(relayed) => return Ok(relayed),
+                    Attempted::Again => continue,
                 }
-                continue;
+            };
+            let hold =
+                refusal.retry_after.filter(|after| *after <= LONGEST_HOLD && start + *after < deadline);
+            holds += 1;
+            let Some(hold) = hold.filter(|_| holds <= HOLDS && !exchange.attempts_spent()) else {
+                return Ok(Relayed::Refused(refusal));
+            };
+            watch.pause();
+            let held = caller.wait(tokio::time::sleep(self.live.clock.wall(hold))).await;
+            watch.resume();
+            if held.is_err() {
+                return Ok(Relayed::CallerGone);
             }
-            match self.attempt(session, exchange, body, watch).await? {
-                Attempted::Done(relayed) => return Ok(relayed),
-                Attempted::Next(refusal) if exchange.attempts_spent() => {
-                    return Ok(Relayed::Refused(refusal));
-                }
-                Attempted::Next(refusal) => last = Some(refusal),
-            }
+            exchange.held();
         }
     }
 
     /// Stages 7 and 8 for the member just chosen.
     async fn attempt(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         body: &Bytes,
+        deadline: Moment,
         watch: &mut Stopwatch,
     ) -> Result<Attempted> {
         let start = self.now();
@@ -217,45 +222,59 @@ impl Desk<'_> {
                 "the chosen backend is unknown",
             ))));
         };
-        let credential = upstream.credential.as_ref().map(|secret| secret.expose());
         let span_id = exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
         let traceparent = self.trace.traceparent(&self.live.observers.traces, span_id);
-        let request = match exchange.rewrite(body, credential, traceparent.as_deref()) {
-            Ok(request) => request,
-            Err(refusal) => {
-                exchange.attempt_failed(self.now(), refusal.reason, Failure::Auth);
-                return Ok(Attempted::Next(refusal));
-            }
-        };
+        let rewritten = upstream.credential().map_err(relay::no_credential).and_then(|credential| {
+            exchange.rewrite(&Sending {
+                body,
+                caller: &caller.session.req_header().headers,
+                credential: credential.as_deref(),
+                traceparent: traceparent.as_deref(),
+            })
+        });
         exchange.mark(Stage::Rewrite, start, self.now());
+        let request = match rewritten {
+            Ok(request) => request,
+            Err(refusal) => return Ok(self.follow(exchange, relay::not_sent(refusal))),
+        };
+        let patience = Patience { clock: &self.live.clock, deadline, started: start };
         watch.pause();
-        let sent = Open::send(self.connector, &upstream, &self.live.clock, &request, session).await;
+        let sent = Open::send(self.connector, &upstream, patience, &request, caller).await;
         watch.resume();
-        let now = self.now();
         match sent {
             Err(Gone) => Ok(Attempted::Done(Relayed::CallerGone)),
-            Ok(Err(failed)) => Ok(self.failed(exchange, now, failed)),
-            Ok(Ok(open)) => relay::answer(self, session, exchange, &upstream, open, watch).await,
+            Ok(Err(failed)) => Ok(self.follow(exchange, failed)),
+            Ok(Ok(open)) => {
+                let relay = relay::Relay { desk: self, upstream: &upstream, patience, watch };
+                relay.answer(caller, exchange, open).await
+            }
         }
     }
 
-    /// Books a failed attempt and says whether another one may follow.
-    pub(super) fn failed(&self, exchange: &mut Exchange, now: Moment, failed: Failed) -> Attempted {
-        let Failed { reason, failure, safe_to_retry } = failed;
-        let retry_after = match failure {
-            Failure::RateLimited { retry_after } | Failure::ServerError { retry_after } => retry_after,
-            _ => None,
-        };
-        exchange.attempt_failed(now, reason, failure);
-        let refusal = Refusal::new(reason, relay::words(reason)).with_retry_after(retry_after);
-        if safe_to_retry { Attempted::Next(refusal) } else { Attempted::Done(Relayed::Refused(refusal)) }
+    /// Books a failed attempt and goes where policy says.
+    pub(super) fn follow(&self, exchange: &mut Exchange, failed: AttemptFailure) -> Attempted {
+        match exchange.failed(self.now(), failed) {
+            Next::Retry => Attempted::Again,
+            Next::Stop(refusal) => Attempted::Done(Relayed::Refused(refusal)),
+        }
     }
+}
+
+fn note_refusal(exchange: &mut Exchange, refusal: &Refusal) {
+    exchange.reason = Some(refusal.reason);
+    exchange.mark_refused(refusal.reason);
+}
+
+/// How often a comment is due before the first token; only streams can carry one.
+fn heartbeat(exchange: &Exchange) -> Option<Duration> {
+    let every = exchange.route()?.heartbeat?;
+    exchange.facts.as_ref().is_some_and(|facts| facts.stream).then_some(every)
 }
 
 /// What one attempt came to.
 pub(super) enum Attempted {
     /// The request is over.
     Done(Relayed),
-    /// Another backend may be tried; the refusal is what the caller gets if none may.
-    Next(Refusal),
+    /// Another attempt may follow.
+    Again,
 }

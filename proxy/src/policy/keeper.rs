@@ -144,7 +144,8 @@ impl Keeper {
     async fn put_in_force(&self, manifest: String, bundle: Bundle, warnings: Vec<String>) -> Offer {
         let previous = self.live.in_force();
         let upstreams =
-            match Upstreams::build(bundle.policy(), &self.settings.base, Some(&previous.upstreams)) {
+            match Upstreams::build(&bundle.policy().backends, &self.settings.base, Some(&previous.upstreams))
+            {
                 Ok(upstreams) => upstreams,
                 Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
             };
@@ -155,7 +156,7 @@ impl Keeper {
                 "the state directory cannot be written, so nothing was changed: {error}"
             )]);
         }
-        upstreams.resolve().await;
+        upstreams.prepare(&self.live.clock).await;
         let pipes = Pipes::build(bundle.policy(), &upstreams, &self.live.clock);
         pipes.update().await;
         let digest = bundle.digest().to_string();

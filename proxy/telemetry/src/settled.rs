@@ -215,6 +215,8 @@ pub struct CostParts {
     pub input: Usd,
     /// Prompt tokens read from the provider's cache.
     pub cache_read: Usd,
+    /// Prompt tokens written to the provider's cache.
+    pub cache_write: Usd,
     /// Generated tokens.
     pub output: Usd,
 }
@@ -226,6 +228,8 @@ impl CostParts {
         Self {
             input: prices.input.of(usage.uncached_input()),
             cache_read: prices.cached_input.of(usage.cached_input.min(usage.input)),
+            cache_write: prices.cache_write.of(usage.cache_write_input.min(usage.input))
+                + prices.cache_write_1h.of(usage.cache_write_1h_input.min(usage.input)),
             output: prices.output.of(usage.output),
         }
     }
@@ -233,7 +237,7 @@ impl CostParts {
     /// The sum.
     #[must_use]
     pub fn total(&self) -> Usd {
-        self.input + self.cache_read + self.output
+        self.input + self.cache_read + self.cache_write + self.output
     }
 }
 
@@ -327,8 +331,10 @@ mod tests {
             input: "2.50 USD/1M".parse().unwrap(),
             cached_input: "1.25 USD/1M".parse().unwrap(),
             output: "10 USD/1M".parse().unwrap(),
+            ..Prices::default()
         };
-        let usage = Usage { input: 1_001, cached_input: 400, output: 7, reasoning_output: 3 };
+        let usage =
+            Usage { input: 1_001, cached_input: 400, output: 7, reasoning_output: 3, ..Usage::default() };
         assert_eq!(CostParts::of(&prices, &usage).total(), prices.cost(&usage));
     }
 }

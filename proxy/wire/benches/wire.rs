@@ -6,9 +6,9 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use vocabulary::Operation;
-use wire::openai::{Edits, classify, set_fields};
+use wire::stream::classify;
 use wire::translate::{self, Backend, Envelope, Format, RequestOptions, Stream, ThinkingStyle};
-use wire::{Splitter, StreamTap, extract};
+use wire::{Edits, Splitter, StreamTap, extract, extract_with_layout};
 
 const EVENTS: u64 = 64;
 
@@ -52,7 +52,7 @@ fn streams(criterion: &mut Criterion) {
             |splitter| {
                 splitter.push(chunk.clone());
                 while let Some(Ok(event)) = splitter.next_event() {
-                    black_box(classify(&event));
+                    black_box(classify(Operation::Chat, &event));
                 }
             },
             BatchSize::SmallInput,
@@ -61,7 +61,7 @@ fn streams(criterion: &mut Criterion) {
     for (name, usage_wanted) in [("tap, usage wanted", true), ("tap, usage stripped", false)] {
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
-                || StreamTap::new(1 << 16, usage_wanted),
+                || StreamTap::new(Operation::Chat, 1 << 16, usage_wanted),
                 |tap| {
                     tap.push(chunk.clone());
                     while let Some(relayed) = tap.next_event() {
@@ -83,9 +83,12 @@ fn bodies(criterion: &mut Criterion) {
         group.bench_function(format!("facts, {kibibytes} KiB chat"), |bencher| {
             bencher.iter(|| extract(Operation::Chat, black_box(&body)));
         });
-        let edits = Edits { model: Some("upstream-model"), include_usage: true };
-        group.bench_function(format!("edits, {kibibytes} KiB chat"), |bencher| {
-            bencher.iter(|| set_fields(black_box(&body), &edits));
+        let edits = Edits { model: Some("upstream-model"), include_usage: true, ..Edits::default() };
+        group.bench_function(format!("facts and edits, {kibibytes} KiB chat"), |bencher| {
+            bencher.iter(|| {
+                let (facts, layout) = extract_with_layout(Operation::Chat, black_box(&body)).ok()?;
+                Some((facts, layout.apply(&body, &edits)))
+            });
         });
     }
     group.finish();

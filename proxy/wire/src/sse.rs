@@ -11,6 +11,9 @@ use memchr::memchr2;
 
 pub use event::{Event, Fields};
 
+/// A comment to keep an idle stream's connection alive. Clients take no notice of it.
+pub const COMMENT: &[u8] = b": keep-alive\n\n";
+
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// An event that outgrew the splitter's bound. The splitter yields nothing after it.

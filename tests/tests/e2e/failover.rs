@@ -156,7 +156,7 @@ async fn the_manifest_bounds_the_attempts_of_a_request() {
     let manifest = Manifest::new()
         .backend("a", backends[0].address())
         .backend("b", backends[1].address())
-        .set("/pools/chat/maxAttempts", 1);
+        .set("/pools/chat/retry/maxAttempts", 1);
     let gateway = TestGateway::start(&manifest).await;
     assert_eq!(gateway.client().chat(&chat("x")).await.status, 502);
     assert_eq!(backends[0].requests().len() + backends[1].requests().len(), 1);

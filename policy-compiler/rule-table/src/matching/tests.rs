@@ -5,7 +5,8 @@ use vocabulary::Share;
 
 use super::{Head, RouteTable, Specificity};
 use crate::sections::{
-    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch, Telemetry,
+    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch,
+    Telemetry,
 };
 
 fn route(number: usize, matching: RouteMatch) -> Route {
@@ -17,6 +18,9 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         public: true,
         limit: None,
         deadline: std::time::Duration::from_secs(1),
+        heartbeat: None,
+        pass_through: false,
+        rewrite: crate::Rewrite::default(),
         path_template: String::new(),
     }
 }

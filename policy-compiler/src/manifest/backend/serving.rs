@@ -6,7 +6,7 @@ use vocabulary::Span;
 
 use crate::manifest::quantity::{Cost, Duration, RequestRate, TokenRate, UnitPrice};
 
-/// A model on a backend of kind `openai` or `vllm`, named as callers name it.
+/// A model on a backend of an AI kind other than `azure-openai`, named as callers name it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
@@ -18,6 +18,11 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub context_window: Option<u64>,
+    /// The most output tokens it generates. Sent where the backend needs a ceiling and the caller names
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_output: Option<u64>,
     /// Prices per million tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
@@ -47,6 +52,11 @@ pub struct Deployment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub context_window: Option<u64>,
+    /// The most output tokens it generates. Sent where the backend needs a ceiling and the caller names
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_output: Option<u64>,
     /// Prices per million tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
@@ -74,6 +84,12 @@ pub struct Price {
     /// Prompt tokens read from the provider's cache; the price of input unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<UnitPrice>,
+    /// Prompt tokens written to the provider's cache; the price of input unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<UnitPrice>,
+    /// Prompt tokens written to the provider's cache for an hour; `cacheWrite` unless stated.
+    #[serde(default, rename = "cacheWrite1h", skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<UnitPrice>,
     /// Generated tokens.
     pub output: UnitPrice,
 }
@@ -120,6 +136,8 @@ pub struct Serving<'m> {
     pub upstream_name: &'m str,
     /// See [`Model::context_window`].
     pub context_window: Option<u64>,
+    /// See [`Model::max_output`].
+    pub max_output: Option<u64>,
     /// See [`Model::price`].
     pub price: Option<&'m Price>,
     /// See [`Model::cost`].
@@ -140,6 +158,7 @@ impl Model {
             model: name,
             upstream_name: self.upstream_name.as_deref().unwrap_or(name),
             context_window: self.context_window,
+            max_output: self.max_output,
             price: self.price.as_ref(),
             cost: self.cost,
             quota: self.quota.as_ref(),
@@ -157,6 +176,7 @@ impl Deployment {
             model: &self.model,
             upstream_name: name,
             context_window: self.context_window,
+            max_output: self.max_output,
             price: self.price.as_ref(),
             cost: self.cost,
             quota: self.quota.as_ref(),

@@ -132,7 +132,7 @@ fn when_all_rest_the_refusal_says_when_one_returns() {
 
 #[test]
 fn attempts_are_spent_when_the_manifest_says() {
-    let gate = Draft::chat(&THREE).with_pool("chat", |pool| pool.max_attempts = 2).gate();
+    let gate = Draft::chat(&THREE).with_pool("chat", |pool| pool.retry.max_attempts = 2).gate();
     let mut exchange = Caller::chat().admitted(&gate, NOW);
     assert!(!exchange.attempts_spent());
     exchange.choose_name(NOW);

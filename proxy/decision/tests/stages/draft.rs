@@ -6,7 +6,8 @@ use std::time::Duration;
 use decision::Gate;
 use rule_table::{
     AccessLogTarget, Backend, BackendKind, Bundle, Consumer, Deployment, Ejection, HostMatch, Limit, Member,
-    Mode, Objective, OnFailure, PathMatch, Policy, Pool, Route, RouteMatch, Strategy, Telemetry, Timeouts,
+    Mode, Objective, OnFailure, PathMatch, Policy, Pool, Retry, Rewrite, Route, RouteMatch, Strategy,
+    Telemetry, Timeouts, TlsOptions,
 };
 use sha2::{Digest, Sha256};
 use vocabulary::{Moment, Prices, Share};
@@ -71,8 +72,16 @@ impl Draft {
                 consecutive_failures: 5,
                 base: 30 * SECOND,
                 max_share: Share { ppm: 500_000 },
+                breaker: None,
+                ramp: 8 * SECOND,
             },
-            max_attempts: 3,
+            retry: Retry {
+                max_attempts: 3,
+                ambiguous: false,
+                budget: Share { ppm: 200_000 },
+                budget_floor: 10,
+            },
+            fallback: Vec::new(),
             piped: false,
         });
         self
@@ -98,6 +107,9 @@ impl Draft {
             public: false,
             limit: None,
             deadline: 120 * SECOND,
+            heartbeat: None,
+            pass_through: false,
+            rewrite: Rewrite::default(),
             path_template: path.to_owned(),
         });
         self
@@ -156,6 +168,11 @@ impl Draft {
         self
     }
 
+    /// The kind of a backend.
+    pub(crate) fn kind_of(&self, backend: &str) -> BackendKind {
+        self.0.backends.iter().find(|known| known.name == backend).unwrap().kind
+    }
+
     pub(crate) fn with_deployment(mut self, name: &str, change: impl FnOnce(&mut Deployment)) -> Self {
         change(self.0.deployments.iter_mut().find(|deployment| deployment.name == name).unwrap());
         self
@@ -164,7 +181,13 @@ impl Draft {
     /// Prices of a deployment in USD per million tokens: input, cached input, output.
     pub(crate) fn priced(self, name: &str, [input, cached, output]: [&str; 3]) -> Self {
         let price = |amount: &str| format!("{amount} USD/1M").parse().unwrap();
-        let prices = Prices { input: price(input), cached_input: price(cached), output: price(output) };
+        let prices = Prices {
+            input: price(input),
+            cached_input: price(cached),
+            cache_write: price(input),
+            cache_write_1h: price(input),
+            output: price(output),
+        };
         self.with_deployment(name, |deployment| deployment.prices = Some(prices))
     }
 
@@ -192,6 +215,7 @@ impl Draft {
             model: Some(MODEL.to_owned()),
             upstream_name: MODEL.to_owned(),
             context_window: None,
+            max_output: None,
             prices: None,
             hourly: None,
             quota: None,
@@ -213,11 +237,20 @@ impl Draft {
             port: 443,
             base_path: String::new(),
             api_version: None,
+            tls_options: TlsOptions::default(),
+            egress: None,
             auth: None,
             forward_trace_context: false,
             http2: false,
             health: None,
-            timeouts: Timeouts { connect: SECOND, first_token: 30 * SECOND, idle: 30 * SECOND },
+            timeouts: Timeouts {
+                connect: SECOND,
+                first_byte: 30 * SECOND,
+                first_token: 30 * SECOND,
+                idle: 30 * SECOND,
+            },
+            idempotency_header: None,
+            rewrite: Rewrite::default(),
         });
         u32::try_from(self.0.backends.len() - 1).unwrap()
     }

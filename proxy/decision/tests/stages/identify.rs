@@ -125,7 +125,14 @@ fn a_path_that_is_no_operation_cannot_be_sent_to_a_model() {
         let refusal = Caller::chat().asking(&method, path).identify(&gate).1.unwrap_err();
         assert_eq!(refusal.reason, Reason::UnknownRoute, "{method} {path}");
     }
-    for operation in [Operation::Chat, Operation::TextCompletion, Operation::Embeddings] {
+    let open = Draft::new()
+        .pool("chat", &["east/gpt-4o"])
+        .route("all", "/v1/*", "chat")
+        .with_route("all", |route| route.pass_through = true)
+        .gate();
+    let speech = Caller::chat().asking(&Method::POST, "/v1/audio/speech").identify(&open).1;
+    assert_eq!(speech, Ok(Destination::Pipe(0)), "the route lets it through");
+    for operation in Operation::ALL.into_iter().filter(|operation| *operation != Operation::ListModels) {
         let identified = Caller::chat().asking(&Method::POST, operation.path()).identify(&gate).1;
         assert_eq!(identified, Ok(Destination::Terminate(operation)));
     }

@@ -11,6 +11,7 @@
 mod admit;
 mod choose;
 mod draft;
+mod failover;
 mod identify;
 mod inspect;
 mod interleavings;

@@ -215,6 +215,10 @@ pub(crate) fn in_flight(gate: &Gate, now: Moment) -> Vec<(String, u32)> {
 pub(crate) fn smallest(operation: Operation) -> Value {
     match operation {
         Operation::Chat | Operation::ListModels => chat_of("hello"),
+        Operation::Messages | Operation::CountTokens => {
+            json!({"model": MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": "hello"}]})
+        }
+        Operation::Responses => json!({"model": MODEL, "input": "hello"}),
         Operation::TextCompletion => json!({"model": MODEL, "prompt": "hello"}),
         Operation::Embeddings => json!({"model": MODEL, "input": "hello"}),
     }

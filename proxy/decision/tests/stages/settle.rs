@@ -20,7 +20,7 @@ fn two_prices() -> Draft {
 fn cost_adds_up_over_attempts_in_nano_dollars() {
     let gate = two_prices().gate();
     let mut exchange = Caller::chat().admitted(&gate, NOW);
-    let used = Usage { input: 1_001, cached_input: 400, output: 7, reasoning_output: 3 };
+    let used = Usage { input: 1_001, cached_input: 400, output: 7, reasoning_output: 3, ..Usage::default() };
     for _ in 0..2 {
         exchange.choose_name(NOW);
         exchange.attempt().unwrap().usage = Some(used);

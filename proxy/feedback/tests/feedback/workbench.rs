@@ -16,7 +16,13 @@ pub(crate) fn spec(strategy: Strategy, members: Vec<MemberSpec>) -> PoolSpec {
         name: "chat".to_owned(),
         strategy,
         objective: Objective { ttft: Duration::from_secs(2), attainment: 0.95, max_cost_per_miss_usd: 0.2 },
-        ejection: EjectionSpec { consecutive_failures: 5, base: Duration::from_secs(30), max_share: 0.5 },
+        ejection: EjectionSpec {
+            consecutive_failures: 5,
+            base: Duration::from_secs(30),
+            max_share: 0.5,
+            breaker: None,
+            ramp: Duration::from_secs(8),
+        },
         members,
     }
 }

@@ -23,7 +23,7 @@ fn record(id: &str) -> AccessLogRecord {
         operation: Some(Operation::Chat),
         model: Some("gpt-4o".to_owned()),
         stream: true,
-        usage: Some(Usage { input: 900, cached_input: 128, output: 40, reasoning_output: 0 }),
+        usage: Some(Usage { input: 900, cached_input: 128, output: 40, ..Usage::default() }),
         usage_source: None,
         max_output_tokens: Some(256),
         prefix_ids: vec![1, u64::MAX],
@@ -116,6 +116,45 @@ fn a_removed_log_comes_back() {
     log.write(record("a"));
     assert!(log.flush(SOON));
     assert_eq!(read(&path), [record("a")]);
+}
+
+/// Counts its writes.
+struct Counted(Arc<AtomicUsize>);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_that_come_together_are_written_together() {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let output = Output::Stream(Box::new(Counted(Arc::clone(&writes))));
+    let log = AccessLog::start_with(output, &Drops::default(), QUEUE).unwrap();
+    for _ in 0..100 {
+        log.write(record("a"));
+    }
+    assert!(log.flush(SOON));
+    let writes = writes.load(Ordering::Relaxed);
+    assert!((1..50).contains(&writes), "{writes} writes");
+}
+
+#[test]
+fn a_line_is_written_though_none_follows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.jsonl");
+    let log = AccessLog::start(&AccessLogTarget::File(path.clone()), &Drops::default()).unwrap();
+    log.write(record("a"));
+    let started = std::time::Instant::now();
+    while read(&path).is_empty() {
+        assert!(started.elapsed() < SOON, "nothing was written");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

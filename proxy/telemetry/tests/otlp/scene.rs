@@ -10,13 +10,21 @@ use vocabulary::{Moment, Operation, Prices, Reason, Usage, Usd};
 
 pub(crate) const ROUTE: &str = "/v1/chat/completions";
 pub(crate) const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-pub(crate) const USAGE: Usage = Usage { input: 900, cached_input: 128, output: 41, reasoning_output: 0 };
+pub(crate) const USAGE: Usage = Usage {
+    input: 900,
+    cached_input: 128,
+    cache_write_input: 0,
+    cache_write_1h_input: 0,
+    output: 41,
+    reasoning_output: 0,
+};
 
 pub(crate) fn prices() -> Prices {
     Prices {
         input: "2.50 USD/1M".parse().unwrap(),
         cached_input: "1.25 USD/1M".parse().unwrap(),
         output: "10 USD/1M".parse().unwrap(),
+        ..Prices::default()
     }
 }
 

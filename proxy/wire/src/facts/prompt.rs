@@ -1,10 +1,9 @@
-//! The prompt: how much there is of it, and what it begins with. It owns counting and hashing; it
-//! refuses to hold more of the text than one block of 2 KiB, and that only while hashing it.
-
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+//! The prompt: how much there is of it, and what it begins with. It owns counting, and the shapes that
+//! OpenAI's chat, completions and embeddings give it; it refuses to hold any of the text.
 
 use super::fault::BodyFault;
 use super::place::Place;
+use super::prefix::Prefix;
 use super::source::Source;
 use crate::json::{Kind, Piece, Text};
 
@@ -13,11 +12,6 @@ pub const MESSAGE_TOKENS: u64 = 4;
 /// Tokens assumed for a content part that is not text: OpenAI's figure for an image of 1024 by 1024
 /// pixels in high detail.
 pub const MEDIA_PART_TOKENS: u64 = 765;
-/// Bytes of text behind each prefix id.
-pub const PREFIX_BLOCK_BYTES: usize = 2048;
-/// Most prefix ids.
-pub const MAX_PREFIX_IDS: usize = 64;
-
 const RECORD_SEPARATOR: u8 = 0x1E;
 
 /// What was counted of a prompt.
@@ -27,7 +21,7 @@ pub(super) struct Prompt {
     pub(super) prompts: u64,
     pub(super) text_bytes: u64,
     messages: u64,
-    media_parts: u64,
+    pub(super) media_parts: u64,
     token_ids: u64,
     prefix: Prefix,
 }
@@ -43,13 +37,30 @@ impl Prompt {
     }
 
     pub(super) fn into_prefix_ids(self) -> Vec<u64> {
-        self.prefix.ids
+        self.prefix.into_ids()
+    }
+
+    /// This prompt with a system prompt before it.
+    pub(super) fn after(self, system: Self) -> Self {
+        Self {
+            prompts: self.prompts,
+            text_bytes: self.text_bytes + system.text_bytes,
+            messages: self.messages + system.messages,
+            media_parts: self.media_parts + system.media_parts,
+            token_ids: self.token_ids + system.token_ids,
+            prefix: self.prefix.after(system.prefix),
+        }
+    }
+
+    /// One prompt, nothing of which has been read.
+    pub(super) fn single() -> Self {
+        Self { prompts: 1, ..Self::default() }
     }
 
     /// Reads the `messages` of a chat.
     pub(super) fn of_messages(source: &mut Source<'_>) -> Result<Self, BodyFault> {
         let place = Place::of("messages");
-        let mut prompt = Self { prompts: 1, ..Self::default() };
+        let mut prompt = Self::single();
         prompt.elements(source, place, "a non-empty array of messages", |prompt, source, index| {
             prompt.message(source, place.index(index))
         })?;
@@ -95,7 +106,7 @@ impl Prompt {
     }
 
     /// Reads an array that is not empty.
-    fn elements<'a>(
+    pub(super) fn elements<'a>(
         &mut self,
         source: &mut Source<'a>,
         place: Place,
@@ -121,16 +132,15 @@ impl Prompt {
         if source.reader.peek()? != Kind::Object {
             return Err(source.invalid(place, "an object with `role` and `content`"));
         }
-        self.messages += 1;
         source.object(place, READ, |source, key| match key {
             "content" => self.content(source, place.field("content")),
             _ => self.all_strings(source),
         })?;
-        self.prefix.push(&[RECORD_SEPARATOR]);
+        self.end_message();
         Ok(())
     }
 
-    fn content(&mut self, source: &mut Source<'_>, place: Place) -> Result<(), BodyFault> {
+    pub(super) fn content(&mut self, source: &mut Source<'_>, place: Place) -> Result<(), BodyFault> {
         match source.reader.peek()? {
             Kind::String => self.string(source),
             Kind::Null => source.absent().map(|_| ()),
@@ -147,7 +157,7 @@ impl Prompt {
         }
     }
 
-    fn part(&mut self, source: &mut Source<'_>, place: Place) -> Result<(), BodyFault> {
+    pub(super) fn part(&mut self, source: &mut Source<'_>, place: Place) -> Result<(), BodyFault> {
         match source.reader.peek()? {
             Kind::String => return self.string(source),
             Kind::Object => {}
@@ -182,8 +192,14 @@ impl Prompt {
         Ok(())
     }
 
+    /// Ends a message: where it ends is part of the prefix.
+    pub(super) fn end_message(&mut self) {
+        self.messages += 1;
+        self.prefix.push(&[RECORD_SEPARATOR]);
+    }
+
     /// Counts every string in a value, however deep; keys are not counted.
-    fn all_strings(&mut self, source: &mut Source<'_>) -> Result<(), BodyFault> {
+    pub(super) fn all_strings(&mut self, source: &mut Source<'_>) -> Result<(), BodyFault> {
         match source.reader.peek()? {
             Kind::String => self.string(source)?,
             Kind::Object => {
@@ -205,8 +221,13 @@ impl Prompt {
         Ok(())
     }
 
-    fn string(&mut self, source: &mut Source<'_>) -> Result<(), BodyFault> {
-        let text: Text<'_> = source.reader.string()?;
+    pub(super) fn string(&mut self, source: &mut Source<'_>) -> Result<(), BodyFault> {
+        let text = source.reader.string()?;
+        self.text(text);
+        Ok(())
+    }
+
+    pub(super) fn text(&mut self, text: Text<'_>) {
         for piece in text.pieces() {
             let mut encoded = [0; 4];
             let bytes = match piece {
@@ -215,30 +236,6 @@ impl Prompt {
             };
             self.text_bytes += bytes.len() as u64;
             self.prefix.push(bytes);
-        }
-        Ok(())
-    }
-}
-
-/// Chained hashes of the text's leading blocks.
-#[derive(Default)]
-struct Prefix {
-    ids: Vec<u64>,
-    block: Vec<u8>,
-}
-
-impl Prefix {
-    fn push(&mut self, mut bytes: &[u8]) {
-        while self.ids.len() < MAX_PREFIX_IDS && !bytes.is_empty() {
-            let room = PREFIX_BLOCK_BYTES - self.block.len();
-            let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-            self.block.extend_from_slice(now);
-            if self.block.len() == PREFIX_BLOCK_BYTES {
-                let before = self.ids.last().copied().unwrap_or_default();
-                self.ids.push(xxh3_64_with_seed(&self.block, before));
-                self.block.clear();
-            }
-            bytes = later;
         }
     }
 }

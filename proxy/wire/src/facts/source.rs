@@ -24,13 +24,13 @@ impl<'a> Source<'a> {
     }
 
     /// Reads an object: `read` is called with each key that is in `known` and must read its value;
-    /// other values are skipped.
+    /// other values are skipped. Gives the number of keys.
     pub(super) fn object(
         &mut self,
         place: Place,
         known: &[&'static str],
         mut read: impl FnMut(&mut Self, &'static str) -> Result<(), BodyFault>,
-    ) -> Result<(), BodyFault> {
+    ) -> Result<usize, BodyFault> {
         self.reader.begin_object()?;
         let base = self.keys.len();
         while let Some(key) = self.reader.next_key()? {
@@ -41,8 +41,9 @@ impl<'a> Source<'a> {
                 }
             }
         }
+        let keys = self.keys.len() - base;
         self.keys.truncate(base);
-        Ok(())
+        Ok(keys)
     }
 
     /// The one of `known` that `key` is.
@@ -105,6 +106,12 @@ impl<'a> Source<'a> {
         }
         let number: u64 = self.reader.number()?.parse().map_err(|_| fault())?;
         if range.contains(&number) { Ok(Some(number)) } else { Err(fault()) }
+    }
+
+    /// Where the next value begins, once it is known that one does.
+    pub(super) fn start(&mut self) -> Result<usize, BodyFault> {
+        self.reader.peek()?;
+        Ok(self.reader.offset())
     }
 
     /// A fault of the value that comes next.

@@ -30,6 +30,20 @@ impl<'a> Text<'a> {
         Pieces { raw: self.raw, escaped: self.escaped }
     }
 
+    /// Bytes of the string's value.
+    #[must_use]
+    pub fn len(self) -> usize {
+        if !self.escaped {
+            return self.raw.len();
+        }
+        self.pieces()
+            .map(|piece| match piece {
+                Piece::Plain(plain) => plain.len(),
+                Piece::Escaped(value) => value.len_utf8(),
+            })
+            .sum()
+    }
+
     /// Whether the value is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {

@@ -60,6 +60,15 @@ fn usage(input: &mut Input<'_>, known: Counts) -> Read<Counts> {
                 })
             })
             .map(|_| ()),
+        // How long what was written is kept decides what it costs.
+        "cache_creation" => input
+            .unless_null(|input| {
+                input.object(|input, key| match key {
+                    "ephemeral_1h_input_tokens" => count(input, &mut counts.written_1h),
+                    _ => input.skip(),
+                })
+            })
+            .map(|_| ()),
         _ => input.skip(),
     })?;
     counts.input = plain.saturating_add(counts.cached).saturating_add(counts.written);

@@ -349,6 +349,8 @@ pub(super) struct Counts {
     pub(super) cached: u64,
     /// Written to it.
     pub(super) written: u64,
+    /// Of these, written for an hour.
+    pub(super) written_1h: u64,
     pub(super) output: u64,
     pub(super) reasoning: u64,
 }
@@ -358,6 +360,8 @@ impl Counts {
         Usage {
             input: self.input,
             cached_input: self.cached,
+            cache_write_input: self.written.saturating_sub(self.written_1h),
+            cache_write_1h_input: self.written_1h.min(self.written),
             output: self.output,
             reasoning_output: self.reasoning,
         }

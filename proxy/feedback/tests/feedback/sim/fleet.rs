@@ -109,7 +109,13 @@ pub(crate) fn pool(fleet: &[Backend], strategy: Strategy, seconds: f64) -> PoolS
         name: "chat".to_owned(),
         strategy,
         objective: Objective { ttft: Duration::from_secs(2), attainment: 0.95, max_cost_per_miss_usd: 0.2 },
-        ejection: EjectionSpec { consecutive_failures: 5, base: Duration::from_secs(30), max_share: 0.5 },
+        ejection: EjectionSpec {
+            consecutive_failures: 5,
+            base: Duration::from_secs(30),
+            max_share: 0.5,
+            breaker: None,
+            ramp: Duration::from_secs(8),
+        },
         members: fleet
             .iter()
             .map(|b| MemberSpec { prices: prices(b.prices.at(seconds)), ..b.member.clone() })
@@ -120,7 +126,7 @@ pub(crate) fn pool(fleet: &[Backend], strategy: Strategy, seconds: f64) -> PoolS
 /// USD per million tokens, in and out.
 pub(crate) fn prices((input, output): (f64, f64)) -> Prices {
     let price = |usd: f64| TokenPrice { nanos_per_million: (usd * 1e9).round() as u64 };
-    Prices { input: price(input), cached_input: price(input), output: price(output) }
+    Prices { input: price(input), cached_input: price(input), output: price(output), ..Prices::default() }
 }
 
 pub(crate) fn member(name: &str, expected_ttft: f64) -> MemberSpec {

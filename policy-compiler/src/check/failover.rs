@@ -1,0 +1,311 @@
+//! Retries and fallbacks can do what they promise: every chain ends, is reached, and leads to something
+//! that can serve what comes.
+
+use std::collections::BTreeMap;
+
+use rule_table::PathMatch;
+use vocabulary::Operation;
+
+use super::Context;
+use crate::diagnostics::{Code, Finding, suggest};
+use crate::manifest::{Ambiguous, Fallback, FallbackWhen, Pool, Route};
+use crate::resolve::{self, Chains, MAX_ATTEMPTS};
+
+/// The bit of requests that are passed through; those of operations come before it.
+const PIPED: u16 = 1 << 15;
+
+pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+    let chains = Chains::of(context.manifest);
+    let mut findings: Vec<Finding> = chains.cycles().iter().map(|cycle| circle(context, cycle)).collect();
+    let asked_of_routes = asked_by_routes(context);
+    let asked = chains.spread(asked_of_routes.clone());
+    let circular = !findings.is_empty();
+    for (name, pool) in &context.manifest.pools {
+        findings.extend(double_generation(context, name, pool));
+        let begins = asked_of_routes.contains_key(name.as_str());
+        // In a circle there is no counting what comes before what.
+        if begins && !circular && !pool.fallback.is_empty() {
+            findings.extend(attempts_end_first(context, name, pool, &chains));
+        }
+        for (index, fallback) in pool.fallback.0.iter().enumerate() {
+            let Some(to) = context.manifest.pools.get(&fallback.to) else { continue };
+            let link = Link { context, name, pool, index, fallback, to };
+            findings.extend(link.never_fires());
+            findings.extend(link.smaller_window());
+            findings.extend(link.cannot_serve(&asked));
+        }
+    }
+    findings
+}
+
+/// What is asked of pools by the routes that name them.
+fn asked_by_routes<'a>(context: &Context<'a>) -> BTreeMap<&'a str, u16> {
+    let mut asked = BTreeMap::new();
+    for route in context.manifest.routes.values() {
+        let Some(pool) = context.manifest.pools.get(&route.pool) else { continue };
+        let members = context.members(pool);
+        let piped = !members.is_empty() && members.iter().all(|member| member.serving.is_none());
+        *asked.entry(route.pool.as_str()).or_default() |= if piped { PIPED } else { operations(route) };
+    }
+    asked
+}
+
+/// The operations at a route's path, each as the bit of its place.
+pub(super) fn operations(route: &Route) -> u16 {
+    let path = resolve::path(&route.matching.path);
+    let reached = |operation: &Operation| match &path {
+        Ok(PathMatch::Exact(path)) => operation.path() == path,
+        Ok(PathMatch::Prefix(prefix)) => operation
+            .path()
+            .strip_prefix(prefix.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        Err(_) => false,
+    };
+    bits(reached)
+}
+
+/// The operations that a pool's members offer or can have translated. The list of models is the gateway's
+/// own, and so is a count of tokens that no backend can give.
+pub(super) fn served(context: &Context<'_>, pool: &Pool) -> u16 {
+    let mut all = 0;
+    for member in context.members(pool) {
+        let Some(backend) = context.manifest.backends.get(member.deployed.backend) else { continue };
+        let kind = backend.kind.compiled();
+        let own = |op: &Operation| matches!(op, Operation::ListModels | Operation::CountTokens);
+        let one = |op: &Operation| own(op) || kind.serves_as(*op).is_some();
+        all |= if kind.has_models() { bits(one) } else { PIPED };
+    }
+    all
+}
+
+fn bits(which: impl Fn(&Operation) -> bool) -> u16 {
+    let all = Operation::ALL.iter().enumerate();
+    all.filter(|(_, operation)| which(operation)).fold(0, |bits, (place, _)| bits | (1 << place))
+}
+
+fn circle(context: &Context<'_>, cycle: &[&str]) -> Finding {
+    let first = cycle.first().copied().unwrap_or_default();
+    let way = cycle.iter().map(|pool| format!("`{pool}`")).collect::<Vec<_>>().join(" → ");
+    let finding = Finding::new(Code::FallbackCycle, format!("fallbacks lead in a circle: {way}"));
+    let finding = finding.at_key(context.document, &["pools", first, "fallback"], "begins here");
+    match cycle.iter().rev().nth(1).filter(|last| **last != first) {
+        Some(last) => {
+            let span = context.document.key_span(&["pools", last, "fallback"]);
+            finding.also(span, format!("leads back to `{first}`"))
+        }
+        None => finding,
+    }
+    .help("remove one of these fallbacks")
+}
+
+fn double_generation(context: &Context<'_>, name: &str, pool: &Pool) -> Option<Finding> {
+    if pool.retry.ambiguous != Ambiguous::Always {
+        return None;
+    }
+    let members = context.members(pool);
+    let priced = members.iter().find(|member| {
+        let backend = context.manifest.backends.get(member.deployed.backend);
+        member.serving.is_some_and(|serving| serving.price.is_some())
+            && backend.is_some_and(|backend| backend.idempotency_header.is_none())
+    })?;
+    let member = priced.deployed.name();
+    let message = format!("a repeated request in pool `{name}` may be paid for twice at `{member}`");
+    let finding = Finding::new(Code::DoubleGeneration, message);
+    let finding = finding.at_value(
+        context.document,
+        &["pools", name, "retry", "ambiguous"],
+        "repeats what may be running",
+    );
+    let span = context.document.key_span(&["pools", name, "members", priced.name]);
+    Some(
+        finding.also(span, "paid by the token").help(
+            "write `ambiguous: never`, or state the `idempotencyHeader` of that backend if it honours one",
+        ),
+    )
+}
+
+/// `pool` is where a request begins, so its `maxAttempts` is the one that counts.
+fn attempts_end_first(
+    context: &Context<'_>,
+    name: &str,
+    pool: &Pool,
+    chains: &Chains<'_>,
+) -> Option<Finding> {
+    let attempts = pool.retry.max_attempts?;
+    let (name, _) = context.manifest.pools.get_key_value(name)?;
+    let before = chains.tried_before(name);
+    let most = usize::try_from(attempts).unwrap_or(usize::MAX);
+    let late = before.iter().filter(|(_, tried)| **tried >= most);
+    let (late, tried) = late.min_by_key(|(pool, tried)| (**tried, **pool))?;
+    let (message, help) = if most < usize::try_from(MAX_ATTEMPTS).unwrap_or(usize::MAX) {
+        let wanted = before.values().max().map_or(0, |tried| tried.saturating_add(1));
+        let wanted = wanted.min(usize::try_from(MAX_ATTEMPTS).unwrap_or(wanted));
+        (
+            format!(
+                "a request that begins in pool `{name}` may have used up its attempts ({attempts}) before it gets to `{late}`, since as many members are tried before ({tried})"
+            ),
+            format!("write `maxAttempts: {wanted}`, or leave it out"),
+        )
+    } else {
+        (
+            format!(
+                "a request that begins in pool `{name}` may have used up its attempts ({attempts}, the most there can be) before it gets to `{late}`"
+            ),
+            "make the pools before it smaller".to_owned(),
+        )
+    };
+    let stated = ["pools", name, "retry", "maxAttempts"];
+    let finding = Finding::new(Code::AttemptsEndFirst, message);
+    let finding = if context.document.value(&stated).is_some() {
+        finding.at_value(context.document, &stated, "too few")
+    } else {
+        finding.at_key(context.document, &["pools", name, "fallback"], "a long way")
+    };
+    Some(finding.help(help))
+}
+
+/// One step from a pool to the next.
+struct Link<'c, 'a> {
+    context: &'c Context<'a>,
+    name: &'a str,
+    pool: &'a Pool,
+    index: usize,
+    fallback: &'a Fallback,
+    to: &'a Pool,
+}
+
+impl Link<'_, '_> {
+    fn finding(&self, code: Code, message: String, field: &str, label: &str) -> Finding {
+        let list = ["pools", self.name, "fallback"];
+        let index = self.index.to_string();
+        let listed = self.context.document.value(&list).is_some_and(|node| !node.items().is_empty());
+        let middle: &[&str] = if listed { &[&index] } else { &[] };
+        let path = [&list[..], middle, &[field]].concat();
+        Finding::new(code, message).at_value(self.context.document, &path, label)
+    }
+
+    fn has(&self, when: FallbackWhen) -> bool {
+        self.fallback.when.contains(&when)
+    }
+
+    /// Whether it is only for requests that are refused for what they are.
+    fn is_for_content_only(&self) -> bool {
+        let content =
+            |when: &FallbackWhen| matches!(when, FallbackWhen::ContextWindow | FallbackWhen::ContentFilter);
+        self.fallback.when.iter().all(content)
+    }
+
+    fn never_fires(&self) -> Option<Finding> {
+        let Self { name, fallback, .. } = self;
+        let never = |why: String, field: &str, label: &str, help: String| {
+            let message = format!("the fallback of pool `{name}` to `{}` can never fire: {why}", fallback.to);
+            Some(self.finding(Code::FallbackNeverFires, message, field, label).help(help))
+        };
+        if let Some(earlier) =
+            self.pool.fallback.0.iter().take(self.index).find(|earlier| self.covered_by(earlier))
+        {
+            return never(
+                format!("the one to `{}` before it is taken in every case", earlier.to),
+                "when",
+                "nothing is left for it",
+                format!("to go on after `{}`, give that pool a fallback of its own", earlier.to),
+            );
+        }
+        let after_an_attempt = !self.has(FallbackWhen::Exhausted) && !self.has(FallbackWhen::ContextWindow);
+        // Where a request begins, and nowhere else, that pool's attempts count.
+        let leads_here = |pool: &Pool| pool.fallback.0.iter().any(|fallback| fallback.to == self.name);
+        let only_begins = || !self.context.manifest.pools.values().any(leads_here);
+        if self.pool.retry.max_attempts == Some(1) && after_an_attempt && only_begins() {
+            return never(
+                "it follows a failed attempt, and there is only one".to_owned(),
+                "when",
+                "after the last attempt",
+                "raise `retry.maxAttempts` of the pool, or write `when: [exhausted]`".to_owned(),
+            );
+        }
+        if self.is_for_content_only() && served(self.context, self.pool) & !PIPED == 0 {
+            return never(
+                "requests of this pool are passed through unread".to_owned(),
+                "when",
+                "nobody would know",
+                "write `when: [exhausted]`".to_owned(),
+            );
+        }
+        let manifest = self.context.manifest;
+        let nobody_left = fallback.unless.as_ref().is_some_and(|unless| {
+            manifest.routes.values().all(|route| route.public != Some(true))
+                && manifest.consumers.keys().all(|name| unless.consumers.contains(name))
+        });
+        if nobody_left {
+            return never(
+                "`unless` names every consumer there is".to_owned(),
+                "unless",
+                "all of them",
+                "leave out those that may go on, or remove the fallback".to_owned(),
+            );
+        }
+        None
+    }
+
+    /// Whether `earlier` is taken wherever this one could be.
+    fn covered_by(&self, earlier: &Fallback) -> bool {
+        earlier.unless.is_none()
+            && self.fallback.when.iter().all(|when| match when {
+                FallbackWhen::ContextWindow | FallbackWhen::ContentFilter => earlier.when.contains(when),
+                _ => earlier.when.contains(when) || earlier.when.contains(&FallbackWhen::Exhausted),
+            })
+    }
+
+    fn smaller_window(&self) -> Option<Finding> {
+        let (here, there) = (self.largest_window(self.pool)?, self.largest_window(self.to)?);
+        let for_length = self.has(FallbackWhen::ContextWindow);
+        if there > here || (there == here && !for_length) {
+            return None;
+        }
+        let (name, to) = (self.name, &self.fallback.to);
+        let message = if for_length {
+            format!(
+                "pool `{to}` holds {there} tokens, so what does not fit the {here} of pool `{name}` does not fit there either"
+            )
+        } else {
+            format!("pool `{to}` holds {there} tokens and stands in for pool `{name}`, which holds {here}")
+        };
+        let help = if for_length {
+            "lead to a pool with a larger `contextWindow`, or leave out `context-window`"
+        } else {
+            "lead to a pool with as large a `contextWindow`, or expect long requests to be refused there"
+        };
+        Some(self.finding(Code::SmallerWindow, message, "to", "the smaller one").help(help))
+    }
+
+    /// Of a pool whose members all state one.
+    fn largest_window(&self, pool: &Pool) -> Option<u64> {
+        let members = self.context.members(pool);
+        let windows: Option<Vec<u64>> =
+            members.iter().map(|member| member.serving.and_then(|serving| serving.context_window)).collect();
+        windows?.into_iter().max()
+    }
+
+    fn cannot_serve(&self, asked: &BTreeMap<&str, u16>) -> Option<Finding> {
+        let asked = asked.get(self.name).copied().filter(|asked| *asked != 0)?;
+        let served = served(self.context, self.to);
+        if served == 0 || asked & served != 0 {
+            return None;
+        }
+        let (name, to) = (self.name, &self.fallback.to);
+        let names: Vec<&str> = Operation::ALL
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| asked & (1 << place) != 0)
+            .map(|(_, operation)| operation.path())
+            .collect();
+        let what = match (asked & PIPED != 0, served & PIPED != 0) {
+            (true, _) => "requests that are passed through unread cannot go on to models".to_owned(),
+            (_, true) => "its members take requests unread, as they are".to_owned(),
+            _ => format!("no member of it offers {}", suggest::listed(&names)),
+        };
+        let message = format!("pool `{to}` cannot stand in for pool `{name}`: {what}");
+        let finding = self.finding(Code::FallbackCannotServe, message, "to", "cannot serve what comes");
+        Some(finding.help("lead to a pool whose backends offer what the routes ask for"))
+    }
+}

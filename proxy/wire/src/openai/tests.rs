@@ -1,3 +1,0 @@
-mod bodies;
-mod headers;
-mod streams;
