@@ -51,7 +51,7 @@ pub fn error(from: Backend, to: Format, status: u16, body: &[u8]) -> Bytes {
 }
 
 /// Anthropic's kinds of errors, by status.
-pub(super) fn anthropic_kind(status: u16) -> &'static str {
+fn anthropic_kind(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
         402 => "billing_error",

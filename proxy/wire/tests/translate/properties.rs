@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use wire::Splitter;
-use wire::openai::EventClass;
+use wire::stream::EventClass;
 use wire::translate::{self, Backend, Envelope, Format, RequestOptions, Stream, ThinkingStyle};
 
 pub(crate) const CALLERS: [Format; 3] = [Format::Chat, Format::Messages, Format::Responses];

@@ -277,14 +277,8 @@ impl Writer {
         self.estimated_prompt_tokens
     }
 
-    /// An error of the gateway's own.
-    pub(in crate::translate) fn error(&self, kind: &str, message: &str, out: &mut Vec<u8>) {
-        event("error", out, |w| {
-            w.key("error").object(|w| {
-                w.key("type").text(kind);
-                w.key("message").text(message);
-            });
-        });
+    pub(in crate::translate) fn id(&self) -> &str {
+        &self.id
     }
 
     fn start(&mut self, counts: Option<Counts>, out: &mut Vec<u8>) {
