@@ -5,6 +5,7 @@
 mod attempt;
 mod caller;
 mod connections;
+mod errand;
 mod framing;
 mod listen;
 mod models;
@@ -18,6 +19,7 @@ mod terminate;
 mod tls;
 mod tunnel;
 
+pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
