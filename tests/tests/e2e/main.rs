@@ -8,6 +8,7 @@ mod azure_trace;
 mod bodies;
 mod conformance;
 mod failover;
+mod faults;
 mod feedback;
 mod health;
 mod heartbeats;
