@@ -6,6 +6,7 @@ mod attempt;
 mod caller;
 mod connections;
 mod framing;
+mod links;
 mod listen;
 mod models;
 mod peer;
