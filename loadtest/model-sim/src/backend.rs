@@ -8,7 +8,7 @@ use std::time::Duration;
 use vocabulary::{Moment, Operation, Usage};
 
 use crate::cache::{CacheUse, PromptCache};
-use crate::config::SimConfig;
+use crate::config::{Flavour, SimConfig};
 use crate::engine::{Emission, Engine, Job, SeqId};
 use crate::faults::{Door, FaultKind, FaultScript};
 use crate::log::{CAPACITY, Log, Outcome, Record, Totals};
@@ -134,7 +134,11 @@ impl Backend {
                 Verdict::Refused(Refusal { seq, request_id, ..*refusal })
             }
             Ok(quota) => {
-                let cache = self.cache.meet(now, &arrival.cache_points);
+                let mut cache = self.cache.meet(now, &arrival.cache_points);
+                if self.config.flavour != Flavour::Anthropic {
+                    // Nobody else charges for a write, so nobody else tells of one.
+                    cache = CacheUse { read: cache.read, ..CacheUse::default() };
+                }
                 let plan = Plan { cache, headers: quota.headers, resets_in: quota.resets_in, ..plan };
                 self.start(now, key, &plan, arrival.prompt_tokens);
                 Verdict::Accepted(plan)

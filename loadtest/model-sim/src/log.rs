@@ -91,6 +91,8 @@ impl Record {
             Usage {
                 input: self.prompt_tokens,
                 cached_input: self.cached_tokens,
+                cache_write_input: self.cache_written_5m_tokens,
+                cache_write_1h_input: self.cache_written_1h_tokens,
                 output: self.output_tokens,
                 reasoning_output: self.reasoning_tokens,
             }

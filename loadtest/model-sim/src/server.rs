@@ -1,18 +1,19 @@
-//! The real thing: HTTP/1.1 and h2c with OpenAI's API. It owns sockets, the clock and the driver that
+//! The real thing: HTTP/1.1 and h2, with TLS or without, and the APIs. It owns sockets, the clock and the driver that
 //! lets tokens out when they fall due; it refuses to decide anything, which `backend` does.
 //!
 //! One driver per server sleeps until the next token is due and lets out everything that is due by then.
 //! Deadlines are absolute, so lateness of one wake-up never adds to the next; tokens that fall due
 //! within one wake-up are written together, as separate events.
 //!
+//! What it answers depends on its `Flavour`; whatever that is, also:
+//!
 //! | path | |
 //! |---|---|
-//! | `POST /v1/chat/completions`, `/v1/completions`, `/v1/embeddings` | OpenAI's API; also below `/openai` |
-//! | `POST /openai/deployments/{model}/…?api-version=` | the same as Azure has it |
-//! | `GET /v1/models`, `/v1/models/{model}` | what it serves |
 //! | `GET /health` | 200, or 503 under `unhealthy_probe` |
-//! | `GET /sim/log`, `/sim/totals` | its own account: JSON lines, and sums |
+//! | `GET /sim/log`, `/sim/totals` | its own account of what it generated: JSON lines, and sums |
+//! | `GET /sim/exchanges` | its own account of every HTTP exchange, as JSON lines |
 //! | `GET`, `POST /sim/faults` | the fault script, as a JSON array; times count from the moment it is set |
+//! | `POST /sim/keys` | the keys it accepts, as a JSON object of lists |
 //! | `POST /sim/reset` | back to the start |
 //!
 //! Headers a request may carry: `x-sim-output-tokens` fixes the length of each choice, `x-sim-key` the
@@ -20,6 +21,7 @@
 
 mod answer;
 mod asked;
+mod audio;
 mod auth;
 mod chat;
 mod connection;
@@ -27,16 +29,20 @@ mod content;
 mod control;
 mod encode;
 mod errors;
+mod files;
 mod generate;
+mod mcp;
 mod messages;
+mod multipart;
 mod paths;
+mod realtime;
 mod respond;
 mod responses;
 mod routes;
 mod schema;
+mod services;
 mod shared;
 mod steps;
-mod store;
 mod tls;
 mod tools;
 
@@ -50,6 +56,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -143,7 +150,8 @@ pub fn serve(listener: TcpListener, config: SimConfig) -> io::Result<SimHandle> 
     let addr = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let acceptor = Acceptor::new(config.tls.as_ref())?;
-    let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
+    let stop = CancellationToken::new();
+    let shared = Arc::new(Shared::new(config, stop.clone()));
     let tasks = TaskTracker::new();
     let house =
         House { addr, acceptor, shared: Arc::clone(&shared), stop: stop.clone(), tasks: tasks.clone() };
@@ -162,7 +170,8 @@ pub fn spawn_thread(listener: TcpListener, config: SimConfig) -> io::Result<SimH
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let name = format!("sim-{}", config.name);
     let acceptor = Acceptor::new(config.tls.as_ref())?;
-    let (shared, stop) = (Arc::new(Shared::new(config)), CancellationToken::new());
+    let stop = CancellationToken::new();
+    let shared = Arc::new(Shared::new(config, stop.clone()));
     let listener = {
         let _context = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -177,6 +186,9 @@ pub fn spawn_thread(listener: TcpListener, config: SimConfig) -> io::Result<SimH
 /// How long a handshake may take, and how long a listener that cannot be had back is waited for.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 1_024;
 
 /// What takes connections.
 struct House {
@@ -201,15 +213,16 @@ impl House {
 
     async fn take_connections(&self, listener: tokio::net::TcpListener) {
         let mut door = self.shared.door();
-        let mut listener = Some(listener);
+        let (mut listener, mut reserved) = (Some(listener), None);
         // Connections nobody reads, for as long as nobody does.
         let mut unread = Vec::new();
         loop {
             let state = *door.borrow_and_update();
-            if state == Door::Shut {
-                listener = None;
-            } else if listener.is_none() {
-                listener = tokio::net::TcpListener::bind(self.addr).await.ok();
+            if state == Door::Shut && listener.take().is_some() {
+                reserved = reserve(self.addr).ok();
+            } else if state != Door::Shut && listener.is_none() {
+                let socket = reserved.take().map_or_else(|| reserve(self.addr), Ok);
+                listener = socket.and_then(|socket| socket.listen(BACKLOG)).ok();
             }
             if state != Door::Blackhole {
                 unread.clear();
@@ -249,6 +262,14 @@ impl House {
         };
         self.tasks.spawn(async move { stop.run_until_cancelled(conversation).await });
     }
+}
+
+/// Holds a port without listening at it: connections are refused, and nobody else takes it.
+fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    Ok(socket)
 }
 
 async fn converse(connection: Connection, shared: Arc<Shared>) {

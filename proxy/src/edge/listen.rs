@@ -14,14 +14,13 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
 use rule_table::{Listener, Policy};
-use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{self, BeforeTls, Door, Guarded};
 use super::links::{self, Links};
 use super::service::EdgeService;
-use super::tls::{self, CertificateError};
+use super::tls::{self, Certificate, CertificateError};
 use crate::live::Live;
 
 /// Connections the system completes before they are accepted. The standard library's 128 are gone in
@@ -71,7 +70,7 @@ fn hint(error: &std::io::Error) -> &'static str {
 pub struct Bound {
     section: Listener,
     socket: TcpListener,
-    certificate: Option<Arc<CertifiedKey>>,
+    certificate: Option<Arc<Certificate>>,
     /// The real address, with the port chosen where the manifest says 0.
     pub address: SocketAddr,
 }
@@ -81,6 +80,12 @@ impl Bound {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.section.name
+    }
+
+    /// The certificate it shows, if it speaks TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
     }
 }
 
@@ -93,7 +98,8 @@ pub fn bind(policy: &Policy, base: &Path) -> Result<Vec<Bound>, BindError> {
 }
 
 fn bind_one(section: &Listener, base: &Path) -> Result<Bound, BindError> {
-    let certificate = section.tls.as_ref().map(|files| tls::check(files, base)).transpose();
+    let read = |files| Certificate::read(&section.name, files, base).map(Arc::new);
+    let certificate = section.tls.as_ref().map(read).transpose();
     let certificate =
         certificate.map_err(|source| BindError::Certificate { listener: section.name.clone(), source })?;
     let failed = |source| BindError::Address {

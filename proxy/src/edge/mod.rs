@@ -5,6 +5,7 @@
 mod attempt;
 mod caller;
 mod connections;
+mod errand;
 mod framing;
 mod links;
 mod listen;
@@ -19,9 +20,10 @@ mod terminate;
 mod tls;
 mod tunnel;
 
+pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;
 pub use probes::probe_forever;
-pub use tls::{CertificateError, check as check_certificate};
+pub use tls::{Certificate, CertificateError, check as check_certificate};

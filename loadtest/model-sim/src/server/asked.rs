@@ -1,6 +1,7 @@
 //! A request to generate, read: what every dialect's reader hands over. It owns the `x-sim-…` headers and
 //! what reasoning costs; it refuses the fields of any one dialect.
 
+use bytes::Bytes;
 use hyper::HeaderMap;
 use vocabulary::Operation;
 
@@ -44,6 +45,38 @@ pub(super) enum Form {
     Messages,
     /// OpenAI's responses.
     Response(Box<Response>),
+    /// What is known in full once the request is read.
+    Said(Said),
+}
+
+/// An answer known in full.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) content_type: &'static str,
+    pub(super) body: Bytes,
+    /// Further headers of the answer.
+    pub(super) head: Vec<(&'static str, String)>,
+}
+
+impl Said {
+    pub(super) const fn new(content_type: &'static str, body: Bytes) -> Self {
+        Self { content_type, body, head: Vec::new() }
+    }
+}
+
+impl Asked {
+    /// A request whose answer is known in full once it is read: the engine only reads its prompt.
+    pub(super) fn said(
+        model: String,
+        prompt_tokens: u64,
+        headers: &HeaderMap,
+        said: Said,
+    ) -> Result<Self, Complaint> {
+        let natural_output_tokens = Some(0);
+        let mut arrival = Arrival { model, prompt_tokens, natural_output_tokens, ..Arrival::default() };
+        read_headers(headers, &mut arrival)?;
+        Ok(Self { arrival, shape: Shape::Text, form: Form::Said(said) })
+    }
 }
 
 /// Reads what the simulator's own headers ask for.

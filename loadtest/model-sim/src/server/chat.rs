@@ -2,6 +2,7 @@
 //! with what Azure, vLLM, llama.cpp and Mistral do differently; it is written apart from the gateway's own
 //! encoders on purpose.
 
+mod body;
 pub(super) mod embedding;
 pub(super) mod request;
 

@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::errors::Complaint;
-use super::respond::{error, plain, read_body};
-use super::routes::no_content;
+use super::respond::{error, no_content, plain, read_body};
 use super::shared::Shared;
 use crate::config::{Flavour, Keys};
 use crate::faults::FaultScript;

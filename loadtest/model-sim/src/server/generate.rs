@@ -60,7 +60,8 @@ pub(super) async fn generate(
         _ => {}
     }
     let head = head(shared.flavour, &plan);
-    let going = Going { head, ticket, emissions, connection, fault: plan.fault.clone() };
+    let fault = plan.fault.clone();
+    let mut going = Going { head, content_type: "application/json", ticket, emissions, connection, fault };
     let envelope = Envelope { flavour: shared.flavour, model, prompt_tokens, plan, shape };
     let tokens = envelope.output_tokens();
     let encoder: Box<dyn Encode> = match form {
@@ -71,6 +72,11 @@ pub(super) async fn generate(
             let dimensions = dimensions.or(default).unwrap_or(256).clamp(1, 4_096);
             let body = move || embedding::body(&envelope.model, &inputs, dimensions, base64, prompt_tokens);
             return whole(going, 0, body, Frames::default()).await;
+        }
+        Form::Said(said) => {
+            going.content_type = said.content_type;
+            going.head.extend(headers(&said.head));
+            return whole(going, 0, move || said.body, Frames::default()).await;
         }
         Form::Chat { operation, include_usage, continuous_usage } => {
             Box::new(ChatEncoder::new(envelope, operation, include_usage, continuous_usage))
@@ -92,6 +98,7 @@ pub(super) async fn generate(
 /// An answer under way.
 struct Going {
     head: HeaderMap,
+    content_type: &'static str,
     ticket: Ticket,
     emissions: UnboundedReceiver<Emission>,
     connection: Control,
@@ -105,7 +112,7 @@ async fn whole(
     body: impl FnOnce() -> bytes::Bytes,
     frames: Frames,
 ) -> io::Result<Response<Answer>> {
-    let Going { head, ticket, mut emissions, connection, fault } = going;
+    let Going { head, content_type, ticket, mut emissions, connection, fault } = going;
     while !emissions.recv().await.ok_or_else(|| cut_off("cut off by a reset of the simulator"))?.last {}
     let body = body();
     let mut steps = Steps::new(fault, frames);
@@ -113,7 +120,7 @@ async fn whole(
     steps.whole(body, tokens);
     ticket.head_sent(200);
     let generated = Generated { ticket, control: connection, steps, source: None, ended: false };
-    let mut response = with_head(head, "application/json", Answer::Generated(Box::new(generated)));
+    let mut response = with_head(head, content_type, Answer::Generated(Box::new(generated)));
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     Ok(response)
 }
@@ -123,7 +130,7 @@ async fn streamed(
     going: Going,
     mut encoder: Box<dyn Encode>,
 ) -> io::Result<Response<Answer>> {
-    let Going { head, ticket, mut emissions, connection, fault } = going;
+    let Going { head, ticket, mut emissions, connection, fault, .. } = going;
     let mut steps = Steps::new(fault, encoder.frames());
     if !shared.with_config(|config| config.profile.sends_head_at_once()) {
         let first = emissions.recv().await.ok_or_else(|| cut_off("cut off by a reset of the simulator"))?;

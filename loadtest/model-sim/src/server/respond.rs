@@ -66,6 +66,11 @@ pub(super) fn plain(status: StatusCode, content_type: &'static str, body: Bytes)
     response
 }
 
+/// A response of known bytes without a body.
+pub(super) fn no_content() -> Response<Answer> {
+    plain(StatusCode::NO_CONTENT, "application/json", Bytes::new())
+}
+
 /// A response of JSON with status 200.
 pub(super) fn json(body: &Value) -> Response<Answer> {
     plain(StatusCode::OK, "application/json", Bytes::from(body.to_string()))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -18,9 +19,9 @@ use super::connection::Control;
 use super::errors::Complaint;
 use super::generate::generate;
 use super::paths::{Route, Routed, route};
-use super::respond::{error, json, plain, read_body};
+use super::respond::{error, json, no_content, plain, read_body};
 use super::shared::{Shared, Visit};
-use super::{chat, control, messages, responses};
+use super::{audio, chat, control, files, mcp, messages, realtime, responses, services};
 use crate::config::Flavour;
 use crate::faults::Door;
 use crate::log::Exchange;
@@ -104,7 +105,7 @@ fn request_id(headers: &HeaderMap) -> String {
     given.unwrap_or("req_sim").to_owned()
 }
 
-async fn respond(call: &Call, request: Request<Incoming>) -> Outcome {
+async fn respond(call: &Call, mut request: Request<Incoming>) -> Outcome {
     let (flavour, path) = (call.shared.flavour, request.uri().path().to_owned());
     if path == "/health" {
         return Ok(health(&call.shared));
@@ -115,27 +116,57 @@ async fn respond(call: &Call, request: Request<Incoming>) -> Outcome {
         version(request.headers())?;
     }
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let shared = &call.shared;
     match (route, &method) {
-        (Route::Models, &Method::GET) => Ok(models(&call.shared)),
-        (Route::Model(name), &Method::GET) => model(&call.shared, &name),
-        (Route::Response(id), &Method::GET) => response(&call.shared, &id),
-        (Route::Response(id), &Method::DELETE) => forget(&call.shared, &id),
-        (
-            route @ (Route::Generate(_) | Route::Messages | Route::CountTokens | Route::Responses),
-            &Method::POST,
-        ) => {
+        (Route::Models, &Method::GET) => Ok(models(shared)),
+        (Route::Model(name), &Method::GET) => model(shared, &name),
+        (Route::Response(id), &Method::GET) => response(shared, &id),
+        (Route::Response(id), &Method::DELETE) => forget(shared, &id),
+        (Route::Ready(name), &Method::GET) => ready(shared, name),
+        (Route::Described(name), &Method::GET) => {
+            model(shared, &name)?;
+            Ok(json(&services::describe(&name)))
+        }
+        (Route::Props, &Method::GET) => Ok(props(shared)),
+        (Route::Realtime, &Method::GET) => Ok(realtime::upgrade(shared, &mut request)?),
+        (Route::Files(asked), _) => {
+            let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let body = receive(call, request).await?;
-            if route == Route::CountTokens {
-                return count_tokens(&call.shared, &body);
-            }
-            let asked = read(call, &route, deployment.as_deref(), &headers, &body)?;
-            Ok(Box::pin(generate(&call.shared, &call.visit, call.connection.clone(), asked)).await?)
+            Ok(files::answer(shared, &asked, &method, content_type.unwrap_or_default(), &body)?)
+        }
+        (Route::Mcp, &Method::DELETE) => {
+            shared.sessions.lock().end(&headers)?;
+            Ok(no_content())
+        }
+        (route, &Method::POST) if takes_body(&route) => {
+            let body = receive(call, request).await?;
+            let asked = match read(call, &route, deployment.as_deref(), &headers, &body)? {
+                Read::Asked(asked) => asked,
+                Read::Answered(response) => return Ok(response),
+            };
+            Ok(Box::pin(generate(shared, &call.visit, call.connection.clone(), asked)).await?)
         }
         _ => {
             let message = format!("{method} is not what {path} takes.");
             Err(Complaint::new(StatusCode::METHOD_NOT_ALLOWED, message).into())
         }
     }
+}
+
+const fn takes_body(route: &Route) -> bool {
+    matches!(
+        route,
+        Route::Generate(_)
+            | Route::Messages
+            | Route::CountTokens
+            | Route::Responses
+            | Route::Transcription
+            | Route::Speech
+            | Route::Infer(_)
+            | Route::Score
+            | Route::Analyze
+            | Route::Mcp
+    )
 }
 
 /// Reads a body and takes note of what may be told of it.
@@ -146,20 +177,44 @@ pub(super) async fn receive(call: &Call, request: Request<Incoming>) -> Result<B
     Ok(body)
 }
 
+/// A request that was read.
+enum Read {
+    /// It asks for something the engine has to do with.
+    Asked(Asked),
+    /// It does not.
+    Answered(Response<Answer>),
+}
+
 fn read(
     call: &Call,
     route: &Route,
     deployment: Option<&str>,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<Asked, Complaint> {
-    let caches = call.shared.with_config(|config| config.prompt_cache);
-    let context = Context { flavour: call.shared.flavour, deployment, headers, caches };
-    match route {
-        Route::Generate(operation) => chat::request::parse(*operation, &context, body),
-        Route::Messages => messages::request::parse(&context, body),
-        _ => responses::request::parse(&context, &call.shared.memory.lock(), body),
-    }
+) -> Result<Read, Complaint> {
+    let shared = &call.shared;
+    let caches = shared.with_config(|config| config.prompt_cache);
+    let context = Context { flavour: shared.flavour, deployment, headers, caches };
+    // The model of servers whose callers name none.
+    let only = || names(shared).into_iter().next().unwrap_or_default();
+    let asked = match route {
+        Route::Generate(operation) => chat::request::parse(*operation, &context, body)?,
+        Route::Messages => messages::request::parse(&context, body)?,
+        Route::CountTokens => return count_tokens(shared, body).map(Read::Answered),
+        Route::Transcription => audio::transcription(deployment, headers, body)?,
+        Route::Speech => audio::speech(deployment, headers, body)?,
+        Route::Infer(name) => services::infer(name, headers, body)?,
+        Route::Score => services::scored(only(), headers, body)?,
+        Route::Analyze => services::analyze(only(), headers, body)?,
+        Route::Mcp => match mcp::post(&mut shared.sessions.lock(), only(), headers, body)? {
+            mcp::Reply::Answer(asked) => *asked,
+            mcp::Reply::Accepted => {
+                return Ok(Read::Answered(plain(StatusCode::ACCEPTED, "application/json", Bytes::new())));
+            }
+        },
+        _ => responses::request::parse(&context, &shared.memory.lock(), body)?,
+    };
+    Ok(Read::Asked(asked))
 }
 
 /// Anthropic's callers say which version of the API they mean.
@@ -200,12 +255,33 @@ fn model(shared: &Shared, name: &str) -> Outcome {
     Ok(json(&if is_anthropic { messages::model(name) } else { chat::model(name) }))
 }
 
-fn count_tokens(shared: &Shared, body: &[u8]) -> Outcome {
+fn count_tokens(shared: &Shared, body: &[u8]) -> Result<Response<Answer>, Complaint> {
     let (model, tokens) = messages::request::count_tokens(body)?;
     if !names(shared).contains(&model) {
-        return Err(Complaint::not_found(model).about("model").into());
+        return Err(Complaint::not_found(model).about("model"));
     }
     Ok(json(&json!({"input_tokens": tokens})))
+}
+
+/// Whether the server is ready, or one model of it.
+fn ready(shared: &Shared, name: Option<String>) -> Outcome {
+    if !shared.is_probe_green() {
+        let message = "The server reports itself unhealthy.";
+        return Err(Complaint::new(StatusCode::SERVICE_UNAVAILABLE, message).into());
+    }
+    let Some(name) = name else { return Ok(json(&json!({"ready": true}))) };
+    model(shared, &name)?;
+    Ok(json(&json!({"name": name, "ready": true})))
+}
+
+/// llama.cpp's settings.
+fn props(shared: &Shared) -> Response<Answer> {
+    let model = shared.with_config(|config| config.models.first().cloned());
+    let (name, window) = model.map(|model| (model.name, model.context_window)).unwrap_or_default();
+    json(&json!({
+        "default_generation_settings": {"n_ctx": window}, "total_slots": 1, "model_path": name,
+        "chat_template": "", "build_info": "model-sim",
+    }))
 }
 
 fn response(shared: &Shared, id: &str) -> Outcome {
@@ -223,9 +299,4 @@ fn forget(shared: &Shared, id: &str) -> Outcome {
 
 fn no_response(id: &str) -> Complaint {
     Complaint::not_found(format!("Response with id '{id}' not found."))
-}
-
-/// A response of known bytes without a body.
-pub(super) fn no_content() -> Response<Answer> {
-    plain(StatusCode::NO_CONTENT, "application/json", Bytes::new())
 }

@@ -125,10 +125,8 @@ mod tests {
     #[test]
     fn a_schema_that_speaks_of_itself_has_an_end() {
         let schema = json!({"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]});
-        assert!(
-            example(&schema).to_string().ends_with("null}".repeat(1).as_str())
-                || example(&schema).is_object()
-        );
+        let text = example(&schema).to_string();
+        assert!(text.starts_with("{\"next\":{") && text.contains(":null}"), "{text}");
     }
 
     proptest! {

@@ -9,11 +9,13 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vocabulary::Moment;
 
+use super::files::Files;
+use super::mcp::Sessions;
 use super::responses::Memory;
-use super::store::Files;
 use crate::backend::{Arrival, Backend, Plan, Refusal, Verdict};
 use crate::config::{Flavour, Keys, SimConfig};
 use crate::engine::{Emission, SeqId};
@@ -31,8 +33,12 @@ pub(super) struct Shared {
     pub(super) memory: Mutex<Memory>,
     /// Files it has been given.
     pub(super) files: Mutex<Files>,
+    /// Tool sessions that are open.
+    pub(super) sessions: Mutex<Sessions>,
     /// Connections that have left HTTP behind.
     pub(super) upgraded: TaskTracker,
+    /// Ends everything.
+    pub(super) stop: CancellationToken,
     pub(super) flavour: Flavour,
 }
 
@@ -90,7 +96,7 @@ pub(super) enum Admission {
 }
 
 impl Shared {
-    pub(super) fn new(config: SimConfig) -> Self {
+    pub(super) fn new(config: SimConfig, stop: CancellationToken) -> Self {
         let clock = Clock::start(config.time_scale);
         let (flavour, keys) = (config.flavour, config.keys.clone());
         let door = config.faults.door(0.0);
@@ -108,7 +114,9 @@ impl Shared {
             keys: Mutex::new(keys),
             memory: Mutex::default(),
             files: Mutex::default(),
+            sessions: Mutex::default(),
             upgraded: TaskTracker::new(),
+            stop,
             flavour,
         }
     }
@@ -168,6 +176,7 @@ impl Shared {
         drop(state);
         *self.memory.lock() = Memory::default();
         *self.files.lock() = Files::default();
+        *self.sessions.lock() = Sessions::default();
         self.changed.notify_one();
     }
 

@@ -163,6 +163,8 @@ fn what_is_marked_is_written_to_the_cache_once_and_then_read() {
         (&usage["cache_creation_input_tokens"], &usage["cache_read_input_tokens"], &usage["input_tokens"]),
         (&json!(0), &json!(250), &json!(10))
     );
+    let written = sim.log()[0].usage();
+    assert_eq!((written.cache_write_input, written.cache_write_1h_input), (50, 200));
     let billed = sim.log()[1].usage();
     assert_eq!((billed.input, billed.cached_input), (260, 250));
 }

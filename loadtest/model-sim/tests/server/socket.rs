@@ -88,7 +88,10 @@ fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], bo
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        head += "content-type: application/json\r\n";
+    }
+    head += &format!("content-length: {}\r\n\r\n", body.len());
     socket.write_all(&[head.as_bytes(), body].concat()).unwrap();
     socket
 }
@@ -174,6 +177,10 @@ pub(crate) fn get(addr: SocketAddr, path: &str) -> Reply {
 
 pub(crate) fn post(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     exchange(addr, "POST", path, headers, body)
+}
+
+pub(crate) fn post_as(addr: SocketAddr, path: &str, content_type: &str, body: &[u8]) -> Reply {
+    exchange(addr, "POST", path, &[("content-type", content_type)], body)
 }
 
 pub(crate) fn chat(addr: SocketAddr, headers: &[(&str, &str)], body: &Value) -> Reply {

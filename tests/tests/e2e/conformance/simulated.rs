@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::backend::simulate;
 use e2e::gateway::TestGateway;
 use e2e::manifest::MODEL;
-use model_sim::{ModelConfig, Profile, SimConfig, SimHandle};
+use model_sim::{Flavour, ModelConfig, Profile, SimConfig, SimHandle};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -19,28 +19,41 @@ const SPARE_MODELS: [&str; 2] = ["sim-spare-1", "sim-spare-2"];
 const CONTEXT_WINDOW: u64 = 8_192;
 const BACKEND_KEY: &str = "backend-key-of-the-gateway";
 
-const KINDS: [&str; 3] = ["openai", "azure-openai", "vllm"];
+/// Every kind that speaks to chat clients, and the server that stands in for it.
+const KINDS: [(&str, Flavour); 6] = [
+    ("openai", Flavour::OpenAi),
+    ("azure-openai", Flavour::AzureOpenAi),
+    ("vllm", Flavour::Vllm),
+    ("llama-cpp", Flavour::LlamaCpp),
+    ("mistral", Flavour::Mistral),
+    ("anthropic", Flavour::Anthropic),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_the_clients_own_packages_pass_the_suite_against_every_simulated_kind() {
     let Some(python) = suite::python() else { return };
     let secrets = tempfile::tempdir().unwrap();
     let mut started = Vec::new();
-    for name in KINDS {
-        started.push(start(name, &secrets).await);
+    for (name, flavour) in KINDS {
+        started.push(start(name, flavour, &secrets).await);
     }
     let kinds: Vec<Kind> = started.iter().map(|(name, sim, gateway)| describe(name, sim, gateway)).collect();
     let page = suite::page();
     suite::run(&python, &kinds, &["--matrix", page.to_str().unwrap()]).await;
 }
 
-async fn start(kind: &'static str, secrets: &TempDir) -> (&'static str, SimHandle, TestGateway) {
+async fn start(
+    kind: &'static str,
+    flavour: Flavour,
+    secrets: &TempDir,
+) -> (&'static str, SimHandle, TestGateway) {
     let profile = Profile::hosted(Duration::from_millis(1), 1e7, Duration::from_micros(20));
     let mut config = SimConfig::new(kind, MODEL, profile);
     config.models.extend([EMBEDDING_MODEL].into_iter().chain(SPARE_MODELS).map(ModelConfig::new));
     for model in &mut config.models {
         model.context_window = CONTEXT_WINDOW;
     }
+    config.flavour = flavour;
     config.api_key = Some(BACKEND_KEY.into());
     let sim = simulate(config);
     let secret = secrets.path().join(kind);

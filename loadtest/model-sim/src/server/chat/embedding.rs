@@ -1,4 +1,4 @@
-//! Embeddings. It owns vectors that are functions of their text and the base64 form clients ask for; it
+//! Embeddings. It owns vectors that are functions of their text and the base64 clients ask for; it
 //! refuses any meaning: two texts are near only when they are equal.
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ pub(in crate::server) fn body(
         .enumerate()
         .map(|(index, hash)| {
             let vector = unit_vector(*hash, dimensions);
-            let embedding = if base64 { Value::from(in_base64(&vector)) } else { json!(vector) };
+            let embedding =
+                if base64 { Value::from(in_base64(&little_endian(&vector))) } else { json!(vector) };
             json!({"object": "embedding", "index": index, "embedding": embedding})
         })
         .collect();
@@ -35,10 +36,14 @@ fn unit_vector(hash: u64, dimensions: usize) -> Vec<f32> {
     raw.iter().map(|x| (x / length) as f32).collect()
 }
 
-/// Little-endian floats in base64, as OpenAI's clients ask for by default.
-fn in_base64(vector: &[f32]) -> String {
+/// A vector as OpenAI's clients ask for it by default.
+fn little_endian(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// Base64 with padding (RFC 4648, section 4).
+pub(in crate::server) fn in_base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let bits =
@@ -67,8 +72,8 @@ mod tests {
 
     #[test]
     fn base64_is_the_standard_one() {
-        assert_eq!(in_base64(&[1.0]), "AACAPw==");
-        assert_eq!(in_base64(&[1.0, -2.0]), "AACAPwAAAMA=");
-        assert_eq!(in_base64(&[1.0, -2.0, 0.5]), "AACAPwAAAMAAAAA/");
+        assert_eq!(in_base64(&little_endian(&[1.0])), "AACAPw==");
+        assert_eq!(in_base64(&little_endian(&[1.0, -2.0])), "AACAPwAAAMA=");
+        assert_eq!(in_base64(&little_endian(&[1.0, -2.0, 0.5])), "AACAPwAAAMAAAAA/");
     }
 }

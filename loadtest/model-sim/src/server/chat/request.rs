@@ -7,25 +7,21 @@
 //! as token ids. Definitions of tools are not counted.
 
 use hyper::StatusCode;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use vocabulary::Operation;
 
+use super::body::{Body, Content, ResponseFormat, Stop};
 use crate::backend::Arrival;
 use crate::config::Flavour;
-use crate::server::asked::{Asked, Context, Form, Prefixes, hash, read_headers, reasoning_tokens};
+use crate::server::asked::{Asked, Context, Form, Prefixes, read_headers, reasoning_tokens};
 use crate::server::content::Shape;
 use crate::server::errors::Complaint;
 use crate::server::tools::{self, Demand, Offer, Tool};
-use crate::tokens;
 
 /// Most choices, and most inputs of an embedding, in one request.
 const MOST_CHOICES: u64 = 16;
 const MOST_INPUTS: usize = 2_048;
-
-/// What an image counts, in tokens: at low detail, and otherwise.
-const IMAGE_TOKENS: (u64, u64) = (85, 765);
 
 /// Fields Mistral takes; any other is refused.
 const MISTRALS_FIELDS: [&str; 22] = [
@@ -52,180 +48,6 @@ const MISTRALS_FIELDS: [&str; 22] = [
     "encoding_format",
     "output_dimension",
 ];
-
-#[derive(Deserialize)]
-struct Body {
-    model: Option<String>,
-    #[serde(default)]
-    messages: Option<Vec<Message>>,
-    #[serde(default)]
-    prompt: Option<Input>,
-    #[serde(default)]
-    input: Option<Input>,
-    #[serde(default)]
-    stream: Option<bool>,
-    #[serde(default)]
-    stream_options: Option<StreamOptions>,
-    #[serde(default)]
-    max_tokens: Option<u64>,
-    #[serde(default)]
-    max_completion_tokens: Option<u64>,
-    /// vLLM's floor; equal to the ceiling, it fixes the length where a gateway drops our own header.
-    #[serde(default)]
-    min_tokens: Option<u64>,
-    #[serde(default)]
-    n: Option<u64>,
-    #[serde(default)]
-    encoding_format: Option<String>,
-    #[serde(default)]
-    dimensions: Option<usize>,
-    #[serde(default)]
-    tools: Vec<ToolEntry>,
-    #[serde(default)]
-    tool_choice: Value,
-    #[serde(default)]
-    parallel_tool_calls: Option<bool>,
-    #[serde(default)]
-    response_format: Option<ResponseFormat>,
-    #[serde(default)]
-    reasoning_effort: Option<String>,
-    #[serde(default)]
-    stop: Option<Stop>,
-}
-
-#[derive(Deserialize)]
-struct ToolEntry {
-    function: Option<Function>,
-}
-
-#[derive(Deserialize)]
-struct Function {
-    name: String,
-    #[serde(default)]
-    parameters: Value,
-}
-
-#[derive(Deserialize)]
-struct ResponseFormat {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    json_schema: Option<JsonSchema>,
-}
-
-#[derive(Deserialize)]
-struct JsonSchema {
-    #[serde(default)]
-    schema: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Stop {
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    #[serde(default)]
-    include_usage: bool,
-    /// vLLM's: usage in every event.
-    #[serde(default)]
-    continuous_usage_stats: bool,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    content: Option<Content>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    image_url: Option<Image>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Image {
-    Described {
-        #[serde(default)]
-        detail: Option<String>,
-    },
-    /// Mistral's: the URL itself.
-    Bare(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Input {
-    Text(String),
-    Texts(Vec<String>),
-    Ids(Vec<u64>),
-    ManyIds(Vec<Vec<u64>>),
-}
-
-impl Content {
-    fn tokens(&self) -> u64 {
-        match self {
-            Self::Text(text) => tokens::count(text),
-            Self::Parts(parts) => parts.iter().map(Part::tokens).sum(),
-        }
-    }
-
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        let (one, several) = match self {
-            Self::Text(text) => (Some(text.as_str()), [].as_slice()),
-            Self::Parts(parts) => (None, parts.as_slice()),
-        };
-        one.into_iter().chain(several.iter().filter_map(|part| part.text.as_deref()))
-    }
-}
-
-impl Part {
-    fn tokens(&self) -> u64 {
-        let image = match &self.image_url {
-            None => 0,
-            Some(Image::Described { detail }) if detail.as_deref() == Some("low") => IMAGE_TOKENS.0,
-            Some(_) => IMAGE_TOKENS.1,
-        };
-        image + self.text.as_deref().map_or(0, tokens::count)
-    }
-}
-
-impl Input {
-    fn tokens(&self) -> u64 {
-        match self {
-            Self::Text(text) => tokens::count(text),
-            Self::Texts(texts) => texts.iter().map(|text| tokens::count(text)).sum(),
-            Self::Ids(ids) => ids.len() as u64,
-            Self::ManyIds(many) => many.iter().map(|ids| ids.len() as u64).sum(),
-        }
-    }
-
-    fn hashes(&self) -> Vec<u64> {
-        let of_ids = |ids: &[u64]| ids.iter().fold(1_u64, |so_far, id| hash(so_far, &id.to_le_bytes()));
-        match self {
-            Self::Text(text) => vec![hash(0, text.as_bytes())],
-            Self::Texts(texts) => texts.iter().map(|text| hash(0, text.as_bytes())).collect(),
-            Self::Ids(ids) => vec![of_ids(ids)],
-            Self::ManyIds(many) => many.iter().map(|ids| of_ids(ids)).collect(),
-        }
-    }
-}
 
 /// Reads a request.
 pub(in crate::server) fn parse(
@@ -403,6 +225,7 @@ fn count(operation: Operation, body: &Body) -> Result<(u64, Vec<u64>), Complaint
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens;
     use hyper::HeaderMap;
     use proptest::prelude::*;
 

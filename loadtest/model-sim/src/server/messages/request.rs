@@ -29,7 +29,7 @@ pub(in crate::server) fn parse(context: &Context<'_>, body: &[u8]) -> Result<Ask
     let shape = shape(&body)?;
     let number = |name: &str| body.get(name).and_then(Value::as_u64);
     let mut arrival = Arrival {
-        operation: Some(Operation::Chat),
+        operation: Some(Operation::Messages),
         model: text_of(body.get("model")).to_owned(),
         stream: body.get("stream").and_then(Value::as_bool).unwrap_or(false),
         prompt_tokens: prompt.tokens,

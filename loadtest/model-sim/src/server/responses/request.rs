@@ -109,7 +109,7 @@ pub(in crate::server) fn parse(
         items.iter().for_each(|item| prefixes.push(&item.text));
     }
     let mut arrival = Arrival {
-        operation: Some(Operation::Chat),
+        operation: Some(Operation::Responses),
         model,
         stream: body.stream.unwrap_or(false),
         prompt_tokens: before + own + items.iter().map(|item| item.tokens).sum::<u64>(),
