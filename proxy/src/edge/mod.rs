@@ -7,6 +7,7 @@ mod caller;
 mod connections;
 mod errand;
 mod framing;
+mod links;
 mod listen;
 mod models;
 mod peer;

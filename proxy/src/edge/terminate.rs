@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use decision::{AttemptFailure, Exchange, Next, Refusal, Sending, Stage, too_large};
 use http::header::EXPECT;
-use pingora_core::connectors::http::Connector;
 use pingora_error::Result;
 use pingora_proxy::Session;
 use rule_table::Listener;
@@ -15,6 +14,7 @@ use vocabulary::{Moment, Operation, Reason};
 
 use super::attempt::{Open, Patience};
 use super::caller::{Caller, Gone};
+use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
 use crate::clock::Stopwatch;
@@ -30,7 +30,7 @@ const HOLDS: usize = 6;
 pub(super) struct Desk<'a> {
     pub(super) live: &'a Arc<Live>,
     pub(super) in_force: &'a InForce,
-    pub(super) connector: &'a Arc<Connector>,
+    pub(super) links: &'a Arc<Links>,
     pub(super) listener: &'a Listener,
     pub(super) trace: &'a TraceIds,
 }
@@ -239,7 +239,7 @@ impl Desk<'_> {
         };
         let patience = Patience { clock: &self.live.clock, deadline, started: start };
         watch.pause();
-        let sent = Open::send(self.connector, &upstream, patience, &request, caller).await;
+        let sent = Open::send(self.links, &upstream, patience, &request, caller).await;
         watch.resume();
         match sent {
             Err(Gone) => Ok(Attempted::Done(Relayed::CallerGone)),
