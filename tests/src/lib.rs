@@ -14,6 +14,7 @@ pub mod access_log;
 pub mod backend;
 pub mod binary;
 pub mod client;
+pub mod egress;
 pub mod gateway;
 pub mod manifest;
 pub mod otlp;

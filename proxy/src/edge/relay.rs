@@ -379,7 +379,8 @@ fn status_failure(status: u16, body: &[u8], retry_after: Option<Duration>) -> Ve
 /// A request that could not even be written for the chosen backend.
 pub(super) fn not_sent(refusal: Refusal) -> AttemptFailure {
     let learnt = match refusal.reason {
-        Reason::BackendCredential => Failure::Auth,
+        // It has no token at the moment, which says nothing of how it serves.
+        Reason::BackendCredential => Failure::Connect,
         _ => Failure::Refused,
     };
     AttemptFailure { reason: refusal.reason, failure: learnt, progress: Progress::NotWorkedOn, refusal }
@@ -387,7 +388,8 @@ pub(super) fn not_sent(refusal: Refusal) -> AttemptFailure {
 
 /// Whose credential it is and why it is missing is the operator's to know.
 pub(super) fn no_credential(error: CredentialError) -> Refusal {
-    tracing::warn!(%error, "no credential for a backend");
+    // Whoever gives the tokens is warned about where they are asked for, once per outage.
+    tracing::debug!(%error, "no credential for a backend");
     Refusal::new(Reason::BackendCredential, words(Reason::BackendCredential))
 }
 

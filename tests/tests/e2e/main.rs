@@ -6,6 +6,7 @@
 
 mod azure_trace;
 mod bodies;
+mod entra;
 mod failover;
 mod feedback;
 mod health;
@@ -19,3 +20,4 @@ mod start;
 mod streaming;
 mod streams_broken;
 mod telemetry;
+mod ways_in;
