@@ -17,13 +17,13 @@ QUICKSTART_FLAGS ?=
 export SLUICEGATE_TOOLS := $(or $(SLUICEGATE_TOOLS),$(HOME)/.cache/sluicegate/tools)
 export PATH := $(PATH):$(SLUICEGATE_TOOLS)/bin:$(HOME)/.cargo/bin
 
-.PHONY: help prepare quickstart test test-live lint advisories fmt bench schema docs clean
+.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench schema docs clean
 
 help: ## Print this list
 	@echo 'Usage: make <target>'
 	@echo
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r target text; do \
-		printf '  %-12s %s\n' "$$target" "$$text"; done
+		printf '  %-17s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo 'Variables: QUICKSTART_FLAGS (try --keep), CARGO_TARGET_DIR, SLUICEGATE_SHARED (recorded traces)'
 
@@ -39,10 +39,20 @@ test: ## Every test that needs nothing but Rust and a C compiler
 	@scripts/prepare build
 	scripts/run-tests all
 
-test-live: ## Tests against real clients: OpenAI's Python package, in .venv
+test-live: ## Tests with real clients: OpenAI's and Anthropic's Python packages, in .venv
 	@scripts/prepare build live
 	scripts/venv
 	scripts/run-tests live
+
+live-conformance: ## The clients' suite against your own backends; says what it will spend first
+	@scripts/prepare build live
+	scripts/venv
+	scripts/live-conformance
+
+live-llama: ## The clients' suite against a real llama.cpp server, built here, with a tiny random model
+	@scripts/prepare build live
+	scripts/venv
+	scripts/live-llama
 
 lint: ## Formatting, clippy, docs, licences and bans, tidiness; changes nothing
 	@scripts/prepare build lint

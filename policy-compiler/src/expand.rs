@@ -41,7 +41,7 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// A value of the effective manifest. Lists of the language hold scalars only and count as one value.
+/// A value of the effective manifest. A list counts as one value, whatever it holds.
 #[derive(Clone, Debug, PartialEq)]
 enum Effective {
     Leaf(Value, Origin),
@@ -144,6 +144,15 @@ fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => plain_yaml(text),
         Value::Array(items) => format!("[{}]", items.iter().map(scalar).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) if !fields.is_empty() => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{}: {}", plain_yaml(name), scalar(value)))
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
         other => other.to_string(),
     }
 }

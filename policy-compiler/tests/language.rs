@@ -100,6 +100,8 @@ fn expanding_shows_every_value_with_its_origin() {
     let source = examples().into_iter().find(|source| source.name == "minimal.yaml").expect("it");
     let expanded = expand(&source);
     insta::assert_snapshot!("expanded-minimal", expanded.yaml().expect("a sound manifest"));
+    let failover = examples().into_iter().find(|source| source.name == "failover.yaml").expect("it");
+    insta::assert_snapshot!("expanded-failover", expand(&failover).yaml().expect("a sound manifest"));
     let json = expanded.json().expect("a sound manifest");
     assert_eq!(json["routes"]["all"]["pool"]["value"], "llama");
     assert_eq!(json["routes"]["all"]["pool"]["origin"], "line 16");
@@ -108,7 +110,7 @@ fn expanding_shows_every_value_with_its_origin() {
 
 #[test]
 fn a_first_manifest_compiles_for_every_kind() {
-    for kind in [BackendKind::Openai, BackendKind::AzureOpenai, BackendKind::Vllm, BackendKind::Http] {
+    for kind in BackendKind::ALL {
         let source = Source::new("gateway.yaml", first_manifest(&Answers::for_kind(kind)));
         assert_eq!(compiled(&source).findings, [], "{}", source.text);
     }

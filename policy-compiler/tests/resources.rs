@@ -53,7 +53,11 @@ impl World {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let outcome = compile(&Source::new("gateway.yaml", MANIFEST));
+        self.findings_of(MANIFEST)
+    }
+
+    fn findings_of(&self, manifest: &str) -> Vec<Finding> {
+        let outcome = compile(&Source::new("gateway.yaml", manifest));
         let bundle = outcome.bundle.as_ref().expect("a sound manifest");
         let env =
             |name: &str| self.env.iter().find(|(at, _)| *at == name).map(|(_, value)| (*value).to_owned());
@@ -101,4 +105,45 @@ fn a_certificate_is_not_a_key_and_der_is_not_pem() {
     assert_eq!(only(&swapped).path, ["listeners", "tls", "tls", "key", "file"]);
     let der = World::whole().set("/etc/sluicegate/gw.pem", &[0x30, 0x82, 0xff]).findings();
     assert!(only(&der).help.as_ref().is_some_and(|help| help.contains("-inform der")));
+}
+
+#[test]
+fn what_a_way_in_to_a_backend_needs_is_looked_for_at_its_field() {
+    const WAYS_IN: &str = r#"
+apiVersion: sluicegate/v1
+listeners: {local: {address: 127.0.0.1:8080}}
+identities:
+  pod: {workloadIdentity: {tokenFile: token}}
+backends:
+  swe:
+    kind: azure-openai
+    url: https://corp-swe.openai.azure.com
+    auth: pod
+    deployments: {std: {model: gpt-4o}}
+    tls: {ca: {file: ca.pem}, clientCertificate: {certificate: {file: gw.pem}, key: {file: ca.pem}}}
+    egressProxy: {url: "http://proxy.corp:3128", authorization: {env: PROXY_AUTHORIZATION}}
+pools: {all: {members: [swe]}}
+routes: {all: {match: {path: /v1/*}, pool: all}}
+"#;
+    let world = World {
+        env: vec![("AZURE_TENANT_ID", "t")],
+        files: vec![("/etc/sluicegate/ca.pem".into(), CERTIFICATE.into())],
+    };
+    let found: Vec<(Code, String)> = world
+        .findings_of(WAYS_IN)
+        .into_iter()
+        .map(|finding| (finding.code, finding.path.join(".")))
+        .collect();
+    let at = |code, path: &str| (code, path.to_owned());
+    assert_eq!(
+        found,
+        [
+            // AZURE_CLIENT_ID, then the token.
+            at(Code::MissingEnv, "backends.swe.auth"),
+            at(Code::UnreadableFile, "backends.swe.auth"),
+            at(Code::MissingEnv, "backends.swe.egressProxy.authorization"),
+            at(Code::UnreadableFile, "backends.swe.tls.clientCertificate.certificate.file"),
+            at(Code::NotPem, "backends.swe.tls.clientCertificate.key.file"),
+        ]
+    );
 }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminDesk, AdminError};
 use crate::clock::Clock;
-use crate::edge::{self, BindError, Edge, Pipes};
+use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
@@ -101,6 +101,7 @@ pub struct Gateway {
     stop: CancellationToken,
     tasks: TaskTracker,
     manifest: PathBuf,
+    certificates: Vec<Arc<Certificate>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -141,6 +142,7 @@ impl Gateway {
         let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
+        let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
         let admin_address = admin.address;
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
@@ -156,6 +158,7 @@ impl Gateway {
             stop,
             tasks,
             manifest: options.manifest,
+            certificates,
         };
         gateway.spawn_loops(options.source);
         Ok(gateway)
@@ -167,8 +170,11 @@ impl Gateway {
         &self.keeper
     }
 
-    /// Reads the manifest file again and offers it; for SIGHUP.
+    /// Reads certificates and the manifest file again and offers what it says; for SIGHUP.
     pub async fn reload(&self) -> Offer {
+        for certificate in &self.certificates {
+            certificate.reread();
+        }
         reload(&self.keeper, &self.manifest).await
     }
 
@@ -200,6 +206,9 @@ impl Gateway {
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
+        for certificate in &self.certificates {
+            self.spawn(follow_certificate(Arc::clone(certificate)));
+        }
         if source == Source::File {
             self.spawn(follow_file(Arc::clone(&self.keeper), self.manifest.clone()));
         }
@@ -277,6 +286,23 @@ async fn tend_upstreams(live: Arc<Live>) {
                 }
             }
         }
+    }
+}
+
+async fn follow_certificate(certificate: Arc<Certificate>) {
+    let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
+    let mut watched = match watched {
+        Ok(watched) => watched,
+        Err(error) => {
+            tracing::warn!(%error, "a listener's certificate is not watched; send SIGHUP to read it again");
+            return;
+        }
+    };
+    loop {
+        // Asked first: the files may have changed between being read at the start and being watched.
+        certificate.reread();
+        let changes = watched.iter_mut().map(|file| Box::pin(file.next()));
+        futures_util::future::select_all(changes).await;
     }
 }
 

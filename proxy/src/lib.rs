@@ -7,6 +7,7 @@ pub mod clock;
 pub mod edge;
 pub mod gateway;
 pub mod live;
+pub mod live_check;
 pub mod policy;
 pub mod settlement;
 pub mod trace_ids;

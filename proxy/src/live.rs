@@ -84,10 +84,12 @@ impl Live {
     }
 }
 
-/// A fresh request id: UUIDv7 (RFC 9562 §5.7), so ids sort by time.
+/// A fresh request id: UUIDv7 (RFC 9562 §5.7) of this time, so ids sort by millisecond. Its random bits
+/// come from this thread's generator, which asks the system for entropy only now and then.
 #[must_use]
-pub fn request_id() -> String {
-    uuid::Uuid::now_v7().simple().to_string()
+pub fn request_id(unix_nanos: u64) -> String {
+    let id = uuid::Builder::from_unix_timestamp_millis(unix_nanos / 1_000_000, &rand::random());
+    id.into_uuid().simple().to_string()
 }
 
 /// A request in flight.
@@ -97,5 +99,19 @@ pub struct InFlight(Arc<Live>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_distinct_and_sort_by_time() {
+        let at = |millis: u64| request_id(millis * 1_000_000);
+        assert_ne!(at(1_795_000_000_000), at(1_795_000_000_000));
+        assert!(at(1_795_000_000_000) < at(1_795_000_000_001));
+        let id = uuid::Uuid::parse_str(&at(1_795_000_000_000)).unwrap();
+        assert_eq!(id.get_version(), Some(uuid::Version::SortRand));
     }
 }

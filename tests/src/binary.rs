@@ -95,6 +95,16 @@ impl Running {
         address(&line)
     }
 
+    /// How much memory it holds, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let id = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number");
+        kilobytes * 1024
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("it runs");

@@ -108,6 +108,12 @@ impl Client {
         self
     }
 
+    /// Whom it calls.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Opens a connection.
     pub async fn connect(&self) -> Connection {
         let stream =

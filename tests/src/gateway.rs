@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use sluicegate::policy::Source;
+use sluicegate::policy::{Offer, Source};
 use sluicegate::{Gateway, Options, StartError};
 use tempfile::TempDir;
 use vocabulary::admin::{Decisions, PoolStatus, Status};
@@ -59,13 +59,21 @@ impl TestGateway {
     /// # Errors
     /// What the gateway says.
     pub async fn start_with(manifest: &Manifest, settings: Settings) -> Result<Self, StartError> {
+        Self::start_text(&manifest.text(), settings).await
+    }
+
+    /// The same, from a manifest's text.
+    ///
+    /// # Errors
+    /// What the gateway says.
+    pub async fn start_text(manifest: &str, settings: Settings) -> Result<Self, StartError> {
         // Fails when a test in this process was first, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let own = settings.folder.is_none().then(|| tempfile::tempdir().expect("a folder"));
         let given = settings.folder.as_deref();
         let folder = own.as_ref().map_or_else(|| given.unwrap_or(Path::new(".")), TempDir::path).to_owned();
         let file = folder.join("gateway.yaml");
-        std::fs::write(&file, manifest.text()).expect("a manifest can be written");
+        std::fs::write(&file, manifest).expect("a manifest can be written");
         let options = Options {
             manifest: file,
             source: settings.source,
@@ -154,6 +162,11 @@ impl TestGateway {
     /// Waits until nothing is in flight.
     pub async fn await_idle(&self) {
         until_async("requests to settle", async || (self.status().await.in_flight == 0).then_some(())).await;
+    }
+
+    /// Reads certificates and manifest again, as on SIGHUP.
+    pub async fn reload(&self) -> Offer {
+        self.gateway.reload().await
     }
 
     /// Drains for at most `limit` and stops. Says how many requests were cut.

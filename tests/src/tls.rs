@@ -78,6 +78,12 @@ impl Leaf {
         std::fs::write(folder.join("key.pem"), self.key.serialize_pem()).expect("a file");
     }
 
+    /// The certificate itself, DER.
+    #[must_use]
+    pub fn der(&self) -> Vec<u8> {
+        self.certificate.der().to_vec()
+    }
+
     /// A server that shows it, speaking HTTP/1.1.
     #[must_use]
     pub fn server(&self) -> Arc<ServerConfig> {

@@ -2,89 +2,27 @@
 //! checks, the length of answers and the log's entries; it refuses bytes, which `server` turns into
 //! arrivals, and clocks.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use vocabulary::{Moment, Operation, Usage};
 
-use crate::config::SimConfig;
+use crate::cache::{CacheUse, PromptCache};
+use crate::config::{Flavour, SimConfig};
 use crate::engine::{Emission, Engine, Job, SeqId};
-use crate::faults::{FaultKind, FaultScript};
+use crate::faults::{Door, FaultKind, FaultScript};
 use crate::log::{CAPACITY, Log, Outcome, Record, Totals};
-use crate::quota::{Quota, retry_headers};
+use crate::quota::{Quota, QuotaVerdict};
 use crate::random::Draws;
+use crate::tokens;
+use refusals::{by_fault, rate_limited, record, refusal, too_long};
 
+mod refusals;
+mod terms;
 #[cfg(test)]
 mod tests;
 
-/// A request, counted.
-#[derive(Clone, Debug, Default)]
-pub struct Arrival {
-    /// The caller's id for it; one of the server's own when absent.
-    pub request_id: Option<String>,
-    /// What is asked; nothing is generated for embeddings.
-    pub operation: Option<Operation>,
-    /// The model asked for.
-    pub model: String,
-    /// Whether a stream is asked for.
-    pub stream: bool,
-    /// Tokens of the prompt.
-    pub prompt_tokens: u64,
-    /// Choices asked for; 0 counts as 1.
-    pub choices: u64,
-    /// The caller's ceiling on output tokens, per choice.
-    pub max_output_tokens: Option<u64>,
-    /// The exact number of output tokens wanted, per choice; wins over the ceiling.
-    pub output_tokens: Option<u64>,
-    /// Key of this request's draws; its position in order of arrival when absent.
-    pub key: Option<u64>,
-    /// The fault this request asks for itself.
-    pub fault: Option<FaultKind>,
-}
-
-/// The server's word on an arrival.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// Taken: the engine will emit for `seq`, unless `fault` says it hangs or is reset.
-    Accepted(Plan),
-    /// Refused and ended.
-    Refused(Refusal),
-}
-
-/// What will come out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// The sequence in the engine, and the record in the log.
-    pub seq: SeqId,
-    /// Output tokens per choice.
-    pub output_tokens: u64,
-    /// Choices, at least 1. Token `i` of the sequence belongs to choice `i % choices`.
-    pub choices: u64,
-    /// Whether the answer ends because it met its ceiling.
-    pub cut_by_ceiling: bool,
-    /// Seed of the answer's text; see `tokens::token_text`.
-    pub text_seed: u64,
-    /// The request's id.
-    pub request_id: String,
-    /// Headers for the answer.
-    pub headers: Vec<(&'static str, String)>,
-    /// What is to go wrong on the wire.
-    pub fault: Option<FaultKind>,
-}
-
-/// Why not.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    /// Status.
-    pub status: u16,
-    /// OpenAI's `error.type`.
-    pub kind: &'static str,
-    /// OpenAI's `error.code`.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-    /// The request's id.
-    pub request_id: String,
-    /// Headers for the answer.
-    pub headers: Vec<(&'static str, String)>,
-}
+pub use terms::{Arrival, Ending, Plan, Refusal, Verdict};
 
 /// Median and sigma of the answers' lengths when the caller names none, after the conversation trace of
 /// Azure's 2023 release: half are longer than 130 tokens, one in twenty longer than 450.
@@ -107,6 +45,9 @@ pub struct Backend {
     seen: Moment,
     log: Log,
     next_seq: u64,
+    cache: PromptCache,
+    /// Answers a fault holds back, by the moment they may begin.
+    held: BTreeMap<(Moment, SeqId), Job>,
     /// What came out while the engine was brought up to an arrival, not yet handed out.
     pending: Vec<Emission>,
 }
@@ -125,6 +66,8 @@ impl Backend {
             seen: Moment::ZERO,
             log: Log::new(CAPACITY),
             next_seq: 0,
+            cache: PromptCache::default(),
+            held: BTreeMap::new(),
             pending: Vec::new(),
             config,
         }
@@ -162,6 +105,12 @@ impl Backend {
         self.faults.is_probe_green(FaultScript::since(self.faults_set_at, now))
     }
 
+    /// How connections are taken at `now`.
+    #[must_use]
+    pub fn door(&self, now: Moment) -> Door {
+        self.faults.door(FaultScript::since(self.faults_set_at, now))
+    }
+
     /// Decides on a request: its own validity, then faults, then the quota.
     pub fn arrive(&mut self, now: Moment, arrival: Arrival) -> Verdict {
         self.catch_up(now);
@@ -182,11 +131,17 @@ impl Backend {
                     record.status = refusal.status;
                 }
                 self.log.end(seq.0, now, outcome);
-                Verdict::Refused(Refusal { request_id, ..refusal })
+                Verdict::Refused(Refusal { seq, request_id, ..*refusal })
             }
-            Ok(headers) => {
+            Ok(quota) => {
+                let mut cache = self.cache.meet(now, &arrival.cache_points);
+                if self.config.flavour != Flavour::Anthropic {
+                    // Nobody else charges for a write, so nobody else tells of one.
+                    cache = CacheUse { read: cache.read, ..CacheUse::default() };
+                }
+                let plan = Plan { cache, headers: quota.headers, resets_in: quota.resets_in, ..plan };
                 self.start(now, key, &plan, arrival.prompt_tokens);
-                Verdict::Accepted(Plan { headers, ..plan })
+                Verdict::Accepted(plan)
             }
         }
     }
@@ -200,80 +155,124 @@ impl Backend {
         fault: Option<FaultKind>,
     ) -> Plan {
         let seed = self.config.seed;
-        let window = self.config.model(&arrival.model).map_or(u64::MAX, |model| model.context_window);
-        let room = window.saturating_sub(arrival.prompt_tokens);
-        let drawn =
-            (OUTPUT_MEDIAN * Draws::keyed(seed, &[LENGTH_DRAW, key]).lognormal(OUTPUT_SIGMA)).max(1.0) as u64;
-        let ceiling = arrival.max_output_tokens.unwrap_or(u64::MAX).min(room);
-        let generates = arrival.operation != Some(Operation::Embeddings);
-        let output_tokens =
-            if generates { arrival.output_tokens.unwrap_or_else(|| drawn.min(ceiling)) } else { 0 };
+        let text_seed = Draws::keyed(seed, &[TEXT_DRAW, key]).bits();
+        let choices = arrival.choices.max(1);
+        let (output_tokens, ending) = self.length(key, text_seed, arrival, fault.as_ref());
         Plan {
             seq,
             output_tokens,
-            choices: arrival.choices.max(1),
-            cut_by_ceiling: output_tokens >= ceiling,
-            text_seed: Draws::keyed(seed, &[TEXT_DRAW, key]).bits(),
+            choices,
+            reasoning_tokens: arrival.reasoning_tokens.min(output_tokens),
+            ending,
+            cache: CacheUse::default(),
+            resets_in: None,
+            text_seed,
             request_id,
             headers: Vec::new(),
             fault,
         }
     }
 
-    fn check(
-        &mut self,
-        now: Moment,
-        plan: &Plan,
+    /// Output tokens per choice, and why there are no more.
+    fn length(
+        &self,
+        key: u64,
+        text_seed: u64,
         arrival: &Arrival,
-    ) -> Result<Vec<(&'static str, String)>, Refusal> {
+        fault: Option<&FaultKind>,
+    ) -> (u64, Ending) {
+        if arrival.operation == Some(Operation::Embeddings) {
+            return (0, Ending::Natural);
+        }
+        let window = self.config.model(&arrival.model).map_or(u64::MAX, |model| model.context_window);
+        let room = window.saturating_sub(arrival.prompt_tokens);
+        let ceiling = arrival.max_output_tokens.unwrap_or(u64::MAX).min(room);
+        let (length, is_cut) = match (arrival.natural_output_tokens, arrival.output_tokens) {
+            (Some(natural), _) => (natural.min(ceiling), natural > ceiling),
+            (None, Some(asked)) => (asked, asked >= ceiling),
+            (None, None) => {
+                let mut draws = Draws::keyed(self.config.seed, &[LENGTH_DRAW, key]);
+                let drawn = (OUTPUT_MEDIAN * draws.lognormal(OUTPUT_SIGMA)).max(1.0) as u64;
+                let drawn = drawn.saturating_add(arrival.reasoning_tokens);
+                (drawn.min(ceiling), drawn >= ceiling)
+            }
+        };
+        let text = length.saturating_sub(arrival.reasoning_tokens);
+        if let Some(FaultKind::ContentFilter { after_tokens: Some(after) }) = fault {
+            return (length.min(*after), Ending::Filter);
+        }
+        if arrival.natural_output_tokens.is_none() && !arrival.stop.is_empty() {
+            let texts = (0..arrival.choices.max(1)).map(|choice| text_seed.wrapping_add(choice));
+            let cut = texts.filter_map(|seed| tokens::stop_in(seed, text, &arrival.stop)).min();
+            // Choices run side by side, so the first stop among them ends them all.
+            if let Some((tokens, which)) = cut {
+                let stop = arrival.stop.get(which).cloned().unwrap_or_default();
+                return (length - text + tokens, Ending::Stop(stop));
+            }
+        }
+        (length, if is_cut { Ending::Ceiling } else { Ending::Natural })
+    }
+
+    fn check(&mut self, now: Moment, plan: &Plan, arrival: &Arrival) -> Result<QuotaVerdict, Box<Refusal>> {
         let Some(model) = self.config.model(&arrival.model) else {
             let message = format!("The model `{}` does not exist on this server.", arrival.model);
-            return Err(refusal(404, "invalid_request_error", "model_not_found", message));
+            return Err(Box::new(refusal(404, "invalid_request_error", "model_not_found", message)));
         };
         let asked = arrival.prompt_tokens.saturating_add(arrival.max_output_tokens.unwrap_or(0));
         if asked > model.context_window {
-            let message = format!(
-                "This model's context window is {} tokens; prompt and ceiling together ask for {asked}.",
-                model.context_window
-            );
-            return Err(refusal(400, "invalid_request_error", "context_length_exceeded", message));
+            return Err(Box::new(too_long(asked, model.context_window, self.config.flavour)));
         }
-        match plan.fault {
-            Some(FaultKind::ServerError { status }) => {
-                return Err(refusal(
-                    status,
-                    "server_error",
-                    "server_error",
-                    "The server had an error.".to_owned(),
-                ));
-            }
-            Some(FaultKind::RateLimited { retry_after }) => {
-                let wait = retry_after.and_then(|s| std::time::Duration::try_from_secs_f64(s).ok());
-                return Err(rate_limited(wait.map(retry_headers).unwrap_or_default()));
-            }
-            _ => {}
+        let flavour = self.config.flavour;
+        let by_fault = |fault| by_fault(fault, flavour, arrival.prompt_tokens, model.context_window);
+        if let Some(refusal) = plan.fault.as_ref().and_then(by_fault) {
+            return Err(Box::new(refusal));
         }
         let capacity = self.faults.condition(FaultScript::since(self.faults_set_at, now)).capacity;
         let output = arrival.max_output_tokens.unwrap_or(plan.output_tokens).saturating_mul(plan.choices);
         let verdict = self.quota.admit(now, arrival.prompt_tokens, output, capacity);
-        if verdict.is_admitted() { Ok(verdict.headers) } else { Err(rate_limited(verdict.headers)) }
+        if verdict.is_admitted() {
+            Ok(verdict)
+        } else {
+            Err(Box::new(Refusal { resets_in: verdict.resets_in, ..rate_limited(verdict.headers) }))
+        }
     }
 
     fn start(&mut self, now: Moment, key: u64, plan: &Plan, prompt_tokens: u64) {
-        if matches!(plan.fault, Some(FaultKind::HangBeforeHeaders | FaultKind::ResetBeforeHeaders)) {
+        if matches!(
+            plan.fault,
+            Some(FaultKind::HangBeforeHeaders | FaultKind::ResetBeforeHeaders | FaultKind::CloseAfterRequest)
+        ) {
             return;
         }
         let output_tokens = plan.output_tokens.saturating_mul(plan.choices);
-        self.engine.submit(now, Job { seq: plan.seq, prompt_tokens, output_tokens, key });
+        let job = Job { seq: plan.seq, prompt_tokens, output_tokens, key };
+        if let Some(FaultKind::SlowFirstToken { by }) = plan.fault {
+            let wait = Duration::try_from_secs_f64(by).unwrap_or(Duration::MAX);
+            self.held.insert((now + wait, plan.seq), job);
+        } else {
+            self.engine.submit(now, job);
+        }
         if let Some(record) = self.log.get_mut(plan.seq.0) {
             record.billed = true;
+            record.cached_tokens = plan.cache.read;
+            record.cache_written_5m_tokens = plan.cache.written_5m;
+            record.cache_written_1h_tokens = plan.cache.written_1h;
+            record.reasoning_tokens = plan.reasoning_tokens.saturating_mul(plan.choices);
         }
     }
 
     /// The next moment at which [`Self::advance`] has something to do.
     #[must_use]
     pub fn next_event(&self) -> Option<Moment> {
-        self.pending.first().map(|emission| emission.at).or_else(|| self.engine.next_event())
+        let held = self.held.keys().next().map(|(at, _)| *at);
+        let engine = || [held, self.engine.next_event()].into_iter().flatten().min();
+        self.pending.first().map(|emission| emission.at).or_else(engine)
+    }
+
+    /// The next moment at which a fault of the script begins or ends.
+    #[must_use]
+    pub fn next_fault_change(&self) -> Option<Moment> {
+        self.next_change()
     }
 
     /// Everything that came out up to and including `now`. Faults that begin or end in between take
@@ -285,10 +284,23 @@ impl Backend {
 
     fn catch_up(&mut self, now: Moment) {
         let known = self.pending.len();
-        while let Some(change) = self.next_change().filter(|change| *change <= now) {
-            self.pending.extend(self.engine.advance(change));
-            self.seen = change;
-            self.engine.set_condition(self.faults.condition(FaultScript::since(self.faults_set_at, change)));
+        loop {
+            let change = self.next_change();
+            let held = self.held.keys().next().map(|(at, _)| *at);
+            let Some(next) = [change, held].into_iter().flatten().min().filter(|next| *next <= now) else {
+                break;
+            };
+            self.pending.extend(self.engine.advance(next));
+            if change == Some(next) {
+                self.seen = next;
+                let since = FaultScript::since(self.faults_set_at, next);
+                self.engine.set_condition(self.faults.condition(since));
+            }
+            if held == Some(next)
+                && let Some((_, job)) = self.held.pop_first()
+            {
+                self.engine.submit(next, job);
+            }
         }
         self.pending.extend(self.engine.advance(now));
         self.seen = self.seen.max(now);
@@ -324,10 +336,12 @@ impl Backend {
     /// what was sent. Ending twice changes nothing.
     pub fn end(&mut self, now: Moment, seq: SeqId, outcome: Outcome, output_tokens: u64, events: u64) {
         self.engine.cancel(now, seq);
+        self.held.retain(|(_, held), _| *held != seq);
         self.pending.retain(|emission| emission.seq != seq);
         let prices = &self.config.prices;
         if let Some(record) = self.log.get_mut(seq.0) {
             record.output_tokens = output_tokens;
+            record.reasoning_tokens = record.reasoning_tokens.min(output_tokens);
             record.events = events;
             let usage: Usage = record.usage();
             record.cost_nanos = prices.cost(record.arrival, &usage).nanos;
@@ -346,35 +360,4 @@ impl Backend {
     pub fn totals(&self) -> Totals {
         self.log.totals()
     }
-}
-
-fn record(seq: SeqId, now: Moment, request_id: &str, arrival: &Arrival, fault: Option<&FaultKind>) -> Record {
-    Record {
-        seq: seq.0,
-        request_id: request_id.to_owned(),
-        operation: arrival.operation,
-        model: arrival.model.clone(),
-        stream: arrival.stream,
-        arrival: now,
-        first_token_due: None,
-        first_token: None,
-        end: None,
-        status: 0,
-        outcome: Outcome::InFlight,
-        billed: false,
-        prompt_tokens: arrival.prompt_tokens,
-        output_tokens: 0,
-        events: 0,
-        fault: fault.map(|kind| kind.name().to_owned()),
-        cost_nanos: 0,
-    }
-}
-
-fn refusal(status: u16, kind: &'static str, code: &'static str, message: String) -> Refusal {
-    Refusal { status, kind, code, message, request_id: String::new(), headers: Vec::new() }
-}
-
-fn rate_limited(headers: Vec<(&'static str, String)>) -> Refusal {
-    let message = "Rate limit reached; come back later.".to_owned();
-    Refusal { headers, ..refusal(429, "rate_limit_error", "rate_limit_exceeded", message) }
 }

@@ -1,8 +1,6 @@
 //! What goes wrong, and when. It owns the script, its JSON form and the draw that decides whether a
 //! fault strikes a request; it refuses to act on the wire: the server does that.
 
-use std::str::FromStr;
-
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use vocabulary::Moment;
@@ -10,113 +8,11 @@ use vocabulary::Moment;
 use crate::engine::Condition;
 use crate::random::Draws;
 
+mod kind;
 #[cfg(test)]
 mod tests;
 
-/// A kind of fault. Counts of events include the first one, which carries only the role.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum FaultKind {
-    /// The whole server works `factor` times as slowly: prefill and decode.
-    Slow {
-        /// 2.0 takes twice as long.
-        factor: f64,
-    },
-    /// The whole server is short of capacity: the first token takes `factor` times as long, quota and
-    /// slots shrink to `capacity`, and a share of requests fails with 503.
-    BrownOut {
-        /// Factor on the wait for the first token.
-        factor: f64,
-        /// Share of quota and slots that is left.
-        #[serde(default = "one")]
-        capacity: f64,
-        /// Share of requests that fail.
-        #[serde(default)]
-        error_ratio: f64,
-    },
-    /// 429 whatever the quota says.
-    RateLimited {
-        /// Seconds for `retry-after`; no such header when absent.
-        #[serde(default)]
-        retry_after: Option<f64>,
-    },
-    /// An error status with an OpenAI error object.
-    ServerError {
-        /// 400 to 599.
-        status: u16,
-    },
-    /// The request is taken and never answered.
-    HangBeforeHeaders,
-    /// The stream stops without ending.
-    HangMidStream {
-        /// Events sent before.
-        after_events: u64,
-    },
-    /// The connection is reset before any byte of the answer.
-    ResetBeforeHeaders,
-    /// The connection is closed in the middle of the stream, between two events.
-    DropMidStream {
-        /// Events sent before.
-        after_events: u64,
-    },
-    /// The connection is reset in the middle of the stream.
-    ResetMidStream {
-        /// Events sent before.
-        after_events: u64,
-    },
-    /// The connection is closed inside a chunk of the transfer encoding.
-    TruncatedChunk {
-        /// Events sent before the one that is cut.
-        after_events: u64,
-    },
-    /// One event that is not JSON; the stream then goes on.
-    MalformedSse {
-        /// Events sent before.
-        after_events: u64,
-    },
-    /// An error object as an event inside a stream of status 200, after which the stream ends.
-    ErrorEvent {
-        /// Events sent before.
-        after_events: u64,
-    },
-    /// The stream ends without `[DONE]`.
-    MissingDone,
-    /// No `usage` anywhere, though it was asked for.
-    MissingUsage,
-    /// Every event is sent in two pieces, cut between any two bytes.
-    SplitEvents,
-    /// `GET /health` answers 503; requests are served.
-    UnhealthyProbe,
-}
-
-const fn one() -> f64 {
-    1.0
-}
-
-impl FaultKind {
-    /// The name in scripts and logs.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Slow { .. } => "slow",
-            Self::BrownOut { .. } => "brown_out",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::ServerError { .. } => "server_error",
-            Self::HangBeforeHeaders => "hang_before_headers",
-            Self::HangMidStream { .. } => "hang_mid_stream",
-            Self::ResetBeforeHeaders => "reset_before_headers",
-            Self::DropMidStream { .. } => "drop_mid_stream",
-            Self::ResetMidStream { .. } => "reset_mid_stream",
-            Self::TruncatedChunk { .. } => "truncated_chunk",
-            Self::MalformedSse { .. } => "malformed_sse",
-            Self::ErrorEvent { .. } => "error_event",
-            Self::MissingDone => "missing_done",
-            Self::MissingUsage => "missing_usage",
-            Self::SplitEvents => "split_events",
-            Self::UnhealthyProbe => "unhealthy_probe",
-        }
-    }
-}
+pub use kind::FaultKind;
 
 /// A fault of the script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -126,8 +22,8 @@ pub struct Fault {
     /// Policy seconds it lasts; for good when absent.
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasting: Option<f64>,
-    /// Share of requests it strikes, by a draw per request. Always 1 for `slow`, `brown_out` and
-    /// `unhealthy_probe`, which strike the server.
+    /// Share of requests it strikes, by a draw per request. Always 1 for those that strike the server:
+    /// `slow`, `brown_out`, `unhealthy_probe`, `refuse_connection`, `blackhole`, `tls_failure`.
     pub fraction: f64,
     /// What goes wrong, with its own fields beside these.
     #[serde(flatten)]
@@ -189,80 +85,18 @@ impl<'de> Deserialize<'de> for Fault {
     }
 }
 
-impl FaultKind {
-    const fn strikes_the_server(&self) -> bool {
-        matches!(self, Self::Slow { .. } | Self::BrownOut { .. } | Self::UnhealthyProbe)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let share = |name: &str, value: f64| {
-            if (0.0..=1.0).contains(&value) {
-                Ok(())
-            } else {
-                Err(format!("`{name}` must lie between 0 and 1"))
-            }
-        };
-        let factor = |value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err("`factor` must be more than 0".to_owned())
-            }
-        };
-        match *self {
-            Self::Slow { factor: by } => factor(by),
-            Self::BrownOut { factor: by, capacity, error_ratio } => {
-                factor(by)?;
-                share("capacity", capacity)?;
-                share("error_ratio", error_ratio)
-            }
-            Self::RateLimited { retry_after: Some(s) } if !(s.is_finite() && s >= 0.0) => {
-                Err("`retry_after` must be 0 or more".to_owned())
-            }
-            Self::ServerError { status } if !(400..600).contains(&status) => {
-                Err("`status` must lie between 400 and 599".to_owned())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A fault asked for by one request, `<kind>[:<number>]`: `server_error:503`, `rate_limited:2`,
-/// `drop_mid_stream:3`. The number is the field the kind has; events default to 1, the status to 500.
-impl FromStr for FaultKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, number) = text.split_once(':').map_or((text, None), |(kind, number)| (kind, Some(number)));
-        let integer = |default: u64| match number {
-            None => Ok(default),
-            Some(n) => n.parse().map_err(|_| format!("`{n}` in fault `{text}` is not a whole number")),
-        };
-        let fault = match kind {
-            "rate_limited" => {
-                let seconds =
-                    number.map(|n| n.parse().map_err(|_| format!("`{n}` in fault `{text}` is not a number")));
-                Self::RateLimited { retry_after: seconds.transpose()? }
-            }
-            "server_error" => Self::ServerError { status: u16::try_from(integer(500)?).unwrap_or(0) },
-            "hang_before_headers" => Self::HangBeforeHeaders,
-            "hang_mid_stream" => Self::HangMidStream { after_events: integer(1)? },
-            "reset_before_headers" => Self::ResetBeforeHeaders,
-            "drop_mid_stream" => Self::DropMidStream { after_events: integer(1)? },
-            "reset_mid_stream" => Self::ResetMidStream { after_events: integer(1)? },
-            "truncated_chunk" => Self::TruncatedChunk { after_events: integer(1)? },
-            "malformed_sse" => Self::MalformedSse { after_events: integer(1)? },
-            "error_event" => Self::ErrorEvent { after_events: integer(1)? },
-            "missing_done" => Self::MissingDone,
-            "missing_usage" => Self::MissingUsage,
-            "split_events" => Self::SplitEvents,
-            "slow" | "brown_out" | "unhealthy_probe" => {
-                return Err(format!("`{kind}` strikes the whole server: set it with POST /sim/faults"));
-            }
-            _ => return Err(format!("unknown fault `{kind}`")),
-        };
-        fault.check().map(|()| fault)
-    }
+/// How a server takes connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// As it should.
+    #[default]
+    Open,
+    /// Nothing listens.
+    Shut,
+    /// Connections are taken and never read.
+    Blackhole,
+    /// TLS handshakes fail.
+    NoHandshake,
 }
 
 /// Faults in time.
@@ -334,6 +168,19 @@ impl FaultScript {
     #[must_use]
     pub fn is_probe_green(&self, since: f64) -> bool {
         !self.faults.iter().any(|fault| fault.is_active(since) && fault.kind == FaultKind::UnhealthyProbe)
+    }
+
+    /// How the server takes connections `since` seconds after the script was set.
+    #[must_use]
+    pub fn door(&self, since: f64) -> Door {
+        let mut active = self.faults.iter().filter(|fault| fault.is_active(since));
+        let door = active.find_map(|fault| match fault.kind {
+            FaultKind::RefuseConnection => Some(Door::Shut),
+            FaultKind::Blackhole => Some(Door::Blackhole),
+            FaultKind::TlsFailure => Some(Door::NoHandshake),
+            _ => None,
+        });
+        door.unwrap_or_default()
     }
 
     /// Seconds from the moment the script was set to `now`.

@@ -1,6 +1,10 @@
 //! The simulator's own account of what it sent and when, to hold a gateway's and a client's accounts
 //! against. It owns records, totals and their bound; it refuses any content of prompts or answers.
 
+mod exchanges;
+
+pub use exchanges::{Exchange, Exchanges};
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +69,18 @@ pub struct Record {
     pub fault: Option<String>,
     /// What it costs: prompt and tokens sent of every request that was let in, broken ones included.
     pub cost_nanos: u64,
+    /// Of the prompt, tokens read from the cache.
+    #[serde(default)]
+    pub cached_tokens: u64,
+    /// Of the prompt, tokens written to the cache for five minutes.
+    #[serde(default)]
+    pub cache_written_5m_tokens: u64,
+    /// Of the prompt, tokens written to the cache for an hour.
+    #[serde(default)]
+    pub cache_written_1h_tokens: u64,
+    /// Of the output, tokens spent on reasoning.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
 }
 
 impl Record {
@@ -72,7 +88,14 @@ impl Record {
     #[must_use]
     pub fn usage(&self) -> Usage {
         if self.billed {
-            Usage { input: self.prompt_tokens, output: self.output_tokens, ..Usage::default() }
+            Usage {
+                input: self.prompt_tokens,
+                cached_input: self.cached_tokens,
+                cache_write_input: self.cache_written_5m_tokens,
+                cache_write_1h_input: self.cache_written_1h_tokens,
+                output: self.output_tokens,
+                reasoning_output: self.reasoning_tokens,
+            }
         } else {
             Usage::default()
         }
@@ -219,6 +242,10 @@ mod tests {
             events: 0,
             fault: None,
             cost_nanos: 5,
+            cached_tokens: 4,
+            cache_written_5m_tokens: 3,
+            cache_written_1h_tokens: 0,
+            reasoning_tokens: 1,
         };
         assert_eq!(serde_json::from_str::<Record>(&serde_json::to_string(&zero).unwrap()).unwrap(), zero);
         zero

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vocabulary::{Prices, TokenPrice};
 
-use crate::config::{ModelConfig, SimConfig};
+use crate::config::{Flavour, ModelConfig, SimConfig};
 use crate::faults::{Fault, FaultKind, FaultScript};
 use crate::prices::PriceList;
 use crate::profile::Profile;
@@ -18,7 +18,8 @@ pub const CHAT_MODEL: &str = "sim-chat";
 pub const EMBEDDING_MODEL: &str = "sim-embed";
 
 /// Four servers of one model that differ as real offers do, in the order `provisioned`, `payg`,
-/// `budget`, `selfhosted`. Real time, no key; seeds differ.
+/// `budget`, `selfhosted`. The first two speak Azure OpenAI's API, `budget` OpenAI's and `selfhosted`
+/// vLLM's. Real time, no key; seeds differ.
 ///
 /// | server | price in / out, USD per 1M | first token | per token | limit |
 /// |---|---|---|---|---|
@@ -63,13 +64,15 @@ fn provisioned() -> SimConfig {
         burst: Duration::from_secs(10),
         output_weight: 4.0,
     };
-    SimConfig { quota, ..server("provisioned", 11, profile.with_noise(0.25, 0.005), 0.001, 0, 0) }
+    let flavour = Flavour::AzureOpenAi;
+    SimConfig { quota, flavour, ..server("provisioned", 11, profile.with_noise(0.25, 0.005), 0.001, 0, 0) }
 }
 
 fn payg() -> SimConfig {
     let profile = Profile::hosted(Duration::from_millis(450), 7_000.0, Duration::from_millis(22));
     let quota = QuotaConfig::PerMinute { requests: Some(1_800), tokens: Some(300_000) };
-    SimConfig { quota, ..server("payg", 12, profile.with_noise(0.40, 0.015), 0.003, 250, 1_000) }
+    let flavour = Flavour::AzureOpenAi;
+    SimConfig { quota, flavour, ..server("payg", 12, profile.with_noise(0.40, 0.015), 0.003, 250, 1_000) }
 }
 
 fn budget() -> SimConfig {
@@ -89,7 +92,8 @@ fn selfhosted() -> SimConfig {
     // Prefill and decode share the iterations, so about 1.7 typical chats a second are its limit: a quarter
     // of the quickstart's trace fits, and a strategy that knows no better is not set up to fail.
     let profile = Profile::self_hosted(16, 10_000.0, iteration.0, iteration.1);
-    server("selfhosted", 14, profile.with_noise(0.10, 0.0), 0.001, 5, 5)
+    let server = server("selfhosted", 14, profile.with_noise(0.10, 0.0), 0.001, 5, 5);
+    SimConfig { flavour: Flavour::Vllm, ..server }
 }
 
 #[cfg(test)]

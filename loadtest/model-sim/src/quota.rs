@@ -38,6 +38,8 @@ pub enum QuotaConfig {
 pub struct QuotaVerdict {
     /// When to come back, if it is refused.
     pub retry_after: Option<Duration>,
+    /// When the window starts anew, for headers that say it as a time of day.
+    pub resets_in: Option<Duration>,
     /// Headers for the answer, whatever its status. `retry-after` is in whole seconds, rounded up.
     pub headers: Vec<(&'static str, String)>,
 }
@@ -87,7 +89,9 @@ impl Quota {
     /// quota that is left, 1 in good health.
     pub fn admit(&mut self, now: Moment, prompt: u64, output: u64, capacity: f64) -> QuotaVerdict {
         match self.config {
-            QuotaConfig::Unlimited => QuotaVerdict { retry_after: None, headers: Vec::new() },
+            QuotaConfig::Unlimited => {
+                QuotaVerdict { retry_after: None, resets_in: None, headers: Vec::new() }
+            }
             QuotaConfig::PerMinute { requests, tokens } => {
                 let scaled = |limit: Option<u64>| limit.map(|limit| (limit as f64 * capacity) as u64);
                 self.admit_in_window(now, prompt.saturating_add(output), scaled(requests), scaled(tokens))
@@ -143,7 +147,7 @@ impl Quota {
             let values = [limit.to_string(), limit.saturating_sub(used).to_string(), reset_text(left)];
             headers.extend(names.into_iter().zip(values));
         }
-        QuotaVerdict { retry_after, headers }
+        QuotaVerdict { retry_after, resets_in: Some(left), headers }
     }
 
     fn admit_in_bucket(&mut self, now: Moment, weight: f64, drain: f64, size: f64) -> QuotaVerdict {
@@ -158,7 +162,7 @@ impl Quota {
             .then(|| Duration::from_secs_f64(((level + weight - size) / drain).clamp(shortest, longest)));
         let mut headers = retry_after.map(retry_headers).unwrap_or_default();
         headers.push(("azure-openai-deployment-utilization", used));
-        QuotaVerdict { retry_after, headers }
+        QuotaVerdict { retry_after, resets_in: None, headers }
     }
 }
 

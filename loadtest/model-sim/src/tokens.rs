@@ -26,6 +26,20 @@ pub fn token_text(seed: u64, index: u64) -> String {
     if index == 0 { word.to_owned() } else { format!(" {word}") }
 }
 
+/// Where the first of `stops` cuts the first `n` tokens of the text of `seed`: the whole tokens before it,
+/// and which it is. `None` when none of them comes up.
+#[must_use]
+pub fn stop_in(seed: u64, n: u64, stops: &[String]) -> Option<(u64, usize)> {
+    let (mut text, mut ends) = (String::new(), Vec::new());
+    for index in 0..n {
+        text.push_str(&token_text(seed, index));
+        ends.push(text.len());
+    }
+    let found = stops.iter().enumerate().filter(|(_, stop)| !stop.is_empty());
+    let (at, which) = found.filter_map(|(which, stop)| Some((text.find(stop.as_str())?, which))).min()?;
+    Some((ends.partition_point(|end| *end <= at) as u64, which))
+}
+
 /// A text of exactly `n` tokens, the same for the same seed.
 #[must_use]
 pub fn text_of(n: u64, seed: u64) -> String {
@@ -80,6 +94,20 @@ mod tests {
         let (a, b) = (text_of_blocks(&[1, 2, 3], 8, 30, 9), text_of_blocks(&[1, 2, 4], 8, 30, 10));
         let shared = a.split(' ').zip(b.split(' ')).take_while(|(x, y)| x == y).count();
         assert!((16..20).contains(&shared), "{shared} words shared");
+    }
+
+    #[test]
+    fn a_text_is_cut_before_the_token_in_which_a_stop_begins() {
+        let whole: Vec<String> = (0..40).map(|index| token_text(3, index)).collect();
+        let stop = whole[7].clone();
+        let first = whole.iter().position(|token| token.contains(stop.trim())).unwrap() as u64;
+        let stops = ["never said".to_owned(), stop.trim().to_owned()];
+        let (tokens, which) = stop_in(3, 40, &stops).unwrap();
+        assert_eq!(which, 1);
+        assert!(tokens <= first, "{tokens} before {first}");
+        assert!(!whole[..tokens as usize].concat().contains(stop.trim()));
+        assert_eq!(stop_in(3, 40, &stops[..1]), None);
+        assert_eq!(stop_in(3, 0, &stops), None);
     }
 
     proptest! {

@@ -68,6 +68,8 @@ pub struct Listener {
     pub http2: bool,
     /// Largest request body, in bytes.
     pub max_body: u64,
+    /// How long the head of a connection's first request may take to arrive.
+    pub head_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
 }

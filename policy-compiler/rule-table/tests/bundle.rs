@@ -113,6 +113,7 @@ fn policy() -> Policy {
             tls: None,
             http2: true,
             max_body: 8 << 20,
+            head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
         }],
         admin: None,

@@ -17,19 +17,20 @@ const PIPED: u16 = 1 << 15;
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let chains = Chains::of(context.manifest);
     let mut findings: Vec<Finding> = chains.cycles().iter().map(|cycle| circle(context, cycle)).collect();
-    let asked = chains.spread(asked_by_routes(context));
-    // In a circle there is no counting what comes before what.
-    let tried = if findings.is_empty() { chains.tried() } else { BTreeMap::new() };
+    let asked_of_routes = asked_by_routes(context);
+    let asked = chains.spread(asked_of_routes.clone());
+    let circular = !findings.is_empty();
     for (name, pool) in &context.manifest.pools {
         findings.extend(double_generation(context, name, pool));
+        let begins = asked_of_routes.contains_key(name.as_str());
+        // In a circle there is no counting what comes before what.
+        if begins && !circular && !pool.fallback.is_empty() {
+            findings.extend(attempts_end_first(context, name, pool, &chains));
+        }
         for (index, fallback) in pool.fallback.0.iter().enumerate() {
             let Some(to) = context.manifest.pools.get(&fallback.to) else { continue };
             let link = Link { context, name, pool, index, fallback, to };
-            let never = link.never_fires();
-            if never.is_none() {
-                findings.extend(link.attempts_end_first(&tried));
-            }
-            findings.extend(never);
+            findings.extend(link.never_fires());
             findings.extend(link.smaller_window());
             findings.extend(link.cannot_serve(&asked));
         }
@@ -63,13 +64,15 @@ pub(super) fn operations(route: &Route) -> u16 {
     bits(reached)
 }
 
-/// The operations that a pool's members offer or can have translated. The list of models is the gateway's.
+/// The operations that a pool's members offer or can have translated. The list of models is the gateway's
+/// own, and so is a count of tokens that no backend can give.
 pub(super) fn served(context: &Context<'_>, pool: &Pool) -> u16 {
     let mut all = 0;
     for member in context.members(pool) {
         let Some(backend) = context.manifest.backends.get(member.deployed.backend) else { continue };
         let kind = backend.kind.compiled();
-        let one = |op: &Operation| *op == Operation::ListModels || kind.serves_as(*op).is_some();
+        let own = |op: &Operation| matches!(op, Operation::ListModels | Operation::CountTokens);
+        let one = |op: &Operation| own(op) || kind.serves_as(*op).is_some();
         all |= if kind.has_models() { bits(one) } else { PIPED };
     }
     all
@@ -121,6 +124,46 @@ fn double_generation(context: &Context<'_>, name: &str, pool: &Pool) -> Option<F
     )
 }
 
+/// `pool` is where a request begins, so its `maxAttempts` is the one that counts.
+fn attempts_end_first(
+    context: &Context<'_>,
+    name: &str,
+    pool: &Pool,
+    chains: &Chains<'_>,
+) -> Option<Finding> {
+    let attempts = pool.retry.max_attempts?;
+    let (name, _) = context.manifest.pools.get_key_value(name)?;
+    let before = chains.tried_before(name);
+    let most = usize::try_from(attempts).unwrap_or(usize::MAX);
+    let late = before.iter().filter(|(_, tried)| **tried >= most);
+    let (late, tried) = late.min_by_key(|(pool, tried)| (**tried, **pool))?;
+    let (message, help) = if most < usize::try_from(MAX_ATTEMPTS).unwrap_or(usize::MAX) {
+        let wanted = before.values().max().map_or(0, |tried| tried.saturating_add(1));
+        let wanted = wanted.min(usize::try_from(MAX_ATTEMPTS).unwrap_or(wanted));
+        (
+            format!(
+                "a request that begins in pool `{name}` may have used up its attempts ({attempts}) before it gets to `{late}`, since as many members are tried before ({tried})"
+            ),
+            format!("write `maxAttempts: {wanted}`, or leave it out"),
+        )
+    } else {
+        (
+            format!(
+                "a request that begins in pool `{name}` may have used up its attempts ({attempts}, the most there can be) before it gets to `{late}`"
+            ),
+            "make the pools before it smaller".to_owned(),
+        )
+    };
+    let stated = ["pools", name, "retry", "maxAttempts"];
+    let finding = Finding::new(Code::AttemptsEndFirst, message);
+    let finding = if context.document.value(&stated).is_some() {
+        finding.at_value(context.document, &stated, "too few")
+    } else {
+        finding.at_key(context.document, &["pools", name, "fallback"], "a long way")
+    };
+    Some(finding.help(help))
+}
+
 /// One step from a pool to the next.
 struct Link<'c, 'a> {
     context: &'c Context<'a>,
@@ -169,7 +212,10 @@ impl Link<'_, '_> {
             );
         }
         let after_an_attempt = !self.has(FallbackWhen::Exhausted) && !self.has(FallbackWhen::ContextWindow);
-        if self.pool.retry.max_attempts == Some(1) && after_an_attempt {
+        // Where a request begins, and nowhere else, that pool's attempts count.
+        let leads_here = |pool: &Pool| pool.fallback.0.iter().any(|fallback| fallback.to == self.name);
+        let only_begins = || !self.context.manifest.pools.values().any(leads_here);
+        if self.pool.retry.max_attempts == Some(1) && after_an_attempt && only_begins() {
             return never(
                 "it follows a failed attempt, and there is only one".to_owned(),
                 "when",
@@ -261,31 +307,5 @@ impl Link<'_, '_> {
         let message = format!("pool `{to}` cannot stand in for pool `{name}`: {what}");
         let finding = self.finding(Code::FallbackCannotServe, message, "to", "cannot serve what comes");
         Some(finding.help("lead to a pool whose backends offer what the routes ask for"))
-    }
-
-    fn attempts_end_first(&self, tried: &BTreeMap<&str, usize>) -> Option<Finding> {
-        let tried = tried.get(self.name).copied()?;
-        let attempts = self.pool.retry.max_attempts?;
-        let spent = usize::try_from(attempts).is_ok_and(|attempts| attempts <= tried);
-        if !spent || self.is_for_content_only() || tried == 0 {
-            return None;
-        }
-        let (name, to) = (self.name, &self.fallback.to);
-        let message = format!(
-            "the attempts of a request ({attempts}) may be spent on the members tried ({tried}) before pool `{name}` goes on to `{to}`"
-        );
-        let stated = ["pools", name, "retry", "maxAttempts"];
-        let finding = if self.context.document.value(&stated).is_some() {
-            Finding::new(Code::AttemptsEndFirst, message).at_value(self.context.document, &stated, "too few")
-        } else {
-            self.finding(Code::AttemptsEndFirst, message, "to", "may not be reached")
-        };
-        let wanted = tried.saturating_add(1);
-        let most = usize::try_from(MAX_ATTEMPTS).unwrap_or(usize::MAX);
-        Some(finding.help(if wanted <= most {
-            format!("write `maxAttempts: {wanted}`, or leave it out")
-        } else {
-            format!("{MAX_ATTEMPTS} attempts are the most: make the pools before it smaller")
-        }))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use rule_table::{Credential, Policy, SecretRef};
+use rule_table::{Backend, Credential, EntraSource, Policy, SecretRef, Setting};
 
 use crate::diagnostics::{Code, Finding};
 
@@ -38,14 +38,45 @@ pub fn check_resources(
         secret(token, &["admin", "token"]);
     }
     for backend in &policy.backends {
+        let path = |field| ["backends", backend.name.as_str(), field];
         if let Some(auth) = backend.auth.as_ref().and_then(Credential::secret) {
-            secret(auth, &["backends", &backend.name, "auth"]);
+            secret(auth, &path("auth"));
+        }
+        for setting in backend.auth.as_ref().map(settings).unwrap_or_default() {
+            secret(&setting, &path("auth"));
+        }
+        if let Some(authorization) = backend.egress.as_ref().and_then(|egress| egress.authorization.as_ref())
+        {
+            secret(authorization, &["backends", &backend.name, "egressProxy", "authorization"]);
         }
     }
     for (name, value) in policy.telemetry.otlp.iter().flat_map(|otlp| &otlp.headers) {
         secret(value, &["telemetry", "otlp", "headers", name]);
     }
+    for backend in &policy.backends {
+        findings.extend(resources.backend_tls(backend));
+    }
     findings
+}
+
+/// What besides the secret itself an identity needs to read, and where from.
+fn settings(credential: &Credential) -> Vec<SecretRef> {
+    let Credential::Entra(entra) = credential else { return Vec::new() };
+    let kept = |setting: &Setting| match setting {
+        Setting::Literal(_) => None,
+        Setting::Env(name) => Some(SecretRef::Env(name.clone())),
+        Setting::File(path) => Some(SecretRef::File(path.clone())),
+    };
+    match &entra.source {
+        EntraSource::ManagedIdentity { client_id, .. } => client_id.iter().filter_map(kept).collect(),
+        EntraSource::WorkloadFederation { tenant, client_id, token_file } => {
+            let token = SecretRef::File(token_file.clone());
+            [tenant, client_id].into_iter().filter_map(kept).chain([token]).collect()
+        }
+        EntraSource::ClientSecret { tenant, client_id, .. } => {
+            [tenant, client_id].into_iter().filter_map(kept).collect()
+        }
+    }
 }
 
 struct Resources<'b, E, R> {
@@ -77,6 +108,20 @@ where
                 Ok(_) => None,
             },
         }
+    }
+
+    fn backend_tls(&self, backend: &Backend) -> Vec<Finding> {
+        let tls = &backend.tls_options;
+        let own = ["backends", backend.name.as_str(), "tls"];
+        let files = [
+            (&tls.ca, &["ca", "file"][..], "CERTIFICATE-----"),
+            (&tls.certificate, &["clientCertificate", "certificate", "file"], "CERTIFICATE-----"),
+            (&tls.key, &["clientCertificate", "key", "file"], "PRIVATE KEY-----"),
+        ];
+        let check = |(file, field, marker): &(&Option<String>, &[&str], &str)| {
+            self.pem(file.as_ref()?, &[&own[..], field].concat(), marker)
+        };
+        files.iter().filter_map(check).collect()
     }
 
     fn pem(&self, file: &str, path: &[&str], marker: &str) -> Option<Finding> {

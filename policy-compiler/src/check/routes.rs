@@ -1,5 +1,6 @@
 //! A route and the pool it leads to fit together.
 
+use rule_table::PathMatch;
 use vocabulary::Operation;
 
 use super::failover::{operations, served};
@@ -18,9 +19,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         }
         if members.iter().all(|member| member.serving.is_none()) {
             findings.extend(piped(context, name, route));
+            findings.extend(pass_through(context, name, route, true));
         } else {
             findings.extend(operation(context, name, route, pool));
             findings.extend(model(context, name, route, &members));
+            findings.extend(pass_through(context, name, route, false));
         }
         findings.extend(deadline(context, name, route, &members));
     }
@@ -34,6 +37,25 @@ fn piped(context: &Context<'_>, name: &str, route: &Route) -> Option<Finding> {
     let finding =
         finding.at_key(context.document, &["routes", name, "match", "model"], "the body is not read");
     Some(finding.help("remove `model`, or lead to a pool of AI backends"))
+}
+
+fn pass_through(context: &Context<'_>, name: &str, route: &Route, piped: bool) -> Option<Finding> {
+    let exact = matches!(resolve::path(&route.matching.path), Ok(PathMatch::Exact(_)));
+    let why = if !route.pass_through {
+        return None;
+    } else if piped {
+        "everything on this route is passed through anyway"
+    } else if route.matching.model.is_some() {
+        "only requests that are read have a model"
+    } else if exact && operations(route) != 0 {
+        "its path is an operation, which is read"
+    } else {
+        return None;
+    };
+    let message = format!("`passThrough` of route `{name}` has no effect: {why}");
+    let finding = Finding::new(Code::UselessPassThrough, message);
+    let finding = finding.at_value(context.document, &["routes", name, "passThrough"], "no effect");
+    Some(finding.help("remove it, or match a prefix such as `/v1/*`"))
 }
 
 fn operation(context: &Context<'_>, name: &str, route: &Route, pool: &Pool) -> Option<Finding> {
@@ -51,7 +73,7 @@ fn operation(context: &Context<'_>, name: &str, route: &Route, pool: &Pool) -> O
             finding.also(span, "the pool").help("lead to a pool with a kind of backend that offers it"),
         );
     }
-    let reached = asked != 0 || resolve::path(&route.matching.path).is_err();
+    let reached = asked != 0 || route.pass_through || resolve::path(&route.matching.path).is_err();
     if reached {
         return None;
     }

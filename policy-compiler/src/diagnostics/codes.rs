@@ -166,7 +166,7 @@ MalformedHeader "SG0305" Error "malformed header"
 "A header's name is a token of RFC 9110: letters, digits and ``!#$%&'*+-.^_`|~``. Its value holds visible characters and inner spaces."
 
 NoOperation "SG0306" Error "no AI operation at this path"
-"A route to AI backends needs a path at which callers find an operation: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/responses`, `/v1/messages`, `/v1/messages/count_tokens`, `/v1/models`, or a prefix of them such as `/v1/*`."
+"A route to AI backends needs a path at which callers find an operation: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/responses`, `/v1/messages`, `/v1/messages/count_tokens`, `/v1/models`, or a prefix of them such as `/v1/*`. Other paths of a provider, such as `/v1/audio/*`, need `passThrough: true`."
 
 ModelOnPipedRoute "SG0307" Error "model condition on a piped route"
 "Requests to backends without models (kinds `http`, `kserve`, `azure-ml`, `azure-cognitive`) are passed through unread, so the model in the body is not known and cannot be a condition."
@@ -188,6 +188,9 @@ UselessHeartbeat "SG0313" Warning "heartbeat cannot help"
 
 OperationNotServed "SG0314" Error "no member offers the operation"
 "The path of the route is one operation, and no kind of backend in its pool offers it or can have it translated: every request would be refused. Chat, responses and messages are carried from one API to another; completions, embeddings and token counts are not."
+
+UselessPassThrough "SG0315" Warning "nothing to pass through"
+"`passThrough` lets requests to paths that are no operation read here (audio, files, realtime) go to AI backends as they are. It has no effect where the path is one operation, where a model is a condition, since only what is read has one, or where everything is passed through anyway."
 
 EmptyPool "SG0401" Error "pool without members"
 "A pool picks from its members and has none."
@@ -310,7 +313,7 @@ FallbackCannotServe "SG0904" Error "fallback cannot serve"
 "No member of the fallback pool offers an operation of any route that leads there, and none can be translated. A pool of models cannot stand in for one that is passed through unread, nor the other way round."
 
 AttemptsEndFirst "SG0905" Warning "attempts end before the fallback"
-"`maxAttempts` counts every attempt of a request, in the pools before a fallback as well. Where it is no more than the members that are tried first, a request that fails on each of them is over before the fallback is asked. A request makes at most 10 attempts, so a chain of more members ends early whatever is written. Without `maxAttempts` there are as many as the chain needs."
+"`maxAttempts` of the pool a request begins in counts every attempt, those in fallback pools as well. Where it is no more than the members that are tried first, a request that fails on each of them is over before the fallback is asked. A request makes at most 10 attempts, so a chain of more members ends early whatever is written. Without `maxAttempts` there are as many as it takes to reach the last pool."
 
 DoubleGeneration "SG0906" Warning "may pay for a second generation"
 "`ambiguous: always` repeats a request of which nobody knows whether a backend still works on it. A backend that is paid by the token may then be paid twice. With an `idempotencyHeader`, where the backend honours one, it is not."

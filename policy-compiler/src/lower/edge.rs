@@ -27,6 +27,7 @@ pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
             }),
             http2: listener.http2,
             max_body: listener.max_body.0.0,
+            head_timeout: listener.head_timeout.0.0,
             body_timeout: listener.body_timeout.0.0,
         })
     };

@@ -26,7 +26,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             limit: reference(route.limit.as_ref(), limits)?,
             deadline: route.deadline.0.0,
             heartbeat: route.heartbeat.map(|heartbeat| heartbeat.0.0),
-            pass_through: false,
+            pass_through: route.pass_through,
             rewrite: rewrite(route.rewrite.as_ref()),
             path_template: route.matching.path.clone(),
         })

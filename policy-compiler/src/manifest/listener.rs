@@ -23,8 +23,11 @@ pub struct Listener {
     /// Largest request body; a larger one is refused with status 413.
     #[serde(default = "max_body")]
     pub max_body: Bytes,
+    /// How long a caller may take from connecting to the end of its first request's head.
+    #[serde(default = "request_timeout")]
+    pub head_timeout: Duration,
     /// How long a request body may take to arrive.
-    #[serde(default = "body_timeout")]
+    #[serde(default = "request_timeout")]
     pub body_timeout: Duration,
 }
 
@@ -46,6 +49,6 @@ fn max_body() -> Bytes {
     Bytes(ByteSize(8 << 20))
 }
 
-fn body_timeout() -> Duration {
+fn request_timeout() -> Duration {
     Duration(Span(std::time::Duration::from_secs(30)))
 }

@@ -32,6 +32,10 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = "15s")]
     pub heartbeat: Option<Duration>,
+    /// Whether paths that are no operation read here (audio, files, realtime) go to the pool's AI backends as
+    /// they are, with the backend's credential. Of them only requests are counted, no tokens and no cost.
+    #[serde(default)]
+    pub pass_through: bool,
     /// Edits of every request on this route, before the backend's, and of its answers, after the backend's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,

@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::defaults::MAX_ATTEMPTS;
 use crate::manifest::Manifest;
-
-/// Beyond this many members it no longer matters how many there are.
-const MANY: usize = 99;
 
 /// The ways between pools.
 pub(crate) struct Chains<'m> {
@@ -18,33 +16,38 @@ impl<'m> Chains<'m> {
         Self { manifest }
     }
 
-    /// By pool, for those that a fallback is for or that have one: members that have been tried when every
-    /// one of it has been, at most; those of the pools that lead there are among them.
-    pub(crate) fn tried(&self) -> BTreeMap<&'m str, usize> {
-        let own = |pool: &str| self.manifest.pools.get(pool).map_or(0, |pool| pool.members.0.len());
-        let begin = self.manifest.pools.iter().filter(|(_, pool)| !pool.fallback.is_empty());
-        let begin = begin.map(|(name, _)| (name.as_str(), own(name).min(MANY)));
-        self.carry(begin, |tried, next| tried.saturating_add(own(next)).min(MANY), usize::max)
+    /// By pool that a request beginning in `pool` may go on to: the members that may have been tried before
+    /// it, at most. Looks no further than where every attempt is spent.
+    pub(crate) fn tried_before(&self, pool: &'m str) -> BTreeMap<&'m str, usize> {
+        let most = usize::try_from(MAX_ATTEMPTS).unwrap_or(usize::MAX);
+        let members = |pool: &str| self.manifest.pools.get(pool).map_or(0, |pool| pool.members.0.len());
+        // A pool without members is an error elsewhere; counted as one, it ends circles as well.
+        let along = |tried: usize, from: &str| {
+            (tried < most).then(|| tried.saturating_add(members(from).max(1)).min(most))
+        };
+        let mut before = self.carry([(pool, 0)], along, usize::max);
+        before.remove(pool);
+        before
     }
 
     /// By pool: every bit of the pools that lead there, and its own.
     pub(crate) fn spread(&self, own: BTreeMap<&'m str, u16>) -> BTreeMap<&'m str, u16> {
-        self.carry(own, |bits, _| bits, |a, b| a | b)
+        self.carry(own, |bits, _| Some(bits), |a, b| a | b)
     }
 
-    /// Carries values along every way until none grows any more. `merge` only ever grows, within bounds.
+    /// Carries values along every way until none grows any more. `along` gives what arrives at the end of a
+    /// way that begins at a pool; `merge` only ever grows, within bounds.
     fn carry<T: Copy + PartialEq>(
         &self,
         begin: impl IntoIterator<Item = (&'m str, T)>,
-        along: impl Fn(T, &str) -> T,
+        along: impl Fn(T, &str) -> Option<T>,
         merge: impl Fn(T, T) -> T,
     ) -> BTreeMap<&'m str, T> {
         let mut values: BTreeMap<&str, T> = begin.into_iter().collect();
         let mut changed: Vec<&str> = values.keys().copied().collect();
         while let Some(pool) = changed.pop() {
-            let Some(value) = values.get(pool).copied() else { continue };
+            let Some(arriving) = values.get(pool).and_then(|value| along(*value, pool)) else { continue };
             for next in self.next(pool) {
-                let arriving = along(value, next);
                 let known = values.get(next).copied();
                 let merged = known.map_or(arriving, |known| merge(known, arriving));
                 if known != Some(merged) {

@@ -1,6 +1,8 @@
 //! Defaults that depend on other fields. It owns each such rule; fixed defaults stand with their
 //! fields in `manifest`.
 
+use std::collections::BTreeMap;
+
 use vocabulary::Span;
 
 use crate::manifest::{
@@ -17,7 +19,7 @@ const AZURE_API_VERSION: &str = "2024-10-21";
 /// The most attempts that `maxAttempts` allows.
 pub(crate) const MAX_ATTEMPTS: u32 = 10;
 
-/// Attempts of a pool that is on no chain of fallbacks.
+/// Attempts where no chain of fallbacks needs more.
 const ATTEMPTS: u32 = 3;
 
 /// What a token is for, where the manifest does not say.
@@ -102,18 +104,15 @@ fn fill_scopes(manifest: &mut Manifest) {
     }
 }
 
-/// A chain of fallbacks is of use only where attempts are left when it is reached.
+/// A chain of fallbacks is of use only where an attempt is left for the last of its pools.
 fn fill_attempts(manifest: &mut Manifest) {
-    let tried = Chains::of(manifest).tried();
-    let mut all = Vec::new();
-    for (name, pool) in &manifest.pools {
-        let wanted = tried
-            .get(name.as_str())
-            .copied()
-            .unwrap_or_default()
-            .saturating_add(usize::from(!pool.fallback.is_empty()));
-        all.push(u32::try_from(wanted).unwrap_or(MAX_ATTEMPTS).clamp(ATTEMPTS, MAX_ATTEMPTS));
-    }
+    let chains = Chains::of(manifest);
+    let attempts = |(name, pool): (&String, &Pool)| {
+        let before = if pool.fallback.is_empty() { BTreeMap::new() } else { chains.tried_before(name) };
+        let last = before.values().max().map_or(0, |tried| tried.saturating_add(1));
+        u32::try_from(last).unwrap_or(MAX_ATTEMPTS).clamp(ATTEMPTS, MAX_ATTEMPTS)
+    };
+    let all: Vec<u32> = manifest.pools.iter().map(attempts).collect();
     for (pool, attempts) in manifest.pools.values_mut().zip(all) {
         pool.retry.max_attempts.get_or_insert(attempts);
     }

@@ -60,6 +60,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The request breaks HTTP, or could be read in two ways.
+    MalformedRequest = "malformed_request", 400, Request, "invalid_request_error";
     /// The body is not the JSON object the operation needs.
     InvalidJson = "invalid_json", 400, Request, "invalid_request_error";
     /// A required field is missing or has the wrong type.

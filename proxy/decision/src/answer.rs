@@ -6,15 +6,25 @@ use bytes::Bytes;
 use feedback_loop::Failure;
 use vocabulary::facts::Dialect;
 use vocabulary::{Moment, Operation, Reason, Usage, UsageSource};
-use wire::StreamTap;
-use wire::stream::{Finish, Observed, Relayed, StreamEnd};
+use wire::sse::Tail;
+use wire::stream::{EventClass, Finish, Observed, Relayed, StreamEnd};
+use wire::translate::{self, Envelope, Stream, Translated};
+use wire::{Event, Splitter, StreamTap};
 
 use crate::Exchange;
+use crate::dialects::{Pairing, format, spoken};
 
 /// A backend's stream on its way to the caller, event by event.
 #[derive(Debug)]
 pub struct AnswerStream {
-    tap: StreamTap,
+    from: From,
+}
+
+enum From {
+    /// The caller's own dialect: bytes pass untouched.
+    Same(StreamTap),
+    /// Another dialect.
+    Other { splitter: Splitter, stream: Box<Stream> },
 }
 
 /// An event that is too large, or that could not be carried into the caller's dialect. Nothing follows it.
@@ -24,7 +34,10 @@ pub struct Unreadable;
 impl AnswerStream {
     /// Adds the next bytes of the backend's body.
     pub fn push(&mut self, chunk: Bytes) {
-        self.tap.push(chunk);
+        match &mut self.from {
+            From::Same(tap) => tap.push(chunk),
+            From::Other { splitter, .. } => splitter.push(chunk),
+        }
     }
 
     /// The next event, made ready for the caller.
@@ -32,54 +45,146 @@ impl AnswerStream {
     /// # Errors
     /// [`Unreadable`], once.
     pub fn next_event(&mut self) -> Option<Result<Relayed, Unreadable>> {
-        Some(self.tap.next_event()?.map_err(|_| Unreadable))
+        match &mut self.from {
+            From::Same(tap) => Some(tap.next_event()?.map_err(|_| Unreadable)),
+            From::Other { splitter, stream } => Some(match splitter.next_event()? {
+                Err(_) => Err(Unreadable),
+                Ok(event) => carried(stream, &event),
+            }),
+        }
     }
 
     /// What has been seen so far.
     #[must_use]
     pub fn observed(&self) -> &Observed {
-        self.tap.observed()
+        match &self.from {
+            From::Same(tap) => tap.observed(),
+            From::Other { stream, .. } => stream.observed(),
+        }
     }
 
     /// The backend's body is over: what is still to be said to the caller, or nothing when the answer was
     /// cut short.
     pub fn finish(&mut self) -> Option<Bytes> {
-        let Finish { last, end, terminator } = self.tap.finish();
-        let last = last.map(|event| event.bytes).unwrap_or_default();
-        match end {
-            StreamEnd::Truncated => None,
-            // The model finished and perhaps only the terminator is missing, which clients wait for.
-            _ if terminator.is_empty() => Some(last),
-            _ => Some([last, terminator].concat().into()),
+        match &mut self.from {
+            From::Same(tap) => {
+                let Finish { last, end, terminator } = tap.finish();
+                let last = last.map(|event| event.bytes).unwrap_or_default();
+                match end {
+                    StreamEnd::Truncated => None,
+                    _ if terminator.is_empty() => Some(last),
+                    // The model finished and only the terminator is missing, which clients wait for.
+                    _ => Some([last, terminator].concat().into()),
+                }
+            }
+            From::Other { splitter, stream } => {
+                let mut last = Bytes::new();
+                if let Tail::Event(event) | Tail::Truncated(event) = splitter.finish() {
+                    // Half an event cannot be read, and then what is owed stays unsaid.
+                    last = carried(stream, &event).map(|event| event.bytes).unwrap_or_default();
+                }
+                let whole = stream.observed().finished || stream.observed().done;
+                whole.then(|| [last, stream.finish()].concat().into())
+            }
+        }
+    }
+
+    /// The last event of a stream that broke, in the caller's dialect: an error, and nothing that could
+    /// pass for completeness.
+    pub fn error_event(&mut self, reason: Reason, message: &str, request_id: &str) -> Bytes {
+        match &mut self.from {
+            From::Same(tap) => tap.error_event(reason, message, request_id),
+            From::Other { stream, .. } => stream.fail(reason, message),
         }
     }
 }
 
+impl std::fmt::Debug for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Same(_) => "Same",
+            Self::Other { .. } => "Other",
+        })
+    }
+}
+
+fn carried(stream: &mut Stream, event: &Event) -> Result<Relayed, Unreadable> {
+    let Translated { bytes, class } = stream.event(event);
+    if class == EventClass::Malformed { Err(Unreadable) } else { Ok(Relayed { bytes, class }) }
+}
+
 impl Exchange {
     /// A reader of the stream that answers the attempt under way; events of more than `max_event_bytes`
-    /// are refused.
+    /// are refused. `unix_seconds` stamps an answer that has to be written anew.
     #[must_use]
-    pub fn answer_stream(&self, max_event_bytes: usize) -> AnswerStream {
+    pub fn answer_stream(&self, max_event_bytes: usize, unix_seconds: u64) -> AnswerStream {
         let usage_wanted = self.facts.as_ref().is_some_and(|facts| facts.include_usage);
-        AnswerStream { tap: StreamTap::new(self.asked(), max_event_bytes, usage_wanted) }
+        let from = match self.pairing() {
+            Pairing::Same(operation) => From::Same(StreamTap::new(operation, max_event_bytes, usage_wanted)),
+            Pairing::Other(spoken, asked) => {
+                let estimate = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
+                let envelope = self.envelope(unix_seconds);
+                let stream = Stream::new(spoken, asked, envelope, usage_wanted, estimate);
+                From::Other { splitter: Splitter::new(max_event_bytes), stream: Box::new(stream) }
+            }
+        };
+        AnswerStream { from }
     }
 
     /// Books a whole answer to the attempt under way and gives what the caller is to get.
     ///
     /// # Errors
-    /// [`Reason::BackendProtocol`] when the body is not an answer of the operation it was asked for.
-    pub fn answered(&mut self, now: Moment, body: &Bytes) -> Result<Bytes, Reason> {
-        let usage = wire::usage_in_body(self.asked(), body);
+    /// [`Unreadable`] when the body is not an answer in the backend's dialect.
+    pub fn answered(&mut self, now: Moment, body: &Bytes, unix_seconds: u64) -> Result<Bytes, Unreadable> {
+        let (body, usage) = match self.pairing() {
+            Pairing::Same(operation) => {
+                self.remember(wire::response_id(operation, body));
+                (body.clone(), wire::usage_in_body(operation, body))
+            }
+            Pairing::Other(spoken, asked) => {
+                let answer = translate::answer(spoken, asked, body, &self.envelope(unix_seconds));
+                let answer = answer.map_err(|_| Unreadable)?;
+                (answer.body, answer.usage)
+            }
+        };
         self.usage = usage;
         self.usage_source = UsageSource::Provider;
         self.attempt_served(now, usage);
-        Ok(body.clone())
+        Ok(body)
+    }
+
+    /// A response may be continued, and only its own backend can do that.
+    fn remember(&self, response: Option<u64>) {
+        let deployment = self.attempts.last().and_then(|attempt| self.gate.deployment(attempt.deployment));
+        if let (Some(response), Some(deployment)) = (response, deployment) {
+            self.gate.homes().remember(response, &deployment.name);
+        }
+    }
+
+    /// What the caller asked for and what the backend speaks.
+    fn pairing(&self) -> Pairing {
+        let asked = self.asked();
+        let served = self.attempts.last().and_then(|attempt| attempt.serves_as).unwrap_or(asked);
+        match (spoken(served), format(asked)) {
+            (Some(spoken), Some(asked))
+                if translate::Format::from(spoken) != asked && served != self.asked() =>
+            {
+                Pairing::Other(spoken, asked)
+            }
+            _ => Pairing::Same(asked),
+        }
+    }
+
+    fn envelope(&self, created_unix: u64) -> Envelope {
+        let model = self.facts.as_ref().map(|facts| facts.model.clone()).unwrap_or_default();
+        Envelope { id: self.request_id.clone(), created_unix, model }
     }
 
     /// Takes the usage of a stream: what the backend reported or, without that, what was seen to pass.
     pub fn account_stream(&mut self, stream: &AnswerStream) {
         let prompt = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
         let (usage, source) = stream.observed().usage_or_estimate(prompt);
+        self.remember(stream.observed().response);
         self.account(usage, source);
     }
 
@@ -120,8 +225,12 @@ impl Exchange {
 
     /// A backend's own words about the request, in the caller's dialect; nothing when they are no JSON.
     #[must_use]
-    pub fn backend_error(&self, _status: u16, body: &Bytes) -> Option<Bytes> {
-        wire::error_code(body).map(|_| body.clone())
+    pub fn backend_error(&self, status: u16, body: &Bytes) -> Option<Bytes> {
+        wire::error_code(body)?;
+        Some(match self.pairing() {
+            Pairing::Same(_) => body.clone(),
+            Pairing::Other(spoken, asked) => translate::error(spoken, asked, status, body),
+        })
     }
 
     /// What the caller asked for.

@@ -311,6 +311,16 @@ impl Exchange {
         }
     }
 
+    /// Whether the caller asks for a count of tokens that no backend of the route can give: the gateway's
+    /// own estimate is then the answer.
+    #[must_use]
+    pub fn own_count(&self) -> Option<u64> {
+        let facts = self.facts.as_ref().filter(|facts| facts.operation == Operation::CountTokens)?;
+        let section = self.gate.policy().pools.get(self.pool? as usize)?;
+        let mut members = section.members.iter().filter_map(|member| self.gate.deployment(member.deployment));
+        members.all(|deployment| !self.offered(deployment)).then_some(facts.prompt_tokens)
+    }
+
     /// Where a response that continues another one has to go.
     fn home(&self) -> Result<Option<Home>, Refusal> {
         let Some(previous) = self.facts.as_ref().and_then(|facts| facts.previous_response) else {

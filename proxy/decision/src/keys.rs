@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use http::HeaderValue;
 use rule_table::{Consumer, ConsumerId};
 use sha2::{Digest, Sha256};
 
@@ -41,13 +42,15 @@ fn parse_hash(text: &str) -> Option<[u8; 32]> {
     Some(hash)
 }
 
-/// The key of an `Authorization: Bearer …` or, as Azure's clients send it, an `api-key` header.
+/// The key of an `Authorization: Bearer …` or, as Azure's clients send it, an `api-key` header, or
+/// Anthropic's `x-api-key`.
 pub(crate) fn presented(headers: &http::HeaderMap) -> Option<&[u8]> {
     if let Some(value) = headers.get(http::header::AUTHORIZATION) {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;
         return (scheme.eq_ignore_ascii_case(b"bearer ") && !key.is_empty()).then(|| key.trim_ascii());
     }
-    headers.get("api-key").map(|value| value.as_bytes()).filter(|key| !key.is_empty())
+    let named = |name: &str| headers.get(name).map(HeaderValue::as_bytes).filter(|key| !key.is_empty());
+    named("api-key").or_else(|| named("x-api-key"))
 }
 
 #[cfg(test)]
@@ -78,6 +81,7 @@ mod tests {
         assert_eq!(presented(&headers("authorization", "Bearer sk-a")), Some(&b"sk-a"[..]));
         assert_eq!(presented(&headers("authorization", "bearer sk-a")), Some(&b"sk-a"[..]));
         assert_eq!(presented(&headers("api-key", "sk-a")), Some(&b"sk-a"[..]));
+        assert_eq!(presented(&headers("x-api-key", "sk-a")), Some(&b"sk-a"[..]));
         assert_eq!(presented(&headers("authorization", "Basic c2stYQ==")), None);
         assert_eq!(presented(&headers("authorization", "Bearer ")), None);
         assert_eq!(presented(&headers("x-key", "sk-a")), None);

@@ -5,6 +5,7 @@
 mod admit;
 mod answer;
 mod choose;
+mod dialects;
 mod exchange;
 mod failover;
 mod gate;
@@ -19,7 +20,7 @@ mod rewrite;
 mod settle;
 
 pub use admit::too_large;
-pub use answer::AnswerStream;
+pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
 pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};

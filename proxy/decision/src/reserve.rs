@@ -3,7 +3,7 @@
 
 use ledger::{Claim, Exhausted};
 use rule_table::{LimitId, Mode};
-use vocabulary::{Moment, RateUnit, Reason};
+use vocabulary::{Moment, Operation, RateUnit, Reason};
 
 use crate::{Exchange, Refusal};
 
@@ -21,7 +21,9 @@ impl Exchange {
         if claims.is_empty() {
             return Ok(());
         }
-        let tokens = self.facts.as_ref().map_or(0, |facts| {
+        // Counting tokens spends none.
+        let facts = self.facts.as_ref().filter(|facts| facts.operation != Operation::CountTokens);
+        let tokens = facts.map_or(0, |facts| {
             let output =
                 facts.max_output_tokens.unwrap_or(ASSUMED_OUTPUT_TOKENS).saturating_mul(facts.choices);
             facts.prompt_tokens.saturating_add(output)

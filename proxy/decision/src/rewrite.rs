@@ -5,18 +5,26 @@
 mod headers;
 mod path;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rule_table::{
     Backend, BackendKind, BodyEdit, BodyOperation, Deployment, DeploymentId, HeaderEdits, Rewrite,
 };
 use vocabulary::{Operation, Reason};
-use wire::{FieldEdit, FieldOperation};
+use wire::translate::{self, RequestOptions, ThinkingStyle, Untranslatable};
+use wire::{FieldEdit, FieldOperation, Layout};
 
 pub use headers::{Presentable, credential_header};
 pub use path::{authority, probe};
 
+use crate::dialects::{format, spoken};
 use crate::{Exchange, Refusal};
+
+/// Output tokens asked for where the backend's dialect demands a bound and neither the caller nor the
+/// manifest names one.
+const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// A request ready to send.
 #[derive(Clone, Debug)]
@@ -86,22 +94,34 @@ impl Exchange {
     ) -> Result<(Bytes, Vec<&'static str>), Refusal> {
         let internal = || Refusal::new(Reason::Internal, "a body that parsed could not be rewritten");
         let facts = self.facts.as_ref().ok_or_else(internal)?;
-        let layout = self.layout.as_ref().ok_or_else(internal)?;
-        // Mistral's API counts usage unasked and refuses the field.
-        let asks_usage = backend.kind != BackendKind::Mistral;
+        let asks_usage = facts.stream && (!facts.include_usage || serves_as != facts.operation);
+        let (body, layout, lost) = match (spoken(serves_as), format(facts.operation)) {
+            (Some(spoken), Some(asked)) if serves_as != facts.operation => {
+                let options = RequestOptions {
+                    model: &deployment.upstream_name,
+                    default_max_tokens: deployment.max_output.unwrap_or(DEFAULT_MAX_TOKENS),
+                    include_usage: asks_usage,
+                    thinking: ThinkingStyle::default(),
+                };
+                let request = translate::request(asked, spoken, body, &options).map_err(untranslatable)?;
+                let layout = Layout::of(serves_as, &request.body).map_err(|_| internal())?;
+                (request.body, Cow::Owned(layout), request.lost)
+            }
+            _ => (body.clone(), Cow::Borrowed(self.layout.as_ref().ok_or_else(internal)?), Vec::new()),
+        };
         let prefixes: Vec<&str> =
             self.rewrites(backend).filter_map(|rewrite| rewrite.system_prefix.as_deref()).collect();
         let prefix = (!prefixes.is_empty()).then(|| prefixes.join("\n\n"));
         let fields = self.field_edits(backend);
         let edits = wire::Edits {
             model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
-            include_usage: facts.stream && !facts.include_usage && asks_usage,
+            // Mistral's API counts usage unasked and refuses the field.
+            include_usage: asks_usage && backend.kind != BackendKind::Mistral,
             fields: &fields,
             system_prefix: prefix.as_deref(),
         };
-        let _ = serves_as;
-        let body = layout.apply(body, &edits).map_err(|_| internal())?;
-        Ok((body, Vec::new()))
+        let body = layout.apply(&body, &edits).map_err(|_| internal())?;
+        Ok((body, lost))
     }
 
     /// The edits of single fields, in the order in which they apply.
@@ -153,6 +173,10 @@ impl Exchange {
         let route = self.route().map(|route| &route.rewrite.response_headers);
         backend.into_iter().chain(route).filter(|edits| !edits.is_empty())
     }
+}
+
+fn untranslatable(error: Untranslatable) -> Refusal {
+    Refusal::new(Reason::Untranslatable, error.to_string())
 }
 
 /// Applies edits to a header map. Names and values have been checked by the compiler; one that is none

@@ -1,4 +1,7 @@
-//! `sluicegate check`: all findings of a manifest, and whether it would serve.
+//! `sluicegate check`: all findings of a manifest, whether it would serve and, with `--live`, whether what
+//! it leads to is there.
+
+mod live;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +15,11 @@ const EXAMPLES: &str = "\
 Examples:
   sluicegate check gateway.yaml
   sluicegate check gateway.yaml --output json | jq .code
-  cat gateway.yaml | sluicegate check - --no-resources";
+  cat gateway.yaml | sluicegate check - --no-resources
+  sluicegate check gateway.yaml --live                    secrets, names, TLS, tokens, health paths
+  sluicegate check gateway.yaml --live --spend-tokens     and one token from every deployment
+
+Exit codes: 0 all is well, 1 the manifest is but something live is not, 2 the manifest is not.";
 
 /// Check a manifest.
 #[derive(Debug, clap::Args)]
@@ -21,8 +28,14 @@ pub(super) struct Args {
     /// Manifest in YAML or JSON; `-` reads standard input
     manifest: PathBuf,
     /// Leave out secrets and files the manifest refers to, which may exist on another machine only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "live")]
     no_resources: bool,
+    /// Ask every backend as well: secrets, names, TLS handshakes, tokens, health paths
+    #[arg(long)]
+    live: bool,
+    /// Have every deployment generate one token, which costs money
+    #[arg(long, requires = "live")]
+    spend_tokens: bool,
     /// How to write findings; `json` writes one object per line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -34,11 +47,16 @@ pub(super) fn run(args: &Args) -> u8 {
         Err(code) => return code,
     };
     let mut outcome = compile(&source);
+    let base = args.manifest.parent().unwrap_or(Path::new(""));
     if let Some(bundle) = outcome.bundle.as_ref().filter(|_| !args.no_resources) {
-        let base = args.manifest.parent().unwrap_or(Path::new(""));
         let missing = missing_resources(bundle.policy(), base);
         outcome.findings.extend(outcome.locate(missing));
     }
     show_findings(&outcome.findings, &source, args.output);
-    if outcome.findings.iter().any(Finding::is_error) { BAD_INPUT } else { 0 }
+    let mut code = if outcome.findings.iter().any(Finding::is_error) { BAD_INPUT } else { 0 };
+    // A missing secret is one backend's; the others can still be asked.
+    if let Some(bundle) = outcome.bundle.as_ref().filter(|_| args.live) {
+        code = code.max(live::run(bundle.policy(), base, args.spend_tokens, args.output));
+    }
+    code
 }

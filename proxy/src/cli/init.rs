@@ -51,6 +51,12 @@ enum Kind {
     Openai,
     AzureOpenai,
     Vllm,
+    LlamaCpp,
+    Mistral,
+    Anthropic,
+    AzureCognitive,
+    AzureMl,
+    Kserve,
     Http,
 }
 
@@ -60,9 +66,20 @@ impl From<Kind> for BackendKind {
             Kind::Openai => Self::Openai,
             Kind::AzureOpenai => Self::AzureOpenai,
             Kind::Vllm => Self::Vllm,
+            Kind::LlamaCpp => Self::LlamaCpp,
+            Kind::Mistral => Self::Mistral,
+            Kind::Anthropic => Self::Anthropic,
+            Kind::AzureCognitive => Self::AzureCognitive,
+            Kind::AzureMl => Self::AzureMl,
+            Kind::Kserve => Self::Kserve,
             Kind::Http => Self::Http,
         }
     }
+}
+
+/// Every kind, to choose from.
+fn kinds() -> String {
+    BackendKind::ALL.map(BackendKind::name).join(", ")
 }
 
 pub(super) fn run(args: &Args) -> u8 {
@@ -76,9 +93,10 @@ pub(super) fn run(args: &Args) -> u8 {
             }
         },
         None => {
-            complain(
-                "sluicegate: there is no terminal to ask on; say `--kind openai`, `azure-openai`, `vllm` or `http`\n",
-            );
+            complain(&format!(
+                "sluicegate: there is no terminal to ask on; say `--kind` and one of: {}\n",
+                kinds()
+            ));
             return BAD_INPUT;
         }
     };
@@ -119,18 +137,18 @@ fn from_flags(args: &Args, kind: Kind) -> Answers {
 /// Asks on standard error, so that the manifest can be redirected; `None` at the end of input.
 fn ask(input: &mut impl BufRead) -> Option<Answers> {
     let kind = loop {
-        let answer =
-            question(input, "Kind of the first backend (openai, azure-openai, vllm, http)", "openai")?;
+        let answer = question(input, &format!("Kind of the first backend ({})", kinds()), "openai")?;
         match Kind::from_str(&answer, true) {
             Ok(kind) => break kind,
-            Err(_) => complain("  one of openai, azure-openai, vllm, http\n"),
+            Err(_) => complain(&format!("  one of {}\n", kinds())),
         }
     };
     let usual = Answers::for_kind(kind.into());
     let url = question(input, "Its URL", &usual.url)?;
-    let model = match kind {
-        Kind::Http => usual.model,
-        _ => question(input, "The model callers ask for", &usual.model)?,
+    let model = if usual.kind.has_models() {
+        question(input, "The model callers ask for", &usual.model)?
+    } else {
+        usual.model
     };
     let deployment = match kind {
         Kind::AzureOpenai => Some(question(input, "Name of the deployment in Azure", &model)?),
@@ -164,6 +182,14 @@ mod tests {
         let source = policy_compiler::Source::new("first.yaml", first_manifest(&answers));
         let outcome = policy_compiler::compile(&source);
         assert!(outcome.bundle.is_some(), "{:#?}", outcome.findings);
+    }
+
+    #[test]
+    fn every_kind_of_the_language_can_be_chosen() {
+        let offered: Vec<BackendKind> = Kind::value_variants().iter().map(|kind| (*kind).into()).collect();
+        assert_eq!(offered, BackendKind::ALL);
+        let named = Kind::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        assert!(named.map(|value| value.get_name().to_owned()).eq(BackendKind::ALL.map(BackendKind::name)));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub(crate) fn complain(text: &str) {
     let _ = stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether standard error takes colour: a terminal, and nobody asked for none (<https://no-color.org>).
-fn colour(terminal: bool) -> bool {
+/// Whether a stream takes colour: a terminal, and nobody asked for none (<https://no-color.org>).
+pub(crate) fn colour(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 

@@ -55,6 +55,7 @@ fn positive(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &Args) -> u8 {
     crate::observability::log_to_stderr(args.log == Output::Json);
+    raise_open_files();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = args.threads {
         builder.worker_threads(threads.get());
@@ -70,6 +71,16 @@ pub(super) fn run(args: &Args) -> u8 {
     // Whatever still blocks (a file, a name server) is not worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     code
+}
+
+/// Takes all the files the system grants: shells hand down a small soft limit for the sake of programs that
+/// still use `select`.
+fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 async fn serve(args: &Args) -> u8 {

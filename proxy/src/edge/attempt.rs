@@ -16,8 +16,8 @@ use pingora_http::RequestHeader;
 use vocabulary::{Moment, Reason};
 
 use super::caller::{Caller, Gone};
-use super::relay::words;
 use super::peer::is_certificate_refused;
+use super::relay::words;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
 

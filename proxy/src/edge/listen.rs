@@ -5,25 +5,30 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::apps::HttpServerOptions;
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::server::Fds;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
-use pingora_proxy::ProxyServiceBuilder;
+use pingora_core::services::listening::Service;
 use rule_table::{Listener, Policy};
-use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use super::connections::{self, BeforeTls, Door, Guarded};
 use super::service::EdgeService;
-use super::tls::{self, CertificateError};
+use super::tls::{self, Certificate, CertificateError};
 use crate::live::Live;
 
-/// An HTTP/2 connection without streams is closed after this long.
-const H2_IDLE: Duration = Duration::from_secs(300);
+/// Connections the system completes before they are accepted. The standard library's 128 are gone in
+/// milliseconds when everybody comes at once, and whoever is dropped tries again after a second.
+const BACKLOG: i32 = 4096;
+
+/// Every connection owns such a buffer, also while it asks for nothing; Pingora's 64 KiB would make ten
+/// thousand idle callers cost 640 MiB. Bodies are read past it.
+const READ_BUFFER: usize = 8 * 1024;
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +69,7 @@ fn hint(error: &std::io::Error) -> &'static str {
 pub struct Bound {
     section: Listener,
     socket: TcpListener,
-    certificate: Option<Arc<CertifiedKey>>,
+    certificate: Option<Arc<Certificate>>,
     /// The real address, with the port chosen where the manifest says 0.
     pub address: SocketAddr,
 }
@@ -74,6 +79,12 @@ impl Bound {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.section.name
+    }
+
+    /// The certificate it shows, if it speaks TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
     }
 }
 
@@ -86,7 +97,8 @@ pub fn bind(policy: &Policy, base: &Path) -> Result<Vec<Bound>, BindError> {
 }
 
 fn bind_one(section: &Listener, base: &Path) -> Result<Bound, BindError> {
-    let certificate = section.tls.as_ref().map(|files| tls::check(files, base)).transpose();
+    let read = |files| Certificate::read(&section.name, files, base).map(Arc::new);
+    let certificate = section.tls.as_ref().map(read).transpose();
     let certificate =
         certificate.map_err(|source| BindError::Certificate { listener: section.name.clone(), source })?;
     let failed = |source| BindError::Address {
@@ -98,6 +110,7 @@ fn bind_one(section: &Listener, base: &Path) -> Result<Bound, BindError> {
         failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not an IP address and port"))
     })?;
     let socket = TcpListener::bind(address).map_err(failed)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(|error| failed(error.into()))?;
     socket.set_nonblocking(true).map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     Ok(Bound { section: section.clone(), socket, certificate, address })
@@ -119,8 +132,10 @@ impl Edge {
         let (stop, watch) = watch::channel(false);
         let tasks = TaskTracker::new();
         let connector = Arc::new(super::peer::connector());
+        let capacity = connections::capacity(bound.len());
         for socket in bound {
-            start_one(socket, live, &connector, &tasks, watch.clone())?;
+            let door = Door::new(capacity, socket.section.head_timeout);
+            start_one(socket, live, &connector, door, &tasks, watch.clone())?;
         }
         tasks.close();
         Ok(Self { stop, tasks })
@@ -139,6 +154,7 @@ fn start_one(
     bound: Bound,
     live: &Arc<Live>,
     connector: &Arc<pingora_core::connectors::http::Connector>,
+    door: Arc<Door>,
     tasks: &TaskTracker,
     watch: watch::Receiver<bool>,
 ) -> pingora_error::Result<()> {
@@ -147,15 +163,21 @@ fn start_one(
         Arc::new(ServerConf { upstream_keepalive_pool_size: 256, max_retries: 2, ..ServerConf::default() });
     let mut options = HttpServerOptions::default();
     options.h2c = section.http2 && certificate.is_none();
-    options.h2_idle_timeout = Some(H2_IDLE);
+    options.h2_idle_timeout = Some(connections::IDLE);
     let http2 = section.http2;
     let service = EdgeService::new(section, Arc::clone(live), Arc::clone(connector));
-    let mut service = ProxyServiceBuilder::new(&conf, service).name("edge").server_options(options).build();
+    let mut proxy = pingora_proxy::http_proxy(&conf, service);
+    proxy.server_options = Some(options);
+    let guarded = Guarded { inner: Arc::new(proxy), door: Arc::clone(&door) };
+    let mut service = Service::new("edge".to_owned(), guarded);
     let key = address.to_string();
-    match certificate {
-        Some(certificate) => service.add_tls_with_settings(&key, None, tls::settings(certificate, http2)?),
-        None => service.add_tcp(&key),
+    let buffer = L4BufferSettings::default().read(READ_BUFFER);
+    let mut endpoint = ListenerConfig::tcp(&key).l4_buffer(buffer);
+    if let Some(certificate) = certificate {
+        endpoint = endpoint.tls(tls::settings(certificate, http2)?);
+        service.endpoints().set_pre_tls_callback(Arc::new(BeforeTls(door)));
     }
+    service.add_listener(endpoint);
     let mut fds = Fds::new();
     fds.add(key, socket.into_raw_fd());
     let fds = Arc::new(Mutex::new(fds));

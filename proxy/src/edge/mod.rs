@@ -4,6 +4,9 @@
 
 mod attempt;
 mod caller;
+mod connections;
+mod errand;
+mod framing;
 mod listen;
 mod models;
 mod peer;
@@ -16,9 +19,10 @@ mod terminate;
 mod tls;
 mod tunnel;
 
+pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
 pub use pipe::Pipes;
 pub use probes::probe_forever;
-pub use tls::{CertificateError, check as check_certificate};
+pub use tls::{Certificate, CertificateError, check as check_certificate};

@@ -20,7 +20,7 @@ use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use pingora_proxy::Session;
-use rule_table::{DeploymentId, HeaderEdits, Policy, PoolId};
+use rule_table::{DeploymentId, HeaderEdits, Listener, Policy, PoolId};
 use telemetry::Traces;
 use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
@@ -38,6 +38,9 @@ use crate::upstream::{Presented, Upstream, Upstreams};
 const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"];
 /// The error of a member whose identity has no token.
 const NO_CREDENTIAL: &str = "NoCredential";
+
+/// What Pingora, which keeps these to itself, calls a body that breaks the transfer coding.
+const BROKEN_CHUNKS: [ErrorType; 2] = [ErrorType::new("InvalidChunk"), ErrorType::new("InvalidTrailerEnd")];
 
 /// The balancers of a policy's piped pools.
 #[derive(Default)]
@@ -175,6 +178,8 @@ pub(super) struct Piping {
     address: Option<SocketAddr>,
     credential: Option<Arc<Presented>>,
     body_bytes: u64,
+    /// When the body must be there, on the wall clock: its caller sends it on that.
+    body_until: Instant,
 }
 
 /// Who picks the member.
@@ -202,10 +207,11 @@ pub(super) fn prepare(
     let pool = exchange.route().map(|route| route.pool);
     let balancer = pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool));
     let by = balancer.map_or(By::Pool, |pipe| By::Balancer(Arc::clone(&pipe.balancer)));
+    let body_until = Instant::now() + desk.listener.body_timeout;
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
         .map_or(1, |pool| pool.retry.max_attempts);
-    Ok(Piping { by, attempts_left, member: None, address: None, credential: None, body_bytes: 0 })
+    Ok(Piping { by, attempts_left, member: None, address: None, credential: None, body_bytes: 0, body_until })
 }
 
 /// Picks the next member that can be asked.
@@ -308,13 +314,16 @@ fn edit_request(upstream: &mut RequestHeader, edits: &HeaderEdits) -> Result<()>
     Ok(())
 }
 
-/// Counts a piped body against the listener's limit.
-pub(super) fn count_body(body: Option<&Bytes>, max_body: u64, ctx: &mut Context) -> Result<()> {
+/// Counts a piped body against the listener's size and time.
+pub(super) fn count_body(body: Option<&Bytes>, listener: &Listener, ctx: &mut Context) -> Result<()> {
     let Some(piping) = ctx.request.as_mut().and_then(|request| request.piping.as_mut()) else {
         return Ok(());
     };
     piping.body_bytes += body.map_or(0, |bytes| bytes.len() as u64);
-    if piping.body_bytes > max_body {
+    if body.is_some_and(|bytes| !bytes.is_empty()) && Instant::now() > piping.body_until {
+        return Error::e_explain(ErrorType::HTTPStatus(Reason::BodyTimeout.status()), "body too slow");
+    }
+    if piping.body_bytes > listener.max_body {
         return Error::e_explain(
             ErrorType::HTTPStatus(Reason::BodyTooLarge.status()),
             "body over the listener's limit",
@@ -409,8 +418,8 @@ pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Conte
 
 fn refusal(error: &Error, max_body: u64) -> Refusal {
     use ErrorType::{
-        ConnectTimedout, Custom, HTTPStatus, ReadTimedout, TLSHandshakeFailure, TLSHandshakeTimedout,
-        WriteTimedout,
+        ConnectTimedout, ConnectionClosed, Custom, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeFailure,
+        TLSHandshakeTimedout, WriteTimedout,
     };
     let reason = match (error.etype(), error.esource()) {
         (HTTPStatus(413), _) => {
@@ -418,6 +427,20 @@ fn refusal(error: &Error, max_body: u64) -> Refusal {
         }
         (HTTPStatus(503), _) => Reason::NoBackend,
         (Custom(NO_CREDENTIAL), _) => Reason::BackendCredential,
+        (HTTPStatus(408), _) | (ReadTimedout, ErrorSource::Downstream) => {
+            return Refusal::new(
+                Reason::BodyTimeout,
+                "the body did not arrive in time; send it faster or smaller",
+            );
+        }
+        // Reading a body ourselves leaves the source unset; what fails there is the caller's.
+        (kind, ErrorSource::Downstream | ErrorSource::Unset) if BROKEN_CHUNKS.contains(kind) => {
+            return Refusal::new(
+                Reason::MalformedRequest,
+                "the chunks of the body break RFC 9112 section 7.1",
+            );
+        }
+        (ConnectionClosed | ReadError | ReadTimedout, ErrorSource::Unset) => Reason::ClientClosed,
         (_, ErrorSource::Downstream) => Reason::ClientClosed,
         (TLSHandshakeFailure | TLSHandshakeTimedout, _) => Reason::BackendTls,
         (ConnectTimedout, _) => Reason::BackendConnect,

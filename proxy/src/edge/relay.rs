@@ -158,7 +158,7 @@ impl Relay<'_, '_> {
             }
             Ok(Ok(Some(body))) => {
                 open.release().await;
-                match exchange.answered(now, &body) {
+                match exchange.answered(now, &body, unix_seconds()) {
                     Ok(body) => {
                         respond::json(caller.session, exchange, 200, body).await?;
                         return Ok(Attempted::Done(Relayed::Complete(200)));
@@ -180,7 +180,7 @@ impl Relay<'_, '_> {
         exchange: &mut Exchange,
         mut open: Open,
     ) -> Result<Attempted> {
-        let mut stream = exchange.answer_stream(LARGEST_EVENT);
+        let mut stream = exchange.answer_stream(LARGEST_EVENT, unix_seconds());
         let mut phase = Phase::Held(BytesMut::new());
         let end = self.pump(caller, exchange, &mut open, &mut stream, &mut phase).await;
         let now = self.desk.live.clock.now();
@@ -217,7 +217,8 @@ impl Relay<'_, '_> {
                 exchange.account_stream(&stream);
                 exchange.reason = Some(failed.reason);
                 exchange.attempt_failed(now, failed.reason, failed.failure);
-                caller.end(Some(exchange.error_event(failed.reason, &failed.refusal.message))).await?;
+                let told = stream.error_event(failed.reason, &failed.refusal.message, &exchange.request_id);
+                caller.end(Some(told)).await?;
                 Ok(Attempted::Done(Relayed::Complete(200)))
             }
         }
@@ -440,9 +441,13 @@ fn silent(phase: &Phase) -> End {
     End::Broken(failure(reason, Failure::Timeout, Progress::Unknown))
 }
 
+fn unix_seconds() -> u64 {
+    unix_nanos() / 1_000_000_000
+}
+
 fn limits(headers: &HeaderMap) -> BackendLimits {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    wire::backend_limits(value, unix_nanos() / 1_000_000_000)
+    wire::backend_limits(value, unix_seconds())
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

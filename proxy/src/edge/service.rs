@@ -18,6 +18,8 @@ use telemetry::instruments::ActiveRequest;
 use telemetry::settled::Scheme;
 use vocabulary::Reason;
 
+use super::connections::{self, Asking};
+use super::framing;
 use super::models;
 use super::pipe::{self, Piping};
 use super::terminate::{Desk, Outcome};
@@ -51,6 +53,7 @@ pub(super) struct Request {
     pub(super) status: Option<u16>,
     _active: ActiveRequest,
     _in_flight: InFlight,
+    _asking: Option<Asking>,
 }
 
 impl EdgeService {
@@ -71,12 +74,13 @@ impl EdgeService {
         let trust = if trusted { Trust::Continue } else { Trust::Restart };
         let trace = TraceIds::new(&header.headers, trust);
         let active = self.live.observers.began(&header.method, self.scheme());
+        let unix_nanos = unix_nanos();
         let mut exchange = Exchange::new(
             Arc::clone(&in_force.gate),
-            request_id(),
+            request_id(unix_nanos),
             header.method.clone(),
             arrived,
-            unix_nanos(),
+            unix_nanos,
         );
         exchange.mark(Stage::Accept, arrived, self.live.clock.now());
         Request {
@@ -87,6 +91,7 @@ impl EdgeService {
             status: None,
             _active: active,
             _in_flight: self.live.admit(),
+            _asking: connections::asking(session),
         }
     }
 
@@ -101,7 +106,7 @@ impl EdgeService {
         let desk =
             Desk { live: &self.live, in_force, connector: &self.connector, listener: &self.listener, trace };
         let start = self.live.clock.now();
-        let identified = exchange.identify(&head(session));
+        let identified = framing::check(session).and_then(|()| exchange.identify(&head(session)));
         exchange.mark(Stage::Identify, start, self.live.clock.now());
         let outcome = match identified {
             Err(refusal) => desk.refuse(session, exchange, refusal).await?,
@@ -175,12 +180,16 @@ impl ProxyHttp for EdgeService {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        pipe::count_body(body.as_ref(), self.listener.max_body, ctx)
+        // After an upgrade there is no request body any more, only bytes of another protocol.
+        if session.as_downstream().was_upgraded() {
+            return Ok(());
+        }
+        pipe::count_body(body.as_ref(), &self.listener, ctx)
     }
 
     async fn response_filter(

@@ -1,9 +1,10 @@
 //! Certificates of listeners. It owns reading and checking them before anything listens, since Pingora
-//! panics on a bad file; it refuses to choose names or versions.
+//! panics on a bad file, and following their files afterwards; it refuses to choose names or versions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use pingora_core::listeners::tls::TlsSettings;
 use rule_table::ListenerTls;
 use rustls::crypto::ring;
@@ -61,22 +62,60 @@ pub fn check(files: &ListenerTls, base: &Path) -> Result<Arc<CertifiedKey>, Cert
     })
 }
 
-/// Serves one certificate whatever name the client asks for.
+/// The certificate a listener shows, whatever name the client asks for. Handshakes under way keep the one
+/// they began with.
 #[derive(Debug)]
-struct Single(Arc<CertifiedKey>);
+pub struct Certificate {
+    shown: ArcSwap<CertifiedKey>,
+    listener: String,
+    files: ListenerTls,
+    base: PathBuf,
+}
 
-impl ResolvesServerCert for Single {
+impl Certificate {
+    /// Reads the certificate of `listener`; its files are relative to `base`.
+    ///
+    /// # Errors
+    /// See [`check`].
+    pub fn read(listener: &str, files: &ListenerTls, base: &Path) -> Result<Self, CertificateError> {
+        let shown = ArcSwap::new(check(files, base)?);
+        Ok(Self { shown, listener: listener.to_owned(), files: files.clone(), base: base.to_owned() })
+    }
+
+    /// Reads the files again. A pair that cannot serve changes nothing, and the log says why: half of a
+    /// rotation looks like that, too.
+    pub fn reread(&self) {
+        match check(&self.files, &self.base) {
+            Ok(read) if read.cert == self.shown.load().cert => {}
+            Ok(read) => {
+                self.shown.store(read);
+                tracing::info!(listener = %self.listener, "the listener shows a new certificate");
+            }
+            Err(error) => {
+                tracing::error!(listener = %self.listener, %error, "the listener keeps its certificate");
+            }
+        }
+    }
+
+    /// The certificate's file and the key's.
+    #[must_use]
+    pub fn files(&self) -> [PathBuf; 2] {
+        [&self.files.certificate, &self.files.key].map(|file| self.base.join(file))
+    }
+}
+
+impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        Some(self.shown.load_full())
     }
 }
 
 /// TLS settings of a listener.
-pub(super) fn settings(certificate: Arc<CertifiedKey>, http2: bool) -> pingora_error::Result<TlsSettings> {
+pub(super) fn settings(certificate: Arc<Certificate>, http2: bool) -> pingora_error::Result<TlsSettings> {
     struct NoCallbacks;
     impl pingora_core::listeners::TlsAccept for NoCallbacks {}
     let mut settings = TlsSettings::with_callbacks(Box::new(NoCallbacks))?;
-    settings.set_cert_resolver(Arc::new(Single(certificate)));
+    settings.set_cert_resolver(certificate);
     if http2 {
         settings.enable_h2();
     }

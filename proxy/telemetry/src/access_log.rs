@@ -1,11 +1,13 @@
-//! One JSON line per request, written by a thread of its own. It owns the queue, the file and its
-//! reopening; it refuses to make a request wait: what the queue cannot take is dropped and counted.
+//! One JSON line per request, written by a thread of its own within some 20 ms. It owns the queue, the file
+//! and its reopening; it refuses to make a request wait: what the queue cannot take is dropped and counted.
 
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::Thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -53,6 +55,11 @@ pub struct AccessLog {
 #[derive(Debug)]
 struct Running {
     queue: SyncSender<Line>,
+    /// Lines queued since the writer began to let them gather.
+    gathered: Arc<AtomicUsize>,
+    /// Lines at which the writer shall not wait for more.
+    enough: usize,
+    writer: Thread,
     drops: Drops,
     stopped: Mutex<Receiver<()>>,
 }
@@ -89,12 +96,21 @@ impl AccessLog {
         let (sender, lines) = sync_channel(queue);
         let (done, stopped) = sync_channel(1);
         let writer = Writer::new(output, drops.clone());
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            writer.run(&lines);
+        let gathered = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&gathered);
+        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            writer.run(&lines, &counted);
             // The receiver is gone when nobody waits for the end.
             let _ = done.send(());
         })?;
-        let running = Running { queue: sender, drops: drops.clone(), stopped: Mutex::new(stopped) };
+        let running = Running {
+            queue: sender,
+            gathered,
+            enough: queue / 4,
+            writer: thread.thread().clone(),
+            drops: drops.clone(),
+            stopped: Mutex::new(stopped),
+        };
         Ok(Self { running: Some(Arc::new(running)) })
     }
 
@@ -106,10 +122,11 @@ impl AccessLog {
 
     /// Queues a record. Never blocks.
     pub fn write(&self, record: AccessLogRecord) {
-        if let Some(running) = &self.running
-            && running.queue.try_send(Line::Record(Box::new(record))).is_err()
-        {
+        let Some(running) = &self.running else { return };
+        if running.queue.try_send(Line::Record(Box::new(record))).is_err() {
             running.drops.add(Signal::AccessLog, 1);
+        } else if running.gathered.fetch_add(1, Ordering::Relaxed) == running.enough {
+            running.writer.unpark();
         }
     }
 
@@ -119,7 +136,9 @@ impl AccessLog {
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(running) = &self.running else { return true };
         let (done, written) = sync_channel(1);
-        running.queue.try_send(Line::Flush(done)).is_ok() && written.recv_timeout(timeout).is_ok()
+        let queued = running.queue.try_send(Line::Flush(done)).is_ok();
+        running.writer.unpark();
+        queued && written.recv_timeout(timeout).is_ok()
     }
 
     /// Writes what is queued and ends the thread, within `timeout`; says whether it ended. Blocks.
@@ -128,6 +147,7 @@ impl AccessLog {
         let Some(running) = &self.running else { return true };
         // A full queue cannot take the order to stop: the writer is stuck, and the wait below is bounded.
         let _ = running.queue.try_send(Line::Stop);
+        running.writer.unpark();
         !matches!(running.stopped.lock().recv_timeout(timeout), Err(RecvTimeoutError::Timeout))
     }
 }

@@ -5,7 +5,7 @@
 use tracing::{Level, Metadata};
 #[cfg(feature = "otlp")]
 use tracing_subscriber::Registry;
-use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, fmt};
@@ -79,8 +79,10 @@ pub fn init(format: Format, filter: &str) -> Result<Operational, OperationalErro
     #[cfg(feature = "otlp")]
     let (spans, handle) = tracing_subscriber::reload::Layer::new(None);
     let registry = tracing_subscriber::registry();
+    // Without the hint every debug line of every crate would be offered to the filters, on the request path.
     #[cfg(feature = "otlp")]
-    let registry = registry.with(spans.with_filter(filter_fn(becomes_span)));
+    let registry =
+        registry.with(spans.with_filter(filter_fn(becomes_span).with_max_level_hint(LevelFilter::INFO)));
     registry
         .with(lines.with_filter(admitted).with_filter(filter))
         .try_init()

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use vocabulary::Operation;
 use wire::stream::classify;
+use wire::translate::{self, Backend, Envelope, Format, RequestOptions, Stream, ThinkingStyle};
 use wire::{Edits, Splitter, StreamTap, extract, extract_with_layout};
 
 const EVENTS: u64 = 64;
@@ -93,5 +94,47 @@ fn bodies(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, streams, bodies);
+fn translations(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("translate");
+    let options = RequestOptions {
+        model: "upstream-model",
+        default_max_tokens: 4096,
+        include_usage: true,
+        thinking: ThinkingStyle::Adaptive,
+    };
+    for kibibytes in [2, 32] {
+        let chat = chat(kibibytes * 1024);
+        group.throughput(Throughput::Bytes(chat.len() as u64));
+        group.bench_function(format!("{kibibytes} KiB chat request to messages"), |bencher| {
+            bencher.iter(|| translate::request(Format::Chat, Backend::Messages, black_box(&chat), &options));
+        });
+        let Ok(messages) = translate::request(Format::Chat, Backend::Messages, &chat, &options) else {
+            return;
+        };
+        group.bench_function(format!("{kibibytes} KiB messages request to chat"), |bencher| {
+            let body = &messages.body;
+            bencher.iter(|| translate::request(Format::Messages, Backend::Chat, black_box(body), &options));
+        });
+    }
+    let chunk = chunk();
+    group.throughput(Throughput::Elements(EVENTS));
+    for (name, to) in [("messages", Format::Messages), ("responses", Format::Responses)] {
+        group.bench_function(format!("chat stream to {name}"), |bencher| {
+            let envelope = Envelope { id: "1".to_owned(), created_unix: 1, model: "m".to_owned() };
+            bencher.iter_batched_ref(
+                || (Splitter::new(1 << 16), Stream::new(Backend::Chat, to, envelope.clone(), true, 1)),
+                |(splitter, stream)| {
+                    splitter.push(chunk.clone());
+                    while let Some(Ok(event)) = splitter.next_event() {
+                        black_box(stream.event(&event));
+                    }
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, streams, bodies, translations);
 criterion_main!(benches);

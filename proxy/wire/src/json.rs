@@ -2,13 +2,13 @@
 //! escapes, numbers, positions. It refuses to build a tree, to convert what nobody asked for, and to
 //! forgive anything a second parser might read differently.
 
+mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use std::ops::Range;
 
-use memchr::memchr2;
 pub use text::{Piece, Pieces, Text};
 
 /// Deepest nesting that is read: arrays and objects, the outermost included.
@@ -173,26 +173,22 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let rest = self.rest();
-            let Some(length) = memchr2(b'"', b'\\', rest) else {
-                return Err(Fault { problem: Problem::End, offset: self.text.len() });
-            };
-            let (plain, stop) = rest.split_at(length);
-            // A fold over the whole run vectorises; a search for the first one does not.
-            if plain.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
-                let offset = self.at + plain.iter().take_while(|byte| **byte >= 0x20).count();
-                return Err(Fault { problem: Problem::Control, offset });
-            }
-            self.at += length;
-            if stop.first() == Some(&b'"') {
-                let text = self.slice(start..self.at);
-                self.at += 1;
-                return Ok(Text::new(text, escaped));
-            }
-            escaped = true;
-            match text::escape(self.rest()) {
-                Some((_, length)) => self.at += length,
-                None => return Err(self.fault(Problem::Escape)),
+            self.at += scan::plain_run(self.rest());
+            match self.byte() {
+                Some(b'"') => {
+                    let text = self.slice(start..self.at);
+                    self.at += 1;
+                    return Ok(Text::new(text, escaped));
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    match text::escape(self.rest()) {
+                        Some((_, length)) => self.at += length,
+                        None => return Err(self.fault(Problem::Escape)),
+                    }
+                }
+                Some(_) => return Err(self.fault(Problem::Control)),
+                None => return Err(self.fault(Problem::End)),
             }
         }
     }

@@ -8,6 +8,7 @@
 //! - [`answer`] reads whole answers, [`stream`] those that come as events.
 //! - [`error`] writes refusals and reads those of backends; [`limits`] reads rate-limit headers;
 //!   [`models`] writes lists of models.
+//! - [`translate`] carries requests, answers, streams and errors from one dialect to another.
 //!
 //! Three APIs are spoken: OpenAI's chat, completions and embeddings (also Azure's and vLLM's), OpenAI's
 //! Responses, and Anthropic's Messages. An [`Operation`](vocabulary::Operation) says which it is.
@@ -23,6 +24,7 @@ pub mod models;
 pub mod openai;
 pub mod sse;
 pub mod stream;
+pub mod translate;
 mod usage;
 
 pub use answer::{count_tokens_body, response_id, response_key, usage_in_body};

@@ -1,6 +1,7 @@
 //! The fuzz targets' properties on generated input, so that they run with every test run.
 
 use proptest::prelude::*;
+use vocabulary::Operation;
 
 mod properties;
 
@@ -42,6 +43,21 @@ const MEMBERS: &[&[u8]] = &[
     br#""n":2"#,
     br#""N":2"#,
     br#""x":[1e9,{"y":null}]"#,
+    br#""max_tokens":9"#,
+    br#""system":"s""#,
+    br#""system":[{"type":"text","text":"s"}]"#,
+    br#""messages":[{"role":"system","content":[{"text":"s"}]},{"content":[{"type":"image","source":{"data":"x"}}]}]"#,
+    br#""messages":[{"content":[{"type":"tool_result","content":[{"text":"x"}]}]}]"#,
+    br#""input":[{"content":[{"text":"x"}]},{"output":{"a":1}},{"summary":[]}]"#,
+    br#""instructions":"i""#,
+    br#""previous_response_id":"resp_1""#,
+    br#""usage":{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":9}}"#,
+    br#""usage":{"input_tokens":3,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_1h_input_tokens":5}}"#,
+    br#""error":{"code":"x","type":"y","message":"prompt is too long"}"#,
+    br#""type":"message_delta","delta":{"stop_reason":"end_turn","text":"x"}"#,
+    br#""type":"response.completed","response":{"id":"r","usage":{"output_tokens":2}}"#,
+    br#""type":"response.output_text.delta","delta":"x","sequence_number":4"#,
+    br#""choices":[{"delta":{"content":"x","tool_calls":[{"function":{"name":"f"}}]},"finish_reason":"stop"}]"#,
 ];
 
 /// Objects of those members, whole or with a few bytes overwritten.
@@ -57,6 +73,21 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
             *place.get_mut(&mut body) = byte;
         }
         body
+    })
+}
+
+/// Events with such bodies as data, some of them damaged, and the marks that end streams.
+fn event_streams() -> impl Strategy<Value = Vec<u8>> {
+    let event = prop_oneof![
+        6 => bodies().prop_map(|body| [b"data: ", body.as_slice(), b"\n\n"].concat()),
+        1 => Just(b"data: [DONE]\n\n".to_vec()),
+        1 => Just(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_vec()),
+        1 => Just(b": comment\r\n\r\n".to_vec()),
+    ];
+    (prop::collection::vec(event, 0..6), any::<prop::sample::Index>()).prop_map(|(events, end)| {
+        let stream: Vec<u8> = events.concat();
+        let end = end.index(stream.len() + 1);
+        stream.into_iter().take(end).collect()
     })
 }
 
@@ -76,5 +107,36 @@ proptest! {
     #[test]
     fn edits_change_what_they_name_and_nothing_else(body in bodies(), model in prop::option::of("[a-z\"\\\\]{0,4}"), include_usage: bool) {
         properties::edits(&body, model.as_deref(), include_usage);
+    }
+
+    #[test]
+    fn streams_of_any_api_are_relayed_the_same_however_they_are_cut(
+        operation in prop::sample::select(&Operation::ALL[..]),
+        stream in event_streams(),
+        cut in 0_usize..256,
+    ) {
+        properties::tap(operation, &stream, cut);
+    }
+
+    #[test]
+    fn answers_and_errors_are_read_whatever_they_are(body in bodies()) {
+        properties::answers(&body);
+    }
+
+    #[test]
+    fn edited_bodies_can_be_read_again(
+        operation in prop::sample::select(&Operation::ALL[..]),
+        body in bodies(),
+        path in prop::collection::vec(prop::sample::select(&["x", "y", "tools", "stream_options"][..]), 0..3),
+        remove: bool,
+    ) {
+        let path: Vec<_> = path.into_iter().map(str::to_owned).collect();
+        properties::fields(operation, &body, &path, remove);
+    }
+
+    #[test]
+    fn headers_are_read_whatever_they_hold(values in prop::collection::vec("[-0-9.:TZdhms+ ]{0,12}|[0-9]{1,4}(ms|s|m0s)|20[0-9]{2}-0[1-9]-1[0-9]T0[0-9]:00:00Z", 14)) {
+        let values: Vec<_> = values.iter().map(String::as_str).collect();
+        properties::limits(&values);
     }
 }

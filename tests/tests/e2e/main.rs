@@ -6,16 +6,21 @@
 
 mod azure_trace;
 mod bodies;
+mod conformance;
 mod entra;
 mod failover;
 mod feedback;
 mod health;
-mod openai_client;
+mod heartbeats;
+mod hostile;
 mod piping;
 mod protocols;
 mod refusals;
 mod reload;
+mod rewrites;
+mod rotations;
 mod shutdown;
+mod smuggling;
 mod start;
 mod streaming;
 mod streams_broken;

@@ -76,7 +76,7 @@ fn the_wanted_length_wins_over_the_ceiling_and_the_ceiling_over_the_draw() {
     assert_eq!(wanted.output_tokens, 7);
     let capped = Arrival { output_tokens: None, max_output_tokens: Some(2), ..ask(1, 0) };
     let capped = accepted(backend.arrive(at(0.0), capped));
-    assert_eq!((capped.output_tokens, capped.cut_by_ceiling), (2, true));
+    assert_eq!((capped.output_tokens, capped.ending), (2, Ending::Ceiling));
     let drawn = |backend: &mut Backend, key| {
         let arrival = Arrival { output_tokens: None, key: Some(key), ..ask(1, 0) };
         accepted(backend.arrive(at(0.0), arrival)).output_tokens

@@ -10,7 +10,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::connection::Control;
-use super::encode::StreamEncoder;
+use super::encode::Encode;
 use super::shared::Ticket;
 use super::steps::{Step, Steps};
 use crate::engine::Emission;
@@ -30,7 +30,7 @@ pub(super) struct Generated {
     pub(super) control: Control,
     pub(super) steps: Steps,
     /// The tokens still to come and how to write them; `None` for an answer in one piece.
-    pub(super) source: Option<(UnboundedReceiver<Emission>, StreamEncoder)>,
+    pub(super) source: Option<(UnboundedReceiver<Emission>, Box<dyn Encode>)>,
     pub(super) ended: bool,
 }
 
@@ -65,6 +65,12 @@ impl Generated {
                         self.control.reset();
                     }
                     return Poll::Ready(Some(Err(self.fail("broken off by a fault"))));
+                }
+                Step::HalfClose => {
+                    self.control.half_close();
+                    // The connection ends with the flush that follows.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Step::Hang => {
                     self.steps.put_back(Step::Hang);

@@ -1,32 +1,57 @@
-//! From a request's path to its answer. It owns the paths of OpenAI and Azure, the key check and the
-//! statuses; it refuses to read bodies beyond their cap or to know what is in an event.
+//! From a request to its answer. It owns the order of checks, the account of the exchange and the statuses
+//! of what is not generated; it refuses to know what is in an event.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use serde::de::IgnoredAny;
 use serde_json::json;
-use tokio::sync::mpsc::UnboundedReceiver;
-use vocabulary::Operation;
 
-use super::answer::{Answer, Generated};
+use super::answer::Answer;
+use super::asked::{Asked, Context};
+use super::auth::{self, CREDENTIALS};
 use super::connection::Control;
-use super::encode::{self, Envelope, StreamEncoder};
-use super::request::{self, Parsed};
-use super::shared::{Admission, Shared, Ticket};
-use super::steps::Steps;
-use super::{control, embedding};
-use crate::backend::{Plan, Refusal};
-use crate::engine::Emission;
-use crate::faults::FaultKind;
-use crate::log::Outcome;
+use super::errors::Complaint;
+use super::generate::generate;
+use super::paths::{Route, Routed, route};
+use super::respond::{error, json, no_content, plain, read_body};
+use super::shared::{Shared, Visit};
+use super::{audio, chat, control, files, mcp, messages, realtime, responses, services};
+use crate::config::Flavour;
+use crate::faults::Door;
+use crate::log::Exchange;
 
-/// Longest request body, in bytes.
-const LONGEST_BODY: usize = 64 << 20;
+/// What every part of an answer needs.
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
+    pub(super) visit: Visit,
+    pub(super) connection: Control,
+}
+
+/// How an answer may fail: with an error of the API, or by breaking the connection off.
+pub(super) enum Failure {
+    Complaint(Complaint),
+    Broken(io::Error),
+}
+
+impl From<Complaint> for Failure {
+    fn from(complaint: Complaint) -> Self {
+        Self::Complaint(complaint)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+type Outcome = Result<Response<Answer>, Failure>;
 
 /// Answers a request; an error breaks its connection off.
 pub(super) async fn answer(
@@ -34,265 +59,244 @@ pub(super) async fn answer(
     connection: Control,
     request: Request<Incoming>,
 ) -> io::Result<Response<Answer>> {
-    let path = request.uri().path().to_owned();
-    if path == "/health" {
-        return Ok(health(&shared));
+    if let Some(page) = request.uri().path().strip_prefix("/sim/") {
+        let page = page.to_owned();
+        return Ok(control::answer(&shared, &page, request).await);
     }
-    if let Some(page) = path.strip_prefix("/sim/") {
-        return Ok(control::answer(&shared, page, request).await);
+    let call = Call { visit: shared.visit(account(&request)), shared, connection };
+    if *call.shared.door().borrow() == Door::Blackhole {
+        // Held until the caller leaves; the visit then tells the log.
+        std::future::pending::<()>().await;
     }
-    if !shared
-        .with_config(|config| config.api_key.as_ref().is_none_or(|key| is_key_shown(request.headers(), key)))
-    {
-        let message = "Incorrect API key provided.";
-        let code = Some("invalid_api_key");
-        return Ok(error_response(StatusCode::UNAUTHORIZED, "invalid_request_error", code, None, message));
-    }
-    let (operation, deployment) = match route(&path, request.uri().query()) {
-        Ok(route) => route,
-        Err(message) => return Ok(not_found(&message)),
+    let id = request_id(request.headers());
+    let answered = match respond(&call, request).await {
+        Ok(response) => Ok(response),
+        Err(Failure::Complaint(complaint)) => Ok(error(call.shared.flavour, &complaint, &id)),
+        Err(Failure::Broken(error)) => Err(error),
     };
-    match (operation, request.method()) {
-        (Route::Models, &Method::GET) => Ok(models(&shared)),
-        (Route::Model(name), &Method::GET) => Ok(model(&shared, &name)),
-        (Route::Generate(operation), &Method::POST) => {
-            let headers = request.headers().clone();
-            let body = match read_body(request).await {
-                Ok(body) => body,
-                Err(response) => return Ok(response),
+    call.visit.answered(answered.as_ref().map_or(0, |response| response.status().as_u16()));
+    answered
+}
+
+/// What may be told of a request.
+fn account(request: &Request<Incoming>) -> Exchange {
+    let mut headers = BTreeMap::new();
+    let mut credentials = Vec::new();
+    for (name, value) in request.headers() {
+        if CREDENTIALS.contains(&name.as_str()) {
+            credentials.push(name.as_str().to_owned());
+        } else {
+            let value = || String::from_utf8_lossy(value.as_bytes()).into_owned();
+            headers.entry(name.as_str().to_owned()).or_insert_with(value);
+        }
+    }
+    Exchange {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().map(str::to_owned),
+        headers,
+        credentials,
+        ..Exchange::default()
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    given.unwrap_or("req_sim").to_owned()
+}
+
+async fn respond(call: &Call, mut request: Request<Incoming>) -> Outcome {
+    let (flavour, path) = (call.shared.flavour, request.uri().path().to_owned());
+    if path == "/health" {
+        return Ok(health(&call.shared));
+    }
+    auth::check(&call.shared, request.headers())?;
+    let Routed { route, deployment } = route(flavour, &path, request.uri().query())?;
+    if flavour == Flavour::Anthropic {
+        version(request.headers())?;
+    }
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let shared = &call.shared;
+    match (route, &method) {
+        (Route::Models, &Method::GET) => Ok(models(shared)),
+        (Route::Model(name), &Method::GET) => model(shared, &name),
+        (Route::Response(id), &Method::GET) => response(shared, &id),
+        (Route::Response(id), &Method::DELETE) => forget(shared, &id),
+        (Route::Ready(name), &Method::GET) => ready(shared, name),
+        (Route::Described(name), &Method::GET) => {
+            model(shared, &name)?;
+            Ok(json(&services::describe(&name)))
+        }
+        (Route::Props, &Method::GET) => Ok(props(shared)),
+        (Route::Realtime, &Method::GET) => Ok(realtime::upgrade(shared, &mut request)?),
+        (Route::Files(asked), _) => {
+            let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let body = receive(call, request).await?;
+            Ok(files::answer(shared, &asked, &method, content_type.unwrap_or_default(), &body)?)
+        }
+        (Route::Mcp, &Method::DELETE) => {
+            shared.sessions.lock().end(&headers)?;
+            Ok(no_content())
+        }
+        (route, &Method::POST) if takes_body(&route) => {
+            let body = receive(call, request).await?;
+            let asked = match read(call, &route, deployment.as_deref(), &headers, &body)? {
+                Read::Asked(asked) => asked,
+                Read::Answered(response) => return Ok(response),
             };
-            match request::parse(operation, deployment.as_deref(), &headers, &body) {
-                Ok(parsed) => generate(&shared, connection, operation, parsed).await,
-                Err(bad) => {
-                    let status = StatusCode::BAD_REQUEST;
-                    Ok(error_response(status, "invalid_request_error", None, bad.param, &bad.message))
-                }
-            }
+            Ok(Box::pin(generate(shared, &call.visit, call.connection.clone(), asked)).await?)
         }
         _ => {
-            let message = format!("{} is not what {path} takes.", request.method());
-            Ok(error_response(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", None, None, &message))
+            let message = format!("{method} is not what {path} takes.");
+            Err(Complaint::new(StatusCode::METHOD_NOT_ALLOWED, message).into())
         }
     }
 }
 
-enum Route {
-    Models,
-    Model(String),
-    Generate(Operation),
+const fn takes_body(route: &Route) -> bool {
+    matches!(
+        route,
+        Route::Generate(_)
+            | Route::Messages
+            | Route::CountTokens
+            | Route::Responses
+            | Route::Transcription
+            | Route::Speech
+            | Route::Infer(_)
+            | Route::Score
+            | Route::Analyze
+            | Route::Mcp
+    )
 }
 
-/// The route of a path, and the deployment an Azure path names.
-fn route(path: &str, query: Option<&str>) -> Result<(Route, Option<String>), String> {
-    let unknown = || format!("There is nothing at {path}.");
-    if let Some(rest) = path.strip_prefix("/openai/deployments/") {
-        let (deployment, operation) = rest.split_once('/').ok_or_else(unknown)?;
-        let has_version = query.unwrap_or_default().split('&').any(|pair| pair.starts_with("api-version="));
-        if !has_version {
-            return Err("Resource not found: the query needs `api-version`.".to_owned());
-        }
-        let operation = Operation::from_path(&format!("/v1/{operation}"));
-        let operation =
-            operation.filter(|operation| *operation != Operation::ListModels).ok_or_else(unknown)?;
-        return Ok((Route::Generate(operation), Some(deployment.to_owned())));
-    }
-    let path = path.strip_prefix("/openai").unwrap_or(path);
-    let route = match Operation::from_path(path) {
-        Some(Operation::ListModels) => Route::Models,
-        Some(operation) => Route::Generate(operation),
-        None => Route::Model(path.strip_prefix("/v1/models/").ok_or_else(unknown)?.to_owned()),
+/// Reads a body and takes note of what may be told of it.
+pub(super) async fn receive(call: &Call, request: Request<Incoming>) -> Result<Bytes, Complaint> {
+    let body = read_body(request).await?;
+    let fields: BTreeMap<String, IgnoredAny> = serde_json::from_slice(&body).unwrap_or_default();
+    call.visit.body(body.len(), fields.into_keys().collect());
+    Ok(body)
+}
+
+/// A request that was read.
+enum Read {
+    /// It asks for something the engine has to do with.
+    Asked(Asked),
+    /// It does not.
+    Answered(Response<Answer>),
+}
+
+fn read(
+    call: &Call,
+    route: &Route,
+    deployment: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Read, Complaint> {
+    let shared = &call.shared;
+    let caches = shared.with_config(|config| config.prompt_cache);
+    let context = Context { flavour: shared.flavour, deployment, headers, caches };
+    // The model of servers whose callers name none.
+    let only = || names(shared).into_iter().next().unwrap_or_default();
+    let asked = match route {
+        Route::Generate(operation) => chat::request::parse(*operation, &context, body)?,
+        Route::Messages => messages::request::parse(&context, body)?,
+        Route::CountTokens => return count_tokens(shared, body).map(Read::Answered),
+        Route::Transcription => audio::transcription(deployment, headers, body)?,
+        Route::Speech => audio::speech(deployment, headers, body)?,
+        Route::Infer(name) => services::infer(name, headers, body)?,
+        Route::Score => services::scored(only(), headers, body)?,
+        Route::Analyze => services::analyze(only(), headers, body)?,
+        Route::Mcp => match mcp::post(&mut shared.sessions.lock(), only(), headers, body)? {
+            mcp::Reply::Answer(asked) => *asked,
+            mcp::Reply::Accepted => {
+                return Ok(Read::Answered(plain(StatusCode::ACCEPTED, "application/json", Bytes::new())));
+            }
+        },
+        _ => responses::request::parse(&context, &shared.memory.lock(), body)?,
     };
-    Ok((route, None))
+    Ok(Read::Asked(asked))
 }
 
-fn is_key_shown(headers: &HeaderMap, key: &crate::ApiKey) -> bool {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = text(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let azure = text(&HeaderName::from_static("api-key"));
-    bearer.into_iter().chain(azure).any(|given| key.matches(given))
-}
-
-/// Reads a body up to its cap.
-pub(super) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Response<Answer>> {
-    // A length that is announced need not be waited for.
-    if request.body().size_hint().lower() > LONGEST_BODY as u64 {
-        return Err(too_long());
+/// Anthropic's callers say which version of the API they mean.
+fn version(headers: &HeaderMap) -> Result<(), Complaint> {
+    if headers.contains_key("anthropic-version") {
+        return Ok(());
     }
-    let body = Limited::new(request.into_body(), LONGEST_BODY).collect().await;
-    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            return too_long();
-        }
-        let message = "The body ended early.";
-        error_response(StatusCode::BAD_REQUEST, "invalid_request_error", None, None, message)
-    })
-}
-
-fn too_long() -> Response<Answer> {
-    let message = format!("The body is longer than {} MiB.", LONGEST_BODY >> 20);
-    error_response(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", None, None, &message)
-}
-
-async fn generate(
-    shared: &Arc<Shared>,
-    connection: Control,
-    operation: Operation,
-    parsed: Parsed,
-) -> io::Result<Response<Answer>> {
-    let Parsed { arrival, include_usage, inputs, base64, dimensions } = parsed;
-    let (model, prompt_tokens, stream) = (arrival.model.clone(), arrival.prompt_tokens, arrival.stream);
-    let (plan, mut ticket, mut emissions) = match shared.arrive(arrival) {
-        Admission::Accepted { plan, ticket, emissions } => (plan, ticket, emissions),
-        Admission::Refused(refusal) => return Ok(refused(&refusal)),
-    };
-    match plan.fault {
-        Some(FaultKind::HangBeforeHeaders) => {
-            // Held until the caller leaves; the ticket then tells the log.
-            std::future::pending::<()>().await;
-        }
-        Some(FaultKind::ResetBeforeHeaders) => {
-            connection.reset();
-            ticket.end(Outcome::Failed);
-            return Err(cut_off("reset by a fault"));
-        }
-        _ => {}
-    }
-    let head = head(&plan);
-    let envelope = Envelope { operation, model, prompt_tokens, plan };
-    if stream {
-        return stream_answer(
-            shared,
-            Streaming { head, envelope, include_usage, ticket, emissions, connection },
-        )
-        .await;
-    }
-    while !emissions.recv().await.ok_or_else(|| cut_off("cut off by a reset of the simulator"))?.last {}
-    let body = if operation == Operation::Embeddings {
-        let default =
-            shared.with_config(|config| config.model(&envelope.model).map(|m| m.embedding_dimensions));
-        // The largest vector anyone sells has 4,096 numbers.
-        let dimensions = dimensions.or(default).unwrap_or(256).clamp(1, 4_096);
-        embedding::body(&envelope.model, &inputs, dimensions, base64, prompt_tokens)
-    } else {
-        envelope.whole()
-    };
-    let mut steps = Steps::new(envelope.plan.fault.clone());
-    let length = body.len();
-    steps.whole(body, envelope.plan.output_tokens.saturating_mul(envelope.plan.choices));
-    ticket.head_sent(200);
-    let generated = Generated { ticket, control: connection, steps, source: None, ended: false };
-    let mut response = with_head(head, "application/json", Answer::Generated(Box::new(generated)));
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(response)
-}
-
-/// What a streamed answer is made of.
-struct Streaming {
-    head: HeaderMap,
-    envelope: Envelope,
-    include_usage: bool,
-    ticket: Ticket,
-    emissions: UnboundedReceiver<Emission>,
-    connection: Control,
-}
-
-async fn stream_answer(shared: &Arc<Shared>, streaming: Streaming) -> io::Result<Response<Answer>> {
-    let Streaming { head, envelope, include_usage, ticket, mut emissions, connection } = streaming;
-    let mut steps = Steps::new(envelope.plan.fault.clone());
-    let encoder = StreamEncoder::new(envelope, include_usage);
-    if !shared.with_config(|config| config.profile.sends_head_at_once()) {
-        let first = emissions.recv().await.ok_or_else(|| cut_off("cut off by a reset of the simulator"))?;
-        encoder.write(first, &mut steps);
-    }
-    ticket.head_sent(200);
-    let source = Some((emissions, encoder));
-    let generated = Generated { ticket, control: connection, steps, source, ended: false };
-    let mut response = with_head(head, "text/event-stream", Answer::Generated(Box::new(generated)));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
-}
-
-fn cut_off(why: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, why)
-}
-
-fn head(plan: &Plan) -> HeaderMap {
-    headers(&plan.request_id, &plan.headers)
-}
-
-fn headers(request_id: &str, pairs: &[(&'static str, String)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in pairs {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
-    }
-    headers
-}
-
-fn with_head(head: HeaderMap, content_type: &'static str, body: Answer) -> Response<Answer> {
-    let mut response = Response::new(body);
-    *response.headers_mut() = head;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-/// A response of known bytes.
-pub(super) fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Answer> {
-    let length = body.len();
-    let mut response = with_head(HeaderMap::new(), content_type, Answer::Plain(Some(body)));
-    *response.status_mut() = status;
-    if status != StatusCode::NO_CONTENT {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    response
-}
-
-/// An OpenAI error object with its status.
-pub(super) fn error_response(
-    status: StatusCode,
-    kind: &str,
-    code: Option<&str>,
-    param: Option<&str>,
-    message: &str,
-) -> Response<Answer> {
-    plain(status, "application/json", encode::error(kind, code, param, message))
-}
-
-fn not_found(message: &str) -> Response<Answer> {
-    error_response(StatusCode::NOT_FOUND, "invalid_request_error", None, None, message)
-}
-
-fn refused(refusal: &Refusal) -> Response<Answer> {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = error_response(status, refusal.kind, Some(refusal.code), None, &refusal.message);
-    response.headers_mut().extend(headers(&refusal.request_id, &refusal.headers));
-    response
+    Err(Complaint::bad_request("header is required").about("anthropic-version"))
 }
 
 fn health(shared: &Shared) -> Response<Answer> {
     if shared.is_probe_green() {
-        plain(StatusCode::OK, "application/json", Bytes::from_static(b"{\"status\":\"ok\"}"))
-    } else {
-        let message = "The server reports itself unhealthy.";
-        error_response(StatusCode::SERVICE_UNAVAILABLE, "server_error", None, None, message)
+        return json(&json!({"status": "ok"}));
     }
+    let message = "The server reports itself unhealthy.";
+    error(shared.flavour, &Complaint::new(StatusCode::SERVICE_UNAVAILABLE, message), "")
+}
+
+fn names(shared: &Shared) -> Vec<String> {
+    shared.with_config(|config| config.models.iter().map(|model| model.name.clone()).collect())
 }
 
 fn models(shared: &Shared) -> Response<Answer> {
-    let data: Vec<_> =
-        shared.with_config(|config| config.models.iter().map(|model| encode::model(&model.name)).collect());
-    let body = json!({"object": "list", "data": data}).to_string();
-    plain(StatusCode::OK, "application/json", Bytes::from(body))
+    let names = names(shared);
+    if shared.flavour == Flavour::Anthropic {
+        return json(&messages::models(&names));
+    }
+    let data: Vec<_> = names.iter().map(|name| chat::model(name)).collect();
+    json(&json!({"object": "list", "data": data}))
 }
 
-fn model(shared: &Shared, name: &str) -> Response<Answer> {
-    if shared.with_config(|config| config.model(name).is_some()) {
-        return plain(StatusCode::OK, "application/json", Bytes::from(encode::model(name).to_string()));
+fn model(shared: &Shared, name: &str) -> Outcome {
+    if !names(shared).iter().any(|known| known == name) {
+        let message = format!("The model `{name}` does not exist.");
+        return Err(Complaint::not_found(message).coded("model_not_found").into());
     }
-    let (kind, code) = ("invalid_request_error", Some("model_not_found"));
-    error_response(StatusCode::NOT_FOUND, kind, code, None, &format!("The model `{name}` does not exist."))
+    let is_anthropic = shared.flavour == Flavour::Anthropic;
+    Ok(json(&if is_anthropic { messages::model(name) } else { chat::model(name) }))
+}
+
+fn count_tokens(shared: &Shared, body: &[u8]) -> Result<Response<Answer>, Complaint> {
+    let (model, tokens) = messages::request::count_tokens(body)?;
+    if !names(shared).contains(&model) {
+        return Err(Complaint::not_found(model).about("model"));
+    }
+    Ok(json(&json!({"input_tokens": tokens})))
+}
+
+/// Whether the server is ready, or one model of it.
+fn ready(shared: &Shared, name: Option<String>) -> Outcome {
+    if !shared.is_probe_green() {
+        let message = "The server reports itself unhealthy.";
+        return Err(Complaint::new(StatusCode::SERVICE_UNAVAILABLE, message).into());
+    }
+    let Some(name) = name else { return Ok(json(&json!({"ready": true}))) };
+    model(shared, &name)?;
+    Ok(json(&json!({"name": name, "ready": true})))
+}
+
+/// llama.cpp's settings.
+fn props(shared: &Shared) -> Response<Answer> {
+    let model = shared.with_config(|config| config.models.first().cloned());
+    let (name, window) = model.map(|model| (model.name, model.context_window)).unwrap_or_default();
+    json(&json!({
+        "default_generation_settings": {"n_ctx": window}, "total_slots": 1, "model_path": name,
+        "chat_template": "", "build_info": "model-sim",
+    }))
+}
+
+fn response(shared: &Shared, id: &str) -> Outcome {
+    let memory = shared.memory.lock();
+    let remembered = memory.get(id).ok_or_else(|| no_response(id))?;
+    Ok(json(&remembered.body))
+}
+
+fn forget(shared: &Shared, id: &str) -> Outcome {
+    if !shared.memory.lock().forget(id) {
+        return Err(no_response(id).into());
+    }
+    Ok(json(&json!({"id": id, "object": "response", "deleted": true})))
+}
+
+fn no_response(id: &str) -> Complaint {
+    Complaint::not_found(format!("Response with id '{id}' not found."))
 }

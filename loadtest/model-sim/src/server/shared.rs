@@ -6,25 +6,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use vocabulary::Moment;
 
-use crate::backend::{Arrival, Backend, Plan, Verdict};
-use crate::config::SimConfig;
+use super::files::Files;
+use super::mcp::Sessions;
+use super::responses::Memory;
+use crate::backend::{Arrival, Backend, Plan, Refusal, Verdict};
+use crate::config::{Flavour, Keys, SimConfig};
 use crate::engine::{Emission, SeqId};
-use crate::faults::FaultScript;
-use crate::log::{Outcome, Record, Totals};
+use crate::faults::{Door, FaultScript};
+use crate::log::{Exchange, Exchanges, Outcome, Record, Totals};
 
 pub(super) struct Shared {
     state: Mutex<State>,
     /// Wakes the driver when something earlier than its deadline may have come up.
     changed: Notify,
+    /// How connections are taken now.
+    door: watch::Sender<Door>,
+    keys: Mutex<Keys>,
+    /// Responses it has given and may be asked to go on from.
+    pub(super) memory: Mutex<Memory>,
+    /// Files it has been given.
+    pub(super) files: Mutex<Files>,
+    /// Tool sessions that are open.
+    pub(super) sessions: Mutex<Sessions>,
+    /// Connections that have left HTTP behind.
+    pub(super) upgraded: TaskTracker,
+    /// Ends everything.
+    pub(super) stop: CancellationToken,
+    pub(super) flavour: Flavour,
 }
 
 struct State {
     backend: Backend,
+    exchanges: Exchanges,
     clock: Clock,
     /// Who hears of a sequence's tokens. Unbounded, but a sequence has an end, and so has its queue.
     waiting: BTreeMap<SeqId, UnboundedSender<Emission>>,
@@ -72,14 +92,33 @@ pub(super) struct Ticket {
 /// A verdict with what is needed to act on it.
 pub(super) enum Admission {
     Accepted { plan: Plan, ticket: Ticket, emissions: UnboundedReceiver<Emission> },
-    Refused(crate::backend::Refusal),
+    Refused(Refusal),
 }
 
 impl Shared {
-    pub(super) fn new(config: SimConfig) -> Self {
+    pub(super) fn new(config: SimConfig, stop: CancellationToken) -> Self {
         let clock = Clock::start(config.time_scale);
-        let state = State { backend: Backend::new(config), clock, waiting: BTreeMap::new(), era: 0 };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        let (flavour, keys) = (config.flavour, config.keys.clone());
+        let door = config.faults.door(0.0);
+        let state = State {
+            backend: Backend::new(config),
+            exchanges: Exchanges::default(),
+            clock,
+            waiting: BTreeMap::new(),
+            era: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            door: watch::Sender::new(door),
+            keys: Mutex::new(keys),
+            memory: Mutex::default(),
+            files: Mutex::default(),
+            sessions: Mutex::default(),
+            upgraded: TaskTracker::new(),
+            stop,
+            flavour,
+        }
     }
 
     /// Reads the settings, which never change.
@@ -89,6 +128,24 @@ impl Shared {
 
     pub(super) fn log(&self) -> Vec<Record> {
         self.state.lock().backend.log()
+    }
+
+    pub(super) fn exchanges(&self) -> Vec<Exchange> {
+        let state = self.state.lock();
+        state.exchanges.with_records(&state.backend.log())
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        self.keys.lock().clone()
+    }
+
+    pub(super) fn set_keys(&self, keys: Keys) {
+        *self.keys.lock() = keys;
+    }
+
+    /// How connections are taken, now and whenever that changes.
+    pub(super) fn door(&self) -> watch::Receiver<Door> {
+        self.door.subscribe()
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -102,6 +159,7 @@ impl Shared {
     pub(super) fn set_faults(&self, faults: FaultScript) {
         let mut state = self.state.lock();
         let now = state.clock.now();
+        self.set_door(faults.door(0.0));
         state.backend.set_faults(now, faults);
         drop(state);
         self.changed.notify_one();
@@ -112,8 +170,13 @@ impl Shared {
         state.backend.reset();
         state.clock = Clock::start(state.clock.scale);
         state.waiting.clear();
+        state.exchanges = Exchanges::default();
         state.era += 1;
+        self.set_door(state.backend.door(Moment::ZERO));
         drop(state);
+        *self.memory.lock() = Memory::default();
+        *self.files.lock() = Files::default();
+        *self.sessions.lock() = Sessions::default();
         self.changed.notify_one();
     }
 
@@ -152,7 +215,64 @@ impl Shared {
                 state.waiting.remove(&emission.seq);
             }
         }
-        state.backend.next_event().map(|moment| state.clock.wall(moment))
+        self.set_door(state.backend.door(now));
+        let next = [state.backend.next_event(), state.backend.next_fault_change()];
+        next.into_iter().flatten().min().map(|moment| state.clock.wall(moment))
+    }
+
+    fn set_door(&self, door: Door) {
+        self.door.send_if_modified(|current| std::mem::replace(current, door) != door);
+    }
+
+    /// Takes note of a request that is not for the simulator's own pages.
+    pub(super) fn visit(self: &Arc<Self>, exchange: Exchange) -> Visit {
+        let mut state = self.state.lock();
+        let at = state.clock.now();
+        let index = state.exchanges.open(Exchange { at, ..exchange });
+        Visit { shared: Arc::clone(self), index, era: state.era, answered: false }
+    }
+}
+
+/// A request on its way to an answer. Dropping it before there is one tells that the caller has gone.
+pub(super) struct Visit {
+    shared: Arc<Shared>,
+    index: u64,
+    era: u64,
+    answered: bool,
+}
+
+impl Visit {
+    fn note(&self, write: impl FnOnce(&mut Exchange)) {
+        let mut state = self.shared.state.lock();
+        if state.era == self.era
+            && let Some(exchange) = state.exchanges.get_mut(self.index)
+        {
+            write(exchange);
+        }
+    }
+
+    /// The body has been read.
+    pub(super) fn body(&self, length: usize, fields: Vec<String>) {
+        self.note(|exchange| (exchange.body_bytes, exchange.fields) = (length as u64, fields));
+    }
+
+    /// An answer is being generated, as `seq` of the log.
+    pub(super) fn generates(&self, seq: SeqId) {
+        self.note(|exchange| exchange.seq = Some(seq.0));
+    }
+
+    /// Answered with this status, or broken off with none.
+    pub(super) fn answered(mut self, status: u16) {
+        self.answered = true;
+        self.note(|exchange| exchange.status = status);
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.note(|exchange| exchange.cancelled = true);
+        }
     }
 }
 

@@ -19,29 +19,37 @@ pub(super) enum Step {
     Truncate,
     /// Close the connection here, or reset it.
     Break { reset: bool },
+    /// End our side of the connection, and go on reading.
+    HalfClose,
     /// Do nothing any more, without ending.
     Hang,
     /// The answer is at its end.
     End(Outcome),
 }
 
+/// Events that take the place of good ones, in the answer's dialect.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Frames {
+    /// An event that is not JSON.
+    pub(super) broken: Bytes,
+    /// What ends a stream that fails.
+    pub(super) error: Bytes,
+}
+
 /// Events on their way to becoming steps.
 #[derive(Debug)]
 pub(super) struct Steps {
     fault: Option<FaultKind>,
+    frames: Frames,
     pushed: u64,
     /// After a fault that ends the answer nothing more is taken.
     closed: bool,
     queue: VecDeque<Step>,
 }
 
-const BROKEN_EVENT: &[u8] = b"data: {\"id\": \"chatcmpl-\n\n";
-const ERROR_EVENT: &[u8] =
-    b"data: {\"error\":{\"message\":\"The server had an error.\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
-
 impl Steps {
-    pub(super) const fn new(fault: Option<FaultKind>) -> Self {
-        Self { fault, pushed: 0, closed: false, queue: VecDeque::new() }
+    pub(super) const fn new(fault: Option<FaultKind>, frames: Frames) -> Self {
+        Self { fault, frames, pushed: 0, closed: false, queue: VecDeque::new() }
     }
 
     pub(super) fn next(&mut self) -> Option<Step> {
@@ -63,6 +71,11 @@ impl Steps {
         }
         let position = self.pushed;
         self.pushed += 1;
+        if self.fault.as_ref().and_then(FaultKind::error_position) == Some(position) {
+            let send = Step::Send { bytes: self.frames.error.clone(), tokens: 0, events: 1 };
+            self.close([send, Step::End(Outcome::Failed)]);
+            return;
+        }
         match self.fault {
             Some(FaultKind::HangMidStream { after_events }) if position == after_events => {
                 self.close([Step::Hang])
@@ -77,16 +90,12 @@ impl Steps {
                 let send = Step::Send { bytes, tokens: 0, events: 0 };
                 self.close([Step::Flush, Step::Truncate, send, Step::Flush, Step::Break { reset: false }]);
             }
-            Some(FaultKind::ErrorEvent { after_events }) if position == after_events => {
-                let send = Step::Send { bytes: Bytes::from_static(ERROR_EVENT), tokens: 0, events: 1 };
-                self.close([send, Step::End(Outcome::Failed)]);
+            Some(FaultKind::HalfClose { after_events }) if position == after_events => {
+                self.close([Step::Flush, Step::HalfClose, Step::Hang]);
             }
             Some(FaultKind::MalformedSse { after_events }) if position == after_events => {
-                self.queue.push_back(Step::Send {
-                    bytes: Bytes::from_static(BROKEN_EVENT),
-                    tokens: 0,
-                    events: 1,
-                });
+                let broken = self.frames.broken.clone();
+                self.queue.push_back(Step::Send { bytes: broken, tokens: 0, events: 1 });
                 self.queue.push_back(Step::Send { bytes, tokens, events: 1 });
             }
             Some(FaultKind::SplitEvents) => self.split(bytes, position, tokens),
@@ -107,6 +116,9 @@ impl Steps {
         let part = Step::Send { bytes: half, tokens: 0, events: 0 };
         match self.fault {
             Some(FaultKind::HangMidStream { .. }) => self.close([part, Step::Hang]),
+            Some(FaultKind::HalfClose { .. }) => {
+                self.close([part, Step::Flush, Step::HalfClose, Step::Hang]);
+            }
             Some(FaultKind::DropMidStream { .. } | FaultKind::TruncatedChunk { .. }) => {
                 self.close([part, Step::Flush, Step::Break { reset: false }]);
             }
@@ -139,7 +151,7 @@ mod tests {
     use super::*;
 
     fn run(fault: FaultKind) -> (u64, Step) {
-        let mut steps = Steps::new(Some(fault));
+        let mut steps = Steps::new(Some(fault), Frames::default());
         for _ in 0..5 {
             steps.event(Bytes::from_static(b"data: {}\n\n"), 1);
         }
@@ -157,6 +169,8 @@ mod tests {
         assert_eq!(run(FaultKind::ResetMidStream { after_events: 3 }), (3, Step::Break { reset: true }));
         assert_eq!(run(FaultKind::TruncatedChunk { after_events: 1 }), (1, Step::Break { reset: false }));
         assert_eq!(run(FaultKind::ErrorEvent { after_events: 1 }), (2, Step::End(Outcome::Failed)));
+        assert_eq!(run(FaultKind::Overloaded { in_stream: true }), (1, Step::End(Outcome::Failed)));
+        assert_eq!(run(FaultKind::HalfClose { after_events: 2 }), (2, Step::Hang));
         assert_eq!(run(FaultKind::MalformedSse { after_events: 1 }), (6, Step::End(Outcome::Completed)));
         assert_eq!(run(FaultKind::SplitEvents), (5, Step::End(Outcome::Completed)));
     }

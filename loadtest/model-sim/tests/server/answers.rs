@@ -1,9 +1,9 @@
 //! What an answer holds, on every path.
 
-use model_sim::{ApiKey, Outcome, SimConfig, tokens};
+use model_sim::{ApiKey, Flavour, Outcome, SimConfig, tokens};
 use serde_json::{Value, json};
 
-use super::socket::{Ending, chat, exchange_announcing, get, post};
+use super::socket::{Ending, chat, exchange_announcing, get, get_with, post};
 use super::{body, fast, start};
 
 #[test]
@@ -109,7 +109,7 @@ fn completions_and_embeddings_speak_their_own_forms() {
 
 #[test]
 fn azure_paths_name_the_model_and_need_a_version() {
-    let sim = start(fast());
+    let sim = start(SimConfig { flavour: Flavour::AzureOpenAi, ..fast() });
     let asked = json!({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}).to_string();
     let path = "/openai/deployments/m/chat/completions";
     assert_eq!(
@@ -118,18 +118,27 @@ fn azure_paths_name_the_model_and_need_a_version() {
     );
     assert_eq!(post(sim.addr(), path, &[], asked.as_bytes()).status, 404);
     let other = "/openai/deployments/other/chat/completions?api-version=2024-10-21";
-    assert_eq!(post(sim.addr(), other, &[], asked.as_bytes()).error_code(), "model_not_found");
+    assert_eq!(post(sim.addr(), other, &[], asked.as_bytes()).error_code(), "DeploymentNotFound");
+    let v1 =
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}).to_string();
+    assert_eq!(post(sim.addr(), "/openai/v1/chat/completions", &[], v1.as_bytes()).status, 200);
+    assert_eq!(post(sim.addr(), "/v1/chat/completions", &[], v1.as_bytes()).status, 404);
 }
 
 #[test]
-fn a_key_is_asked_for_in_either_header_and_never_printed() {
+fn a_key_is_asked_for_in_the_headers_of_the_flavour_and_never_printed() {
     let config = SimConfig { api_key: Some(ApiKey::from("sk-secret")), ..fast() };
+    let azure = start(SimConfig { flavour: Flavour::AzureOpenAi, ..config.clone() });
+    let path = "/openai/v1/models";
+    assert_eq!(get_with(azure.addr(), path, &[]).status, 401);
+    assert_eq!(get_with(azure.addr(), path, &[("api-key", "sk-secret")]).status, 200);
+    assert_eq!(get_with(azure.addr(), path, &[("authorization", "Bearer sk-secret")]).status, 200);
     assert!(!format!("{config:?}").contains("sk-secret"));
     let sim = start(config);
     assert_eq!(chat(sim.addr(), &[], &body(false, 1, 1)).error_code(), "invalid_api_key");
     assert_eq!(chat(sim.addr(), &[("authorization", "Bearer sk-other")], &body(false, 1, 1)).status, 401);
     assert_eq!(chat(sim.addr(), &[("authorization", "Bearer sk-secret")], &body(false, 1, 1)).status, 200);
-    assert_eq!(chat(sim.addr(), &[("api-key", "sk-secret")], &body(false, 1, 1)).status, 200);
+    assert_eq!(chat(sim.addr(), &[("api-key", "sk-secret")], &body(false, 1, 1)).status, 401);
     assert_eq!(get(sim.addr(), "/health").status, 200);
 }
 

@@ -8,8 +8,13 @@
 )]
 
 mod answers;
+mod anthropic;
+mod chats;
+mod doors;
 mod faults;
 mod lifetime;
+mod responses;
+mod services;
 mod socket;
 
 use std::net::TcpListener;

@@ -51,6 +51,21 @@ impl Reply {
         text.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap().to_owned()).collect()
     }
 
+    /// Name and data of every event of a stream whose events have names.
+    pub(crate) fn named_events(&self) -> Vec<(String, Value)> {
+        let text = String::from_utf8(self.body.clone()).unwrap();
+        let event = |event: &str| {
+            let (name, data) = event.split_once('\n').unwrap();
+            let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+            (name.strip_prefix("event: ").unwrap().to_owned(), data)
+        };
+        text.split_terminator("\n\n").map(event).collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
     pub(crate) fn error_code(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body).unwrap();
         body["error"]["code"].as_str().unwrap_or_default().to_owned()
@@ -73,7 +88,10 @@ fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], bo
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        head += "content-type: application/json\r\n";
+    }
+    head += &format!("content-length: {}\r\n\r\n", body.len());
     socket.write_all(&[head.as_bytes(), body].concat()).unwrap();
     socket
 }
@@ -145,12 +163,24 @@ fn dechunk(mut reply: Reply, mut rest: &[u8], broken: Option<Ending>) -> Reply {
     }
 }
 
+pub(crate) fn get_with(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Reply {
+    exchange(addr, "GET", path, headers, b"")
+}
+
+pub(crate) fn delete(addr: SocketAddr, path: &str) -> Reply {
+    exchange(addr, "DELETE", path, &[], b"")
+}
+
 pub(crate) fn get(addr: SocketAddr, path: &str) -> Reply {
     exchange(addr, "GET", path, &[], b"")
 }
 
 pub(crate) fn post(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     exchange(addr, "POST", path, headers, body)
+}
+
+pub(crate) fn post_as(addr: SocketAddr, path: &str, content_type: &str, body: &[u8]) -> Reply {
+    exchange(addr, "POST", path, &[("content-type", content_type)], body)
 }
 
 pub(crate) fn chat(addr: SocketAddr, headers: &[(&str, &str)], body: &Value) -> Reply {

@@ -5,7 +5,7 @@ use vocabulary::Share;
 
 use super::{Head, RouteTable, Specificity};
 use crate::sections::{
-    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Rewrite, Route, RouteId, RouteMatch,
+    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch,
     Telemetry,
 };
 

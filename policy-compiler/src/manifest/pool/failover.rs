@@ -12,8 +12,8 @@ use crate::manifest::quantity::{Duration, Percent};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Retry {
-    /// Attempts per request until something was sent to the caller, the first and those in fallback pools
-    /// included. 3 unless stated, or as many as it takes to reach the pools of `fallback`.
+    /// Attempts of a request that begins in this pool until something was sent to the caller, the first and
+    /// those in fallback pools included. 3 unless stated, or as many as it takes to reach the last fallback.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
     pub max_attempts: Option<u32>,

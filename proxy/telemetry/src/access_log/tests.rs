@@ -118,6 +118,45 @@ fn a_removed_log_comes_back() {
     assert_eq!(read(&path), [record("a")]);
 }
 
+/// Counts its writes.
+struct Counted(Arc<AtomicUsize>);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_that_come_together_are_written_together() {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let output = Output::Stream(Box::new(Counted(Arc::clone(&writes))));
+    let log = AccessLog::start_with(output, &Drops::default(), QUEUE).unwrap();
+    for _ in 0..100 {
+        log.write(record("a"));
+    }
+    assert!(log.flush(SOON));
+    let writes = writes.load(Ordering::Relaxed);
+    assert!((1..50).contains(&writes), "{writes} writes");
+}
+
+#[test]
+fn a_line_is_written_though_none_follows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.jsonl");
+    let log = AccessLog::start(&AccessLogTarget::File(path.clone()), &Drops::default()).unwrap();
+    log.write(record("a"));
+    let started = std::time::Instant::now();
+    while read(&path).is_empty() {
+        assert!(started.elapsed() < SOON, "nothing was written");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_stuck_disk_blocks_nobody_and_its_losses_are_counted() {
     let (permit, permits) = channel();

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,9 @@ use crate::drops::{Drops, Signal};
 
 /// Lines per write at most, so that a flush or a renamed file is noticed soon.
 const BATCH: usize = 512;
+/// How long lines gather before they are written. Waking this thread for each one costs a request more
+/// than writing its line does, and whoever watches the file would see every write.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often a failing target is reported.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -93,16 +97,25 @@ impl Writer {
         Self { output, drops, buffer: Vec::new(), buffered: 0, waiting: Vec::new(), complained: None }
     }
 
-    /// Runs until told to stop, or until every sender is gone.
-    pub(super) fn run(mut self, lines: &Receiver<Line>) {
-        let mut stopping = false;
+    /// Runs until told to stop, or until every sender is gone. `gathered` is set to zero when lines begin
+    /// to gather; whoever cannot wait unparks this thread.
+    pub(super) fn run(mut self, lines: &Receiver<Line>, gathered: &AtomicUsize) {
+        let (mut stopping, mut emptied) = (false, true);
         while !stopping {
             let Ok(first) = lines.recv() else { break };
             stopping = self.take(first);
+            if emptied && !stopping && self.waiting.is_empty() {
+                gathered.store(0, Ordering::Relaxed);
+                // Unparked early by accident, it merely writes fewer lines at once.
+                std::thread::park_timeout(GATHER);
+            }
             let mut taken = 1;
-            while !stopping && taken < BATCH {
-                let Ok(next) = lines.try_recv() else { break };
-                stopping = self.take(next);
+            emptied = false;
+            while !stopping && !emptied && taken < BATCH {
+                match lines.try_recv() {
+                    Ok(next) => stopping = self.take(next),
+                    Err(_) => emptied = true,
+                }
                 taken += 1;
             }
             self.write_out();

@@ -53,7 +53,9 @@ impl Layout {
             layout.body.empty = false;
             match key.decode().as_ref() {
                 "model" => layout.model = Some(reader.skip()?),
-                "stream_options" => layout.stream_options = Some(Options::read(&mut reader)?),
+                "stream_options" if layout.has_stream_options() => {
+                    layout.stream_options = Some(Options::read(&mut reader)?);
+                }
                 _ => {
                     reader.skip()?;
                 }
@@ -67,6 +69,11 @@ impl Layout {
         self.operation
     }
 
+    /// Responses have a field of this name too, but nothing in it that is edited.
+    const fn has_stream_options(&self) -> bool {
+        matches!(self.operation, Operation::Chat | Operation::TextCompletion)
+    }
+
     pub(super) fn set(&self, body: &Bytes, model: Option<&str>, include_usage: bool) -> Bytes {
         let mut splices = Vec::new();
         let mut added = String::new();
@@ -77,7 +84,7 @@ impl Layout {
                 None => added = format!("\"model\":{value}"),
             }
         }
-        if include_usage && matches!(self.operation, Operation::Chat | Operation::TextCompletion) {
+        if include_usage && self.has_stream_options() {
             match &self.stream_options {
                 Some(options) => splices.extend(options.set_include_usage(body)),
                 None => {

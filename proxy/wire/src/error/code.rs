@@ -125,16 +125,21 @@ impl BackendErrorCode {
         })
     }
 
-    /// What providers say only in words. A message may quote the prompt, so most must begin it.
+    /// What providers say only in words. A message may quote the prompt: short phrases have to begin it.
     fn of_message(message: &str) -> Option<Self> {
         const CONTEXT: [&str; 2] =
             ["prompt is too long", "input length and `max_tokens` exceed context limit"];
         const CONTEXT_INSIDE: [&str; 2] =
             ["This model's maximum context length is", "longer than the maximum model length"];
+        // Azure's 429 for want of capacity, which no wait of this account mends.
+        const CAPACITY_INSIDE: [&str; 2] =
+            ["is currently experiencing high demand", "temporarily unable to process your request"];
         if CONTEXT.iter().any(|words| message.starts_with(words))
             || CONTEXT_INSIDE.iter().any(|words| message.contains(words))
         {
             Some(Self::ContextLengthExceeded)
+        } else if CAPACITY_INSIDE.iter().any(|words| message.contains(words)) {
+            Some(Self::Overloaded)
         } else if message.starts_with("Your credit balance is too low") {
             Some(Self::InsufficientQuota)
         } else if message.starts_with("Output blocked by content filtering policy") {

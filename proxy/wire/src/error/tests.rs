@@ -145,6 +145,8 @@ fn azure_s_and_vllm_s_errors_are_understood() {
         json!({"error": {"code": "400", "innererror": {"code": "ResponsibleAIPolicyViolation"}}});
     assert_eq!(code(&inner_only), Some(ContentFilter));
     assert_eq!(code(&json!({"error": {"code": "401", "message": "Access denied"}})), Some(InvalidCredential));
+    let busy = "The system is currently experiencing high demand and cannot process your request.";
+    assert_eq!(code(&json!({"error": {"code": "429", "message": busy}})), Some(Overloaded));
 
     let words = "This model's maximum context length is 4096 tokens. However, you requested 5000.";
     let old =

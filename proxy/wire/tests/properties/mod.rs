@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use vocabulary::Operation;
 use wire::sse::{Event, Splitter, Tail};
-use wire::{Edits, Layout, extract, json};
+use wire::stream::{Finish, Observed, Relayed};
+use wire::{Edits, FieldEdit, FieldOperation, Layout, StreamEnd, StreamTap, extract_with_layout, json};
 
 const MAX_EVENT: usize = 64;
 
@@ -47,8 +48,11 @@ fn events(chunks: &[&[u8]]) -> (Vec<Event>, Tail, bool) {
 /// lies within the body.
 pub(crate) fn facts(body: &[u8]) {
     for operation in Operation::ALL {
-        match extract(operation, body) {
-            Ok(facts) => {
+        match extract_with_layout(operation, body) {
+            Ok((facts, layout)) => {
+                if let Ok(own) = Layout::of(operation, body) {
+                    assert_eq!(layout, own);
+                }
                 assert_eq!(model(body).as_ref(), Some(&facts.model));
                 assert!((1..=256).contains(&facts.model.len()));
                 assert!(facts.choices >= 1);
@@ -100,4 +104,110 @@ pub(crate) fn edits(body: &[u8], model: Option<&str>, include_usage: bool) {
         }
     }
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&edited).ok(), Some(expected));
+}
+
+/// However a stream of any API is cut, the caller gets the same of it; and where usage is wanted, that
+/// is what the backend sent, but for `[DONE]` in an API that has none.
+pub(crate) fn tap(operation: Operation, stream: &[u8], cut: usize) {
+    let (before, after) = stream.split_at_checked(cut).unwrap_or((stream, &[]));
+    for usage_wanted in [false, true] {
+        let whole = relayed(operation, usage_wanted, &[stream]);
+        assert_eq!(relayed(operation, usage_wanted, &[before, after]), whole);
+        let (events, observed, finish) = whole;
+        let (usage, _) = observed.usage_or_estimate(1);
+        assert!(usage.cached_input <= usage.input && usage.reasoning_output <= usage.output);
+        assert_eq!(finish.end == StreamEnd::Complete, observed.done);
+        assert_eq!(finish.end == StreamEnd::NoDone, !finish.terminator.is_empty());
+        if usage_wanted && events.iter().all(|event| !event.bytes.is_empty()) {
+            let sent: Vec<u8> = events.iter().flat_map(|event| event.bytes.to_vec()).collect();
+            assert!(stream.starts_with(&sent));
+        }
+    }
+}
+
+fn relayed(operation: Operation, usage_wanted: bool, chunks: &[&[u8]]) -> (Vec<Relayed>, Observed, Finish) {
+    let mut tap = StreamTap::new(operation, 1 << 16, usage_wanted);
+    let mut events = Vec::new();
+    for chunk in chunks {
+        tap.push(Bytes::copy_from_slice(chunk));
+        while let Some(event) = tap.next_event() {
+            events.extend(event);
+        }
+    }
+    let finish = tap.finish();
+    (events, *tap.observed(), finish)
+}
+
+/// What is read of answers and errors is read without a fault, and no part is larger than its whole.
+pub(crate) fn answers(body: &[u8]) {
+    for operation in Operation::ALL {
+        if let Some(usage) = wire::usage_in_body(operation, body) {
+            let written = u128::from(usage.cache_write_input) + u128::from(usage.cache_write_1h_input);
+            assert!(u128::from(usage.cached_input) + written <= u128::from(usage.input));
+            assert!(usage.reasoning_output <= usage.output);
+        }
+        if let Some(key) = wire::response_id(operation, body) {
+            assert_eq!(operation, Operation::Responses);
+            assert_eq!(wire::response_id(operation, body), Some(key));
+        }
+    }
+    let _ = wire::error_code(body);
+}
+
+/// A body that is read still is JSON after edits of its fields and its system prompt, and a field that
+/// was set reads as set.
+pub(crate) fn fields(operation: Operation, body: &[u8], path: &[String], remove: bool) {
+    let body = Bytes::copy_from_slice(body);
+    let Ok((_, layout)) = extract_with_layout(operation, &body) else { return };
+    if serde_json::from_slice::<serde_json::Value>(&body).is_err() {
+        // Deeper than another parser goes, or a number out of its range.
+        return;
+    }
+    let edit = if remove { FieldOperation::Remove } else { FieldOperation::Set("[1]") };
+    let fields = [FieldEdit { path, operation: edit }];
+    let edits = Edits { fields: &fields, ..Edits::default() };
+    let edited = layout.apply(&body, &edits);
+    let value =
+        edited.as_ref().ok().and_then(|edited| serde_json::from_slice::<serde_json::Value>(edited).ok());
+    assert!(value.is_some(), "a body that was read was not edited into JSON");
+    let found = path.iter().fold(value.as_ref(), |value, key| value?.get(key));
+    match (path.is_empty(), remove) {
+        (true, _) => assert_eq!(edited, Ok(body.clone())),
+        (_, true) => assert_eq!(found, None),
+        (_, false) => assert_eq!(found, Some(&serde_json::json!([1]))),
+    }
+    let edits = Edits { system_prefix: Some("be \"brief\"\n"), ..Edits::default() };
+    let prefixed = layout.apply(&body, &edits).unwrap_or_default();
+    let (before, after) = (wire::extract(operation, &body), wire::extract(operation, &prefixed));
+    let read = |facts: &vocabulary::RequestFacts| (facts.model.clone(), facts.max_output_tokens);
+    assert_eq!(before.as_ref().map(read), after.as_ref().map(read));
+    assert!(before.is_ok_and(|before| after.is_ok_and(|after| after.prompt_bytes >= before.prompt_bytes)));
+}
+
+/// Any values of the headers that are read.
+pub(crate) fn limits(values: &[&str]) {
+    const NAMES: &[&str] = &[
+        "retry-after",
+        "retry-after-ms",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-requests",
+        "x-ratelimit-reset-tokens",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ];
+    let header = |name: &str| {
+        let place = NAMES.iter().position(|known| *known == name)?;
+        values.get(place).copied().filter(|value| !value.is_empty())
+    };
+    let limits = wire::backend_limits(header, 1_790_000_000);
+    if limits.retry_after.is_some() {
+        assert_eq!(limits.cool_down(), limits.retry_after);
+    }
 }

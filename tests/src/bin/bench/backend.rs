@@ -15,9 +15,6 @@ use tokio::time::MissedTickBehavior;
 
 /// Addresses it listens on, so that a pool has members to choose from.
 const MEMBERS: usize = 3;
-/// Time between two events of a stream.
-const PACE: Duration = Duration::from_millis(2);
-
 /// A chat completion as small as they come, about 280 bytes of body.
 pub(crate) const ANSWER: &str = concat!(
     r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"sim-chat","#,
@@ -25,22 +22,36 @@ pub(crate) const ANSWER: &str = concat!(
     r#""usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}"#
 );
 
+/// How its streams flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Events of a stream, beside the last ones.
+    pub(crate) events: usize,
+    /// How many of them are written at once, as one chunk.
+    pub(crate) together: usize,
+    /// The time between two chunks.
+    pub(crate) every: Duration,
+}
+
 /// What it says, ready to be written.
 #[derive(Debug)]
 struct Script {
     answer: Vec<u8>,
     stream_head: Vec<u8>,
-    events: Vec<Vec<u8>>,
+    chunks: Vec<Vec<u8>>,
+    every: Duration,
     stream_end: Vec<u8>,
 }
 
 impl Script {
-    fn new(events: usize) -> Self {
+    fn new(pace: Pace) -> Self {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: ";
         let length = ANSWER.len();
         let last = [
-            event(r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#),
-            event(r#""choices":[],"usage":{"prompt_tokens":12,"completion_tokens":100,"total_tokens":112}"#),
+            chunk(&event(r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#)),
+            chunk(&event(
+                r#""choices":[],"usage":{"prompt_tokens":12,"completion_tokens":100,"total_tokens":112}"#,
+            )),
             chunk("data: [DONE]\n\n"),
             b"0\r\n\r\n".to_vec(),
         ];
@@ -49,23 +60,25 @@ impl Script {
                 r#""choices":[{{"index":0,"delta":{{"content":" word{n:04}"}},"finish_reason":null}}]"#
             ))
         };
+        let words: Vec<String> = (0..pace.events).map(word).collect();
         Self {
             answer: format!("{head}application/json\r\ncontent-length: {length}\r\n\r\n{ANSWER}")
                 .into_bytes(),
             stream_head: format!("{head}text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
                 .into_bytes(),
-            events: (0..events).map(word).collect(),
+            chunks: words.chunks(pace.together.max(1)).map(|words| chunk(&words.concat())).collect(),
+            every: pace.every,
             stream_end: last.concat(),
         }
     }
 }
 
-/// One event of about 200 bytes, as a chunk of its own.
-fn event(fields: &str) -> Vec<u8> {
-    chunk(&format!(
+/// One event of about 200 bytes.
+fn event(fields: &str) -> String {
+    format!(
         "data: {{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\
          \"model\":\"sim-chat\",\"system_fingerprint\":\"fp_bench\",{fields}}}\n\n"
-    ))
+    )
 }
 
 fn chunk(data: &str) -> Vec<u8> {
@@ -81,9 +94,9 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Starts to serve in the current runtime, with so many events per stream.
-    pub(crate) async fn start(events: usize) -> io::Result<Self> {
-        let script = Arc::new(Script::new(events));
+    /// Starts to serve in the current runtime, with streams of this pace.
+    pub(crate) async fn start(pace: Pace) -> io::Result<Self> {
+        let script = Arc::new(Script::new(pace));
         let (mut addresses, mut accepting) = (Vec::new(), JoinSet::new());
         for _ in 0..MEMBERS {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -129,11 +142,11 @@ async fn converse(mut stream: TcpStream, script: Arc<Script>) -> io::Result<()> 
 
 async fn send_events(stream: &mut TcpStream, script: &Script) -> io::Result<()> {
     stream.write_all(&script.stream_head).await?;
-    let mut beat = tokio::time::interval(PACE);
+    let mut beat = tokio::time::interval(script.every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for event in &script.events {
+    for chunk in &script.chunks {
         beat.tick().await;
-        stream.write_all(event).await?;
+        stream.write_all(chunk).await?;
     }
     stream.write_all(&script.stream_end).await
 }
@@ -171,8 +184,11 @@ mod tests {
     #[test]
     fn the_answer_is_json_and_the_stream_ends_as_streams_do() {
         assert!(serde_json::from_str::<serde_json::Value>(ANSWER).is_ok());
-        let script = Script::new(2);
-        assert!((180..240).contains(&script.events[0].len()), "{}", script.events[0].len());
+        let pace = Pace { events: 3, together: 2, every: Duration::ZERO };
+        let script = Script::new(pace);
+        let lengths: Vec<usize> = script.chunks.iter().map(Vec::len).collect();
+        assert!(lengths.len() == 2 && (180..240).contains(&lengths[1]), "{lengths:?}");
+        assert!(lengths[0] > lengths[1] * 3 / 2, "{lengths:?}");
         assert!(script.stream_end.ends_with(b"data: [DONE]\n\n\r\n0\r\n\r\n"));
     }
 }

@@ -2,16 +2,18 @@
 //! show what each costs. It owns the manifests and the proof that a feature was really on; it refuses to
 //! measure.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
 
 use crate::load::{KEY, MODEL};
+use crate::peers::{Peer, Product};
 
 /// The file of the access log, beside the manifest.
 pub(crate) const ACCESS_LOG: &str = "access.jsonl";
+
+/// What backends call the model where names are rewritten.
+const UPSTREAM_MODEL: &str = "sim-chat-2026-11";
 
 /// One server to measure.
 #[derive(Clone, Debug)]
@@ -19,11 +21,13 @@ pub(crate) struct Rung {
     /// Its name on the command line and in tables.
     pub(crate) name: &'static str,
     /// What it does, in a few words.
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// How it is started.
     pub(crate) server: Kind,
     /// Whether its streams are measured too.
     pub(crate) streams: bool,
+    /// It gets one of so many requests, lest the slowest takes all the time there is.
+    pub(crate) one_in: usize,
 }
 
 /// What kind of server it is.
@@ -31,8 +35,8 @@ pub(crate) struct Rung {
 pub(crate) enum Kind {
     /// This program as bare Pingora.
     Bare,
-    /// nginx.
-    Nginx(PathBuf),
+    /// Another proxy.
+    Peer(Peer),
     /// The gateway.
     Gateway(Features),
 }
@@ -50,39 +54,90 @@ pub(crate) struct Features {
     pub(crate) access_log: bool,
     /// Metrics and one trace in ten go to a collector.
     pub(crate) otlp: bool,
+    /// Backends know the model by another name.
+    pub(crate) rewrite: bool,
 }
 
 /// The yardstick's name.
 pub(crate) const BARE: &str = "bare";
+/// The top rung's name.
+pub(crate) const EVERYTHING: &str = "everything";
 
-/// Every rung, lowest first; nginx only where it is installed.
-pub(crate) fn rungs(nginx: Option<PathBuf>) -> Vec<Rung> {
+/// Every rung, lowest first, after the yardstick and the peers that are installed.
+pub(crate) fn rungs(peers: &[Peer]) -> Vec<Rung> {
     let route = Features::default();
     let key = Features { key: true, ..route };
     let limits = Features { limits: true, ..key };
     let adaptive = Features { adaptive: true, ..limits };
     let log = Features { access_log: true, ..adaptive };
-    let gateway = |name, what, features| Rung { name, what, server: Kind::Gateway(features), streams: false };
-    let mut rungs = vec![
-        Rung { name: BARE, what: "bare Pingora, the same dispatch", server: Kind::Bare, streams: true },
+    let otlp = Features { otlp: true, ..log };
+    let gateway = |name, what: &str, features| Rung {
+        name,
+        what: what.to_owned(),
+        server: Kind::Gateway(features),
+        streams: false,
+        one_in: 1,
+    };
+    let what = "bare Pingora, the same dispatch".to_owned();
+    let mut rungs = vec![Rung { name: BARE, what, server: Kind::Bare, streams: true, one_in: 1 }];
+    rungs.extend(peers.iter().map(beside));
+    rungs.extend([
         Rung { streams: true, ..gateway("route", "the gateway: route, round robin over 3 backends", route) },
         gateway("key", "+ API key", key),
         gateway("limits", "+ request and token limits", limits),
         gateway("adaptive", "+ adaptive pick", adaptive),
         gateway("log", "+ access log to a file", log),
-        Rung { streams: true, ..gateway("otlp", "+ OTLP metrics, 10 % of traces", Features::all()) },
-    ];
-    if let Some(program) = nginx {
-        let server = Kind::Nginx(program);
-        rungs.insert(1, Rung { name: "nginx", what: "nginx as reverse proxy", server, streams: false });
-    }
+        gateway("otlp", "+ OTLP metrics, 10 % of traces", otlp),
+        Rung {
+            streams: true,
+            ..gateway(EVERYTHING, "+ rewrite of the model name and of headers", Features::all())
+        },
+    ]);
     rungs
+}
+
+/// A peer beside the ladder.
+fn beside(peer: &Peer) -> Rung {
+    let product = peer.product;
+    let version = peer.version.as_ref().map(|version| format!(", {version}")).unwrap_or_default();
+    Rung {
+        name: product.name(),
+        what: format!("{}{version}", product.what()),
+        server: Kind::Peer(peer.clone()),
+        // nginx holds streams back unless told not to, and is not told.
+        streams: product != Product::Nginx,
+        one_in: if product == Product::Litellm { 50 } else { 1 },
+    }
+}
+
+impl Rung {
+    /// What the gateway does, if this is the gateway.
+    pub(crate) fn features(&self) -> Option<Features> {
+        match self.server {
+            Kind::Gateway(features) => Some(features),
+            Kind::Bare | Kind::Peer(_) => None,
+        }
+    }
+
+    /// Whether it is another proxy.
+    pub(crate) fn is_peer(&self) -> bool {
+        matches!(self.server, Kind::Peer(_))
+    }
+
+    /// Whether callers show a key.
+    pub(crate) fn shows_key(&self) -> bool {
+        match &self.server {
+            Kind::Bare => false,
+            Kind::Peer(peer) => peer.product == Product::Litellm,
+            Kind::Gateway(features) => features.key,
+        }
+    }
 }
 
 impl Features {
     /// Everything on.
     pub(crate) fn all() -> Self {
-        Self { key: true, limits: true, adaptive: true, access_log: true, otlp: true }
+        Self { key: true, limits: true, adaptive: true, access_log: true, otlp: true, rewrite: true }
     }
 
     /// The manifest that turns these on, in JSON.
@@ -90,12 +145,15 @@ impl Features {
         let names = ["east", "north", "west"];
         let (mut servers, mut members) = (Map::new(), Vec::new());
         for (name, address) in names.iter().zip(backends) {
-            let model = json!({
+            let mut model = json!({
                 "contextWindow": 131_072,
                 "price": {"input": "1 USD/1M", "cachedInput": "0.5 USD/1M", "output": "4 USD/1M"},
                 "quota": {"tokens": "2000M tokens/min", "requests": "20M requests/min"},
                 "expectedTtft": "5ms",
             });
+            if let (true, Value::Object(model)) = (self.rewrite, &mut model) {
+                model.insert("upstreamName".to_owned(), UPSTREAM_MODEL.into());
+            }
             let url = format!("http://{address}");
             servers
                 .insert((*name).to_owned(), json!({"kind": "openai", "url": url, "models": {MODEL: model}}));
@@ -161,7 +219,7 @@ mod tests {
     #[test]
     fn every_rung_of_the_gateway_has_a_manifest_without_findings() {
         let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        for rung in rungs(None) {
+        for rung in rungs(&[]) {
             let Kind::Gateway(features) = rung.server else { continue };
             let text = features.manifest(&[address; 3], address);
             let outcome = policy_compiler::compile(&policy_compiler::Source::new("bench", text));

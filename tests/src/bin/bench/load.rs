@@ -59,9 +59,7 @@ impl Load {
     pub(crate) async fn open(server: SocketAddr, connections: u32, ask: Ask) -> io::Result<Self> {
         let mut open = Vec::new();
         for _ in 0..connections {
-            let stream = TcpStream::connect(server).await?;
-            stream.set_nodelay(true)?;
-            open.push(Connection { stream, buffer: Vec::with_capacity(64 * 1024) });
+            open.push(Connection::open(server).await?);
         }
         Ok(Self { connections: open, ask: Arc::new(ask) })
     }
@@ -94,14 +92,29 @@ impl Load {
     }
 }
 
+/// One kept-alive connection.
 #[derive(Debug)]
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn exchange(&mut self, ask: &Ask) -> io::Result<()> {
+    /// Connects.
+    pub(crate) async fn open(server: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(4 * 1024) })
+    }
+
+    /// Sends one request and reads its whole answer.
+    pub(crate) async fn exchange(&mut self, ask: &Ask) -> io::Result<()> {
+        self.exchange_telling(ask, || ()).await
+    }
+
+    /// The same, and calls `begun` when the answer's head is there.
+    pub(crate) async fn exchange_telling(&mut self, ask: &Ask, begun: impl FnOnce()) -> io::Result<()> {
+        let mut begun = Some(begun);
         self.buffer.clear();
         self.stream.write_all(&ask.bytes).await?;
         let mut end = None;
@@ -111,6 +124,11 @@ impl Connection {
             }
             if end.is_none() {
                 end = Ending::of(&self.buffer)?;
+                if end.is_some()
+                    && let Some(begun) = begun.take()
+                {
+                    begun();
+                }
             }
             if end.is_some_and(|end| end.reached(&self.buffer)) {
                 break;

@@ -4,18 +4,22 @@
 
 mod backend;
 mod cores;
+mod crowd;
 mod ladder;
+mod latency;
 mod load;
 mod machine;
-mod nginx;
 mod peer;
+mod peers;
 mod process;
+mod publish;
 mod report;
 mod rounds;
 mod sink;
 mod spread;
 mod stages;
 mod table;
+mod targets;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -77,18 +81,30 @@ struct Settings {
     /// Requests whose stages are timed inside this process
     #[arg(long, default_value_t = 200_000)]
     stage_requests: usize,
+    /// Pairs of requests per round whose times are compared, at half load
+    #[arg(long, default_value_t = 20_000)]
+    pairs: usize,
+    /// Streams open at once while memory is measured, as far as the limit of open files allows
+    #[arg(long, default_value_t = 8_000)]
+    crowd: usize,
     /// Run only the rungs of these names, beside bare Pingora
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The gateway's program; the one beside this program unless stated
     #[arg(long)]
     gateway: Option<PathBuf>,
+    /// A directory with a virtual environment per peer: `envoy`, `litellm`
+    #[arg(long)]
+    peers: Option<PathBuf>,
     /// How the figures are written to standard output
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     /// Also write them to this file, as Markdown
     #[arg(long)]
     markdown: Option<PathBuf>,
+    /// Also put the short table into this file, between its `table: bench` marks
+    #[arg(long)]
+    readme: Option<PathBuf>,
 }
 
 /// How figures are written.
@@ -123,10 +139,14 @@ fn measure(settings: &Settings) -> Fallible<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(rounds::run(settings))?;
     if let Some(file) = &settings.markdown {
-        std::fs::write(file, report.markdown()).map_err(|error| format!("{}: {error}", file.display()))?;
+        std::fs::write(file, publish::page(&report))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if let Some(file) = &settings.readme {
+        publish::insert(&report, file)?;
     }
     let text = match settings.output {
-        Output::Text => report.text(),
+        Output::Text => publish::text(&report),
         Output::Json => format!("{:#}\n", serde_json::to_value(&report)?),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;

@@ -1,30 +1,51 @@
-//! The figures for people and programs. It owns which figures are shown, their words and their caveats; it
-//! refuses to round away the spread.
+//! What a run found out. It owns summing rounds up, and the tables; their words around and where they go
+//! are `publish`'s. It refuses to round away the spread.
 
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::Settings;
-use crate::ladder::{BARE, Rung};
+use crate::crowd::Crowd;
+use crate::ladder::{BARE, EVERYTHING, Rung};
+use crate::latency::{Latency, Quantiles};
 use crate::machine::Machine;
+use crate::peers::Product;
 use crate::spread::Spread;
 use crate::stages::Cost;
 use crate::table::Table;
+use crate::targets;
 
 /// One rung over all rounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
-    name: &'static str,
-    what: &'static str,
+    pub(crate) name: &'static str,
+    what: String,
+    /// Whether it stands beside the ladder.
+    peer: bool,
     /// CPU per request or stream, one per round.
     pub(crate) us: Vec<f64>,
+    /// What of it was spent on other threads than the one that serves requests.
+    pub(crate) beside: Vec<f64>,
 }
 
 impl Measured {
     /// A rung not measured yet.
     pub(crate) fn new(rung: &Rung) -> Self {
-        Self { name: rung.name, what: rung.what, us: Vec::new() }
+        let (name, what, peer) = (rung.name, rung.what.clone(), rung.is_peer());
+        Self { name, what, peer, us: Vec::new(), beside: Vec::new() }
     }
+
+    /// The middle of its rounds, in microseconds.
+    pub(crate) fn median(&self) -> Option<f64> {
+        Spread::of(self.us.iter().copied()).map(|spread| spread.median)
+    }
+}
+
+/// CPU per stream, with so many events in each chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Burst {
+    pub(crate) together: usize,
+    pub(crate) rungs: Vec<Measured>,
 }
 
 /// Everything a run found out.
@@ -35,21 +56,27 @@ pub(crate) struct Report {
     /// CPU per small request.
     pub(crate) requests: Vec<Measured>,
     /// CPU per stream.
-    pub(crate) streams: Vec<Measured>,
+    pub(crate) streams: Vec<Burst>,
+    /// Times at half load, one per round.
+    pub(crate) latency: Vec<Latency>,
+    /// Many streams at once.
+    pub(crate) crowd: Option<Crowd>,
     /// CPU per stage, inside one process.
     pub(crate) stages: Vec<Cost>,
-    /// What was not measured, and why.
-    pub(crate) skipped: Vec<String>,
+    /// Peers that are not installed here.
+    pub(crate) absent: Vec<Product>,
 }
 
 /// A rung summed up.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
-    name: &'static str,
-    what: &'static str,
-    us: Spread,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) what: String,
+    pub(crate) us: Spread,
+    /// Of it, on other threads than the one that serves requests.
+    beside: Option<f64>,
     /// Against bare Pingora in the same round.
-    ratio: Option<Spread>,
+    pub(crate) ratio: Option<Spread>,
     /// Against the rung before it, where that is the gateway's too.
     adds: Option<f64>,
 }
@@ -63,158 +90,157 @@ fn rows(measured: &[Measured], per: f64) -> Vec<Row> {
     for rung in measured {
         let Some(us) = Spread::of(scaled(&rung.us)) else { continue };
         let ratio = bare.and_then(|bare| Spread::of_pairs(&rung.us, &bare.us, |own, bare| own / bare));
-        let adds =
-            below.and_then(|below| Spread::of_pairs(&rung.us, &below.us, |own, below| (own - below) / per));
-        rows.push(Row { name: rung.name, what: rung.what, us, ratio, adds: adds.map(|adds| adds.median) });
-        if rung.name != "nginx" {
+        let below_it = below.filter(|_| !rung.peer);
+        let adds = below_it
+            .and_then(|below| Spread::of_pairs(&rung.us, &below.us, |own, below| (own - below) / per));
+        let beside = Spread::of(scaled(&rung.beside)).map(|beside| beside.median);
+        let (name, what) = (rung.name, rung.what.clone());
+        rows.push(Row { name, what, us, beside, ratio, adds: adds.map(|adds| adds.median) });
+        if !rung.peer {
             below = Some(rung);
         }
-    }
-    if let Some(nginx) = rows.iter_mut().find(|row| row.name == "nginx") {
-        nginx.adds = None;
     }
     rows
 }
 
 impl Report {
-    fn request_rows(&self) -> Vec<Row> {
+    /// CPU per small request.
+    pub(crate) fn request_rows(&self) -> Vec<Row> {
         rows(&self.requests, 1.0)
     }
 
-    fn event_rows(&self) -> Vec<Row> {
-        rows(&self.streams, self.settings.events.max(1) as f64)
+    /// CPU per event, where so many come in one chunk.
+    pub(crate) fn event_rows(&self, together: usize) -> Vec<Row> {
+        let burst = self.streams.iter().find(|burst| burst.together == together);
+        burst.map(|burst| rows(&burst.rungs, self.settings.events.max(1) as f64)).unwrap_or_default()
     }
 
     /// Stages, summed, in microseconds.
-    fn stage_sum(&self) -> f64 {
+    pub(crate) fn stage_sum(&self) -> f64 {
         self.stages.iter().map(|cost| cost.ns).sum::<f64>() / 1e3
     }
 
-    fn stage_table(&self) -> Table {
-        let mut table = Table::new(&["stage", "ns", "what"]);
-        for cost in &self.stages {
-            table.push(vec![cost.stage.to_owned(), format!("{:.0}", cost.ns), cost.what.to_owned()]);
-        }
-        table.push(vec!["sum".to_owned(), format!("{:.0}", self.stage_sum() * 1e3), String::new()]);
-        table
+    /// One figure of every round's latency, summed up.
+    pub(crate) fn latency_of(&self, figure: impl Fn(&Latency) -> f64) -> Option<Spread> {
+        Spread::of(self.latency.iter().map(figure))
     }
 
-    /// For people at a terminal.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}\n", self.circumstances());
-        for (title, table) in self.tables() {
-            text.push_str(&format!("\n{title}\n\n{}", table.columns()));
-        }
-        for paragraph in self.remarks() {
-            text.push_str(&format!("\n{paragraph}\n"));
-        }
-        text
-    }
-
-    /// For `docs/`.
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = format!(
-            "<!-- Generated: scripts/bench --markdown docs/benchmarks.md. Do not edit. -->\n\n# Benchmarks\n\n{}\n",
-            self.circumstances()
-        );
-        text.push_str(METHOD);
-        for (title, table) in self.tables() {
-            text.push_str(&format!("\n## {title}\n\n{}", table.markdown()));
-        }
-        text.push_str("\n## Remarks\n");
-        for paragraph in self.remarks() {
-            text.push_str(&format!("\n- {paragraph}"));
-        }
-        text.push('\n');
-        text
-    }
-
-    fn tables(&self) -> Vec<(&'static str, Table)> {
-        let mut tables = Vec::new();
+    /// Every table with its title.
+    pub(crate) fn tables(&self) -> Vec<(String, Table)> {
+        let mut tables = vec![("Against the targets".to_owned(), targets::table(self))];
         if !self.requests.is_empty() {
-            tables.push(("CPU per small request", table(&self.request_rows())));
+            let mut table = table(&self.request_rows());
+            for product in &self.absent {
+                let name = format!("{} ({})", product.what(), product.name());
+                table.push([&name, "not installed here", "", "", "", ""].map(str::to_owned).to_vec());
+            }
+            tables.push(("CPU per small request".to_owned(), table));
         }
-        if !self.streams.is_empty() {
-            tables.push(("CPU per event of a stream", table(&self.event_rows())));
+        for burst in &self.streams {
+            if burst.rungs.is_empty() {
+                continue;
+            }
+            let title = match burst.together {
+                1 => "CPU per event of a stream, one event in a chunk".to_owned(),
+                n => format!("CPU per event of a stream, {n} events in a chunk"),
+            };
+            tables.push((title, table(&self.event_rows(burst.together))));
+        }
+        if !self.latency.is_empty() {
+            tables.push(("Time of a small request at half load".to_owned(), self.latency_table()));
+        }
+        if let Some(crowd) = &self.crowd {
+            tables.push(("Memory of many streams at once".to_owned(), crowd_table(crowd)));
         }
         if !self.stages.is_empty() {
-            tables.push(("The gateway's own stages, without sockets", self.stage_table()));
+            tables.push(("The gateway's own stages, without sockets".to_owned(), self.stage_table()));
         }
         tables
     }
 
-    fn circumstances(&self) -> String {
-        let Machine { processor, cpus, kernel, load_before, date, .. } = &self.machine;
-        let Settings { requests, warm_up, rounds, connections, streams, events, stage_requests, .. } =
-            &self.settings;
-        format!(
-            "{date}; {processor}, {cpus} CPUs, Linux {kernel}, load average {load_before} before the run. \
-             {rounds} rounds of {requests} requests after {warm_up}, and of {streams} streams with {events} events, \
-             on {connections} connections; {stage_requests} requests through the stages."
-        )
+    fn latency_table(&self) -> Table {
+        let mut table = Table::new(&["way", "p50 µs", "min … max", "p99 µs", "min … max"]);
+        type Way = fn(&Latency) -> Quantiles;
+        let ways: [(&str, Way); 3] = [
+            ("straight to the backend", |latency| latency.direct),
+            ("through the gateway, everything on", |latency| latency.through),
+            ("added, pair by pair", |latency| latency.added),
+        ];
+        for (name, way) in ways {
+            let half = self.latency_of(|latency| way(latency).p50);
+            let most = self.latency_of(|latency| way(latency).p99);
+            let (Some(half), Some(most)) = (half, most) else { continue };
+            let range = |spread: Spread| format!("{:.0} … {:.0}", spread.min, spread.max);
+            let middle = |spread: Spread| format!("{:.0}", spread.median);
+            table.push(vec![name.to_owned(), middle(half), range(half), middle(most), range(most)]);
+        }
+        table
     }
 
-    fn remarks(&self) -> Vec<String> {
-        let mut remarks = vec![match self.machine.pinned {
-            Some((server, load)) => format!(
-                "The server under test ran on CPU {server}; load, backend and collector shared CPU {load}. Other \
-                 programs of the machine were not kept off either: compare figures of one run only."
-            ),
-            None => {
-                "Nothing was pinned to a CPU: the figures include what load and backend did to the caches."
-                    .to_owned()
-            }
-        }];
-        let rows = self.request_rows();
-        let of = |name: &str| rows.iter().find(|row| row.name == name).map(|row| row.us.median);
-        if let (Some(full), Some(bare), false) = (of("otlp"), of(BARE), self.stages.is_empty()) {
-            let (over, sum) = (full - bare, self.stage_sum());
-            remarks.push(format!(
-                "With everything on, a request costs {over:.1} µs more than on bare Pingora. The stages account \
-                 for {sum:.1} µs of them; the rest is the edge (larger heads on both sides, watching the caller while \
-                 waiting, timers), the access log's and exporters' threads, and colder caches."
-            ));
+    fn stage_table(&self) -> Table {
+        let mut table = Table::new(&["stage", "ns", "budget", "what"]);
+        let line = |name: &str, ns: f64, budget: f64, what: &str| {
+            vec![name.to_owned(), format!("{ns:.0}"), format!("{budget:.0}"), what.to_owned()]
+        };
+        for cost in &self.stages {
+            table.push(line(cost.stage, cost.ns, cost.budget_ns, cost.what));
         }
-        remarks.extend(self.skipped.iter().map(|what| format!("Skipped: {what}.")));
-        remarks
+        let budget = self.stages.iter().map(|cost| cost.budget_ns).sum();
+        table.push(line("sum", self.stage_sum() * 1e3, budget, ""));
+        table
+    }
+
+    /// How the top rung compares with another by CPU per request: how many times this one's it needs.
+    pub(crate) fn times_the_gateway(&self, name: &str) -> Option<Spread> {
+        let of = |name: &str| self.requests.iter().find(|rung| rung.name == name);
+        Spread::of_pairs(&of(name)?.us, &of(EVERYTHING)?.us, |other, own| other / own)
     }
 }
 
-const METHOD: &str = "
-Every server has one worker thread, the same allocator and the same build profile, and is started afresh for each
-measurement. Callers, backend and collector are one thread that never sleeps, so that no server is charged for waking
-them. CPU time is what the kernel booked for all threads of its process while the counted requests ran
-(`/proc/<pid>/task/*/schedstat`). Rungs run in turn within a round; ratios and differences compare rungs of the same
-round, and tables show medians over rounds. A run fails when an answer is not a whole 200, when a line of the access
-log is missing or when nothing reaches the collector. Take your own figures with `make bench`.
-";
+fn crowd_table(crowd: &Crowd) -> Table {
+    let mib = |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20));
+    let mut table = Table::new(&["what", "figure"]);
+    let mut line = |what: &str, figure: String| table.push(vec![what.to_owned(), figure]);
+    line("streams open at the same moment", crowd.streams.to_string());
+    line("resident memory before them, MiB", mib(crowd.before));
+    line("resident memory at most, MiB", mib(crowd.peak));
+    line("per stream, KiB", format!("{:.1}", crowd.kib_each()));
+    table
+}
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&["server", "µs", "min … max", "× bare Pingora", "adds µs"]);
+    let mut table =
+        Table::new(&["server", "µs", "min … max", "× bare Pingora", "adds µs", "of it other threads"]);
     for row in rows {
         let Spread { median, min, max } = row.us;
         let ratio = row.ratio.map_or(String::new(), |ratio| format!("{:.2}", ratio.median));
         let adds = row.adds.map_or(String::new(), |adds| format!("{adds:+.1}"));
+        let beside = row.beside.map_or(String::new(), |beside| format!("{beside:.1}"));
         let name = format!("{} ({})", row.what, row.name);
-        table.push(vec![name, format!("{median:.1}"), format!("{min:.1} … {max:.1}"), ratio, adds]);
+        table.push(vec![name, format!("{median:.1}"), format!("{min:.1} … {max:.1}"), ratio, adds, beside]);
     }
     table
 }
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Settings { requests, warm_up, rounds, connections, streams, events, .. } = &self.settings;
+        let Settings { requests, warm_up, rounds, connections, streams, events, pairs, .. } = &self.settings;
+        let bursts = self.streams.iter().map(
+            |burst| json!({"events_per_chunk": burst.together, "rungs": self.event_rows(burst.together)}),
+        );
         let document = json!({
             "machine": self.machine,
             "settings": {
                 "requests": requests, "warm_up": warm_up, "rounds": rounds, "connections": connections,
-                "streams": streams, "events": events,
+                "streams": streams, "events": events, "pairs": pairs,
             },
             "us_per_request": self.request_rows(),
-            "us_per_event": self.event_rows(),
+            "us_per_event": bursts.collect::<Vec<_>>(),
+            "latency": self.latency,
+            "crowd": self.crowd,
             "stages": self.stages,
             "stages_us": self.stage_sum(),
-            "skipped": self.skipped,
+            "absent": self.absent,
         });
         document.serialize(serializer)
     }
@@ -225,7 +251,7 @@ mod tests {
     use super::*;
 
     fn measured(name: &'static str, us: &[f64]) -> Measured {
-        Measured { name, what: "", us: us.to_vec() }
+        Measured { name, what: String::new(), peer: name == "nginx", us: us.to_vec(), beside: Vec::new() }
     }
 
     #[test]
@@ -239,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn nginx_stands_beside_the_ladder_and_not_on_it() {
+    fn a_peer_stands_beside_the_ladder_and_not_on_it() {
         let rungs = [measured(BARE, &[20.0]), measured("nginx", &[10.0]), measured("route", &[30.0])];
         let rows = rows(&rungs, 1.0);
         assert_eq!((rows[1].adds, rows[2].adds), (None, Some(10.0)));

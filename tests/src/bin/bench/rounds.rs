@@ -7,15 +7,25 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Pace};
 use crate::cores::Cores;
-use crate::ladder::{ACCESS_LOG, BARE, Features, Kind, Rung, rungs};
+use crate::crowd::{self, Crowd};
+use crate::ladder::{ACCESS_LOG, BARE, EVERYTHING, Features, Kind, Rung, rungs};
+use crate::latency::{self, Latency};
 use crate::load::{Ask, Load};
-use crate::machine::Machine;
-use crate::process::Server;
-use crate::report::{Measured, Report};
+use crate::machine::{Machine, raise_file_limit};
+use crate::peers::{Peer, Product};
+use crate::process::{Server, Used};
+use crate::report::{Burst, Measured, Report};
 use crate::sink::Sink;
-use crate::{Fallible, Settings, nginx, say_aside, stages};
+use crate::{Fallible, Settings, say_aside, stages};
+
+/// Events per chunk of the streams that are measured.
+const BURSTS: [usize; 2] = [1, 8];
+/// Time between two chunks of them.
+const BEAT: Duration = Duration::from_millis(2);
+/// Streams of a crowd: slow, and long enough that the first still flows when the last begins.
+const SLOW: Pace = Pace { events: 20, together: 1, every: Duration::from_secs(1) };
 
 /// What stays the same over all rounds.
 struct Bench<'a> {
@@ -23,7 +33,6 @@ struct Bench<'a> {
     cores: Cores,
     gateway: PathBuf,
     this: PathBuf,
-    backend: Backend,
     sink: Sink,
     folder: tempfile::TempDir,
     _awake: JoinSet<()>,
@@ -31,7 +40,9 @@ struct Bench<'a> {
 
 /// What is sent to a server, and how much of it.
 #[derive(Clone, Copy)]
-struct Dose {
+struct Dose<'a> {
+    of: &'a str,
+    backend: &'a Backend,
     stream: bool,
     warm_up: usize,
     count: usize,
@@ -43,31 +54,42 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let cores = Cores::take();
     let machine = Machine::now(cores, cpus);
     cores.stay_aside();
+    let files = raise_file_limit();
     let bench = Bench::start(settings, cores).await?;
-    let found = nginx::program();
-    let mut skipped = Vec::new();
-    if found.is_none() {
-        skipped.push("nginx: not found on the path".to_owned());
+    let found = Product::ALL.map(|product| Peer::find(product, settings.peers.as_deref()));
+    let absent = Product::ALL.into_iter().zip(&found).filter(|(_, found)| found.is_none());
+    let absent = absent.map(|(product, _)| product).collect();
+    let found: Vec<Peer> = found.into_iter().flatten().collect();
+    let chosen = chosen(settings, rungs(&found))?;
+    let requests = bench.requests(&chosen).await?;
+    let streams = bench.streams(&chosen).await?;
+    let top = chosen.iter().find(|rung| rung.name == EVERYTHING);
+    let (mut latency, mut crowd) = (Vec::new(), None);
+    if let Some(top) = top {
+        let full = requests.iter().find(|rung| rung.name == EVERYTHING).and_then(Measured::median);
+        if let Some(full) = full.filter(|_| settings.pairs > 0) {
+            // Half of what one worker could do in a second.
+            latency = bench.latency(top, 0.5e6 / full).await?;
+        }
+        if settings.crowd > 0 {
+            crowd = Some(bench.crowd(top, settings.crowd.min(crowd::room(files))).await?);
+        }
     }
-    let all = rungs(found);
-    if let Some(unknown) = settings.only.iter().find(|name| all.iter().all(|rung| rung.name != name.as_str()))
-    {
+    let stages = bench.stages().await?;
+    let settings = settings.clone();
+    Ok(Report { machine, settings, requests, streams, latency, crowd, stages, absent })
+}
+
+/// The rungs that are wanted, with the yardstick.
+fn chosen(settings: &Settings, all: Vec<Rung>) -> Fallible<Vec<Rung>> {
+    let only = &settings.only;
+    if let Some(unknown) = only.iter().find(|name| all.iter().all(|rung| rung.name != name.as_str())) {
         let names: Vec<&str> = all.iter().map(|rung| rung.name).collect();
         return Err(format!("--only: there is no rung `{unknown}`; there are {}", names.join(", ")).into());
     }
-    let wanted = |rung: &Rung| {
-        settings.only.is_empty() || rung.name == BARE || settings.only.iter().any(|name| name == rung.name)
-    };
-    let chosen: Vec<Rung> = all.into_iter().filter(wanted).collect();
-    let small = Dose { stream: false, warm_up: settings.warm_up, count: settings.requests };
-    let requests = bench.measure_all("requests", &chosen, small).await?;
-    let streaming: Vec<Rung> = chosen.into_iter().filter(|rung| rung.streams).collect();
-    // One stream per connection is enough to open the backend's connections and to warm the code.
-    let warm_up = settings.connections as usize;
-    let long = Dose { stream: true, warm_up, count: settings.streams };
-    let streams = bench.measure_all("streams", &streaming, long).await?;
-    let stages = bench.stages().await?;
-    Ok(Report { machine, settings: settings.clone(), requests, streams, stages, skipped })
+    let wanted =
+        |rung: &Rung| only.is_empty() || rung.name == BARE || only.iter().any(|name| name == rung.name);
+    Ok(all.into_iter().filter(wanted).collect())
 }
 
 impl<'a> Bench<'a> {
@@ -81,52 +103,69 @@ impl<'a> Bench<'a> {
             )
             .into());
         }
-        let backend = Backend::start(settings.events).await?;
         let sink = Sink::start().await?;
         let mut awake = JoinSet::new();
         awake.spawn(stay_awake());
-        Ok(Self {
-            settings,
-            cores,
-            gateway,
-            this,
-            backend,
-            sink,
-            folder: tempfile::tempdir()?,
-            _awake: awake,
-        })
+        Ok(Self { settings, cores, gateway, this, sink, folder: tempfile::tempdir()?, _awake: awake })
+    }
+
+    /// CPU per small request.
+    async fn requests(&self, rungs: &[Rung]) -> Fallible<Vec<Measured>> {
+        let backend = Backend::start(SLOW).await?;
+        let Settings { warm_up, requests, .. } = *self.settings;
+        let rungs: Vec<&Rung> = rungs.iter().collect();
+        let dose = Dose { of: "requests", backend: &backend, stream: false, warm_up, count: requests };
+        self.measure_all(&rungs, dose).await
+    }
+
+    /// CPU per stream, with events that come one by one and several at once.
+    async fn streams(&self, rungs: &[Rung]) -> Fallible<Vec<Burst>> {
+        let streaming: Vec<&Rung> = rungs.iter().filter(|rung| rung.streams).collect();
+        let mut bursts = Vec::new();
+        for together in BURSTS {
+            let backend =
+                Backend::start(Pace { events: self.settings.events, together, every: BEAT }).await?;
+            // One stream per connection is enough to open the backend's connections and to warm the code.
+            let warm_up = self.settings.connections as usize;
+            let of = format!("streams of {together}");
+            let count = self.settings.streams;
+            let dose = Dose { of: &of, backend: &backend, stream: true, warm_up, count };
+            bursts.push(Burst { together, rungs: self.measure_all(&streaming, dose).await? });
+        }
+        Ok(bursts)
     }
 
     /// Measures every rung in every round.
-    async fn measure_all(&self, of: &str, rungs: &[Rung], dose: Dose) -> Fallible<Vec<Measured>> {
-        let mut measured: Vec<Measured> = rungs.iter().map(Measured::new).collect();
+    async fn measure_all(&self, rungs: &[&Rung], dose: Dose<'_>) -> Fallible<Vec<Measured>> {
+        let mut measured: Vec<Measured> = rungs.iter().map(|rung| Measured::new(rung)).collect();
         if dose.count == 0 {
             return Ok(Vec::new());
         }
         for round in 1..=self.settings.rounds {
             for (rung, measured) in rungs.iter().zip(&mut measured) {
+                let count = (dose.count / rung.one_in).max(1);
+                let dose = Dose { count, warm_up: (dose.warm_up / rung.one_in).max(1), ..dose };
                 let used = self.measure(rung, dose).await;
-                let used = used.map_err(|error| format!("{of}, rung `{}`: {error}", rung.name))?;
-                let each = used.as_secs_f64() * 1e6 / dose.count as f64;
+                let used = used.map_err(|error| format!("{}, rung `{}`: {error}", dose.of, rung.name))?;
+                let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+                let (us, beside) = (each(used.all), each(used.beside));
                 say_aside(&format!(
-                    "{of} {round}/{} {:<10}{each:>10.1} µs each",
-                    self.settings.rounds, rung.name
+                    "{} {round}/{} {:<10}{us:>10.1} µs each",
+                    dose.of, self.settings.rounds, rung.name
                 ));
-                measured.us.push(each);
+                measured.us.push(us);
+                measured.beside.push(beside);
             }
         }
         Ok(measured)
     }
 
     /// CPU time of one server, started afresh, over one dose.
-    async fn measure(&self, rung: &Rung, dose: Dose) -> Fallible<Duration> {
+    async fn measure(&self, rung: &Rung, dose: Dose<'_>) -> Fallible<Used> {
         let folder = tempfile::tempdir_in(&self.folder)?;
-        let server = self.serve(rung, folder.path()).await?;
-        let features = match rung.server {
-            Kind::Gateway(features) => Some(features),
-            Kind::Bare | Kind::Nginx(_) => None,
-        };
-        let ask = Ask::new(features.is_some_and(|features| features.key), dose.stream);
+        let server = self.serve(rung, dose.backend, folder.path()).await?;
+        let features = rung.features();
+        let ask = Ask::new(rung.shows_key(), dose.stream);
         let mut load = Load::open(server.address()?, self.settings.connections, ask).await?;
         let head = load.try_one().await?;
         let missing = features.filter(|_| !dose.stream).and_then(|features| features.missing_from(&head));
@@ -146,18 +185,18 @@ impl<'a> Bench<'a> {
         Ok(used)
     }
 
-    async fn serve(&self, rung: &Rung, folder: &Path) -> Fallible<Server> {
-        let backend = *self.backend.addresses.first().ok_or("the backend listens nowhere")?;
+    async fn serve(&self, rung: &Rung, backend: &Backend, folder: &Path) -> Fallible<Server> {
+        let first = *backend.addresses.first().ok_or("the backend listens nowhere")?;
         let command = match &rung.server {
             Kind::Bare => {
                 let mut command = Command::new(&self.this);
-                command.args(["peer", &backend.to_string()]);
+                command.args(["peer", &first.to_string()]);
                 command
             }
-            Kind::Nginx(program) => return nginx::start(program, backend, folder, self.cores).await,
+            Kind::Peer(peer) => return peer.start(first, folder, self.cores).await,
             Kind::Gateway(features) => {
                 let file = folder.join("gateway.json");
-                std::fs::write(&file, features.manifest(&self.backend.addresses, self.sink.address))?;
+                std::fs::write(&file, features.manifest(&backend.addresses, self.sink.address))?;
                 let mut command = Command::new(&self.gateway);
                 command.args(["run", "--threads", "1", "--manifest"]).arg(file);
                 command
@@ -183,6 +222,39 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
+    /// What the gateway adds to the time of a request, at `rate` per second.
+    async fn latency(&self, rung: &Rung, rate: f64) -> Fallible<Vec<Latency>> {
+        let backend = Backend::start(SLOW).await?;
+        let straight = *backend.addresses.first().ok_or("the backend listens nowhere")?;
+        let mut rounds = Vec::new();
+        for round in 1..=self.settings.rounds {
+            let folder = tempfile::tempdir_in(&self.folder)?;
+            let server = self.serve(rung, &backend, folder.path()).await?;
+            let through = (server.address()?, Ask::new(rung.shows_key(), false));
+            let direct = (straight, Ask::new(false, false));
+            let latency = latency::measure(through, direct, rate, self.settings.pairs).await?;
+            server.stop().await?;
+            say_aside(&format!(
+                "latency {round}/{} adds p50 {:.0} µs, p99 {:.0} µs",
+                self.settings.rounds, latency.added.p50, latency.added.p99
+            ));
+            rounds.push(latency);
+        }
+        Ok(rounds)
+    }
+
+    /// Memory of many streams at once.
+    async fn crowd(&self, rung: &Rung, streams: usize) -> Fallible<Crowd> {
+        say_aside(&format!("{streams} streams at once"));
+        let backend = Backend::start(SLOW).await?;
+        let folder = tempfile::tempdir_in(&self.folder)?;
+        let server = self.serve(rung, &backend, folder.path()).await?;
+        let address = server.address()?;
+        let crowd = crowd::gather(&server, address, Ask::new(rung.shows_key(), true), streams).await?;
+        server.stop().await?;
+        Ok(crowd)
+    }
+
     /// The stages inside this process, on the server's CPU, while the collector goes on here.
     async fn stages(&self) -> Fallible<Vec<stages::Cost>> {
         if self.settings.stage_requests == 0 {
@@ -190,7 +262,8 @@ impl<'a> Bench<'a> {
         }
         say_aside("stages");
         let (cores, count, collector) = (self.cores, self.settings.stage_requests, self.sink.address);
-        let manifest = Features::all().manifest(&self.backend.addresses, collector);
+        // Nothing is sent to backends here.
+        let manifest = Features::all().manifest(&[collector; 3], collector);
         let log = self.folder.path().join(ACCESS_LOG);
         let run = move || cores.as_server(|| stages::run(&manifest, collector, &log, count));
         tokio::task::spawn_blocking(run).await?

@@ -44,6 +44,8 @@ pub(crate) struct Cost {
     pub(crate) what: &'static str,
     /// CPU time per request.
     pub(crate) ns: f64,
+    /// What it may cost.
+    pub(crate) budget_ns: f64,
 }
 
 /// A request on its way.
@@ -66,26 +68,31 @@ struct World {
     body: Bytes,
 }
 
-/// One stage: its name, what is done in it, and that.
+/// A stage's name, what is done in it, and the nanoseconds of CPU it may cost.
+struct Label(&'static str, &'static str, f64);
+
+/// One stage.
 struct Step {
-    stage: &'static str,
-    what: &'static str,
+    label: Label,
     run: fn(&World, &mut Flight) -> Fallible<()>,
 }
 
 const STEPS: [Step; 9] = [
-    Step { stage: "identify", what: "route candidates, SHA-256 of the key", run: World::identify },
-    Step { stage: "admit", what: "content type, encoding, size", run: World::admit },
-    Step { stage: "inspect", what: "JSON facts of the body, route by model", run: World::inspect },
-    Step { stage: "reserve", what: "requests and tokens of one limit", run: World::reserve },
-    Step { stage: "choose", what: "adaptive pick of 3", run: World::choose },
-    Step { stage: "rewrite", what: "upstream path, headers, body, traceparent", run: World::rewrite },
-    Step { stage: "answer", what: "usage in the answer, pool told", run: World::answer },
-    Step { stage: "settle", what: "limits settled, cost, record drawn up", run: World::settle },
-    Step { stage: "report", what: "metrics, 1 trace in 10, access log queued", run: World::report },
+    Step { label: Label("identify", "route candidates, SHA-256 of the key", 500.0), run: World::identify },
+    Step { label: Label("admit", "content type, encoding, size", 150.0), run: World::admit },
+    Step { label: Label("inspect", "JSON facts of the body, route by model", 900.0), run: World::inspect },
+    Step { label: Label("reserve", "requests and tokens of one limit", 350.0), run: World::reserve },
+    Step { label: Label("choose", "adaptive pick of 3", 600.0), run: World::choose },
+    Step {
+        label: Label("rewrite", "upstream path, headers, body, traceparent", 1_200.0),
+        run: World::rewrite,
+    },
+    Step { label: Label("answer", "usage in the answer, pool told", 900.0), run: World::answer },
+    Step { label: Label("settle", "limits settled, cost, record drawn up", 400.0), run: World::settle },
+    Step { label: Label("report", "metrics, 1 trace in 10, access log queued", 1_800.0), run: World::report },
 ];
-const ACCEPT: &str = "accept";
-const DROP: &str = "drop";
+const ACCEPT: Label = Label("accept", "request id, trace ids, clock", 1_000.0);
+const DROP: Label = Label("drop", "memory given back", 200.0);
 
 /// Times `count` requests under `manifest`.
 pub(crate) fn run(manifest: &str, collector: SocketAddr, log: &Path, count: usize) -> Fallible<Vec<Cost>> {
@@ -101,12 +108,10 @@ pub(crate) fn run(manifest: &str, collector: SocketAddr, log: &Path, count: usiz
         done += now;
     }
     let requests = (batches * BATCH) as f64;
-    let named = [(ACCEPT, "request id, trace ids, clock")].into_iter();
-    let named =
-        named.chain(STEPS.iter().map(|step| (step.stage, step.what))).chain([(DROP, "memory given back")]);
-    let costs = named
+    let labels = std::iter::once(&ACCEPT).chain(STEPS.iter().map(|step| &step.label)).chain([&DROP]);
+    let costs = labels
         .zip(laps.ns)
-        .map(|((stage, what), ns)| Cost { stage, what, ns: ns as f64 / requests })
+        .map(|(&Label(stage, what, budget_ns), ns)| Cost { stage, what, ns: ns as f64 / requests, budget_ns })
         .collect();
     world.telemetry.shutdown(CATCH_UP);
     Ok(costs)
@@ -190,8 +195,9 @@ impl World {
         let arrived = self.now();
         let trace = TraceIds::new(&self.headers, Trust::Continue);
         let active = self.observers.began(&Method::POST, Scheme::Http);
-        let mut exchange =
-            Exchange::new(Arc::clone(&self.gate), request_id(), Method::POST, arrived, unix_nanos());
+        let unix_nanos = unix_nanos();
+        let id = request_id(unix_nanos);
+        let mut exchange = Exchange::new(Arc::clone(&self.gate), id, Method::POST, arrived, unix_nanos);
         exchange.mark(Stage::Accept, arrived, self.now());
         Flight { exchange, trace, upstream: None, settled: None, _active: active }
     }
