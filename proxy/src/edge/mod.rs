@@ -19,6 +19,7 @@ mod service;
 mod terminate;
 mod tls;
 mod tunnel;
+mod verdict;
 
 pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;

@@ -7,6 +7,7 @@
 mod azure_trace;
 mod bodies;
 mod conformance;
+mod entra;
 mod failover;
 mod faults;
 mod feedback;
@@ -25,3 +26,4 @@ mod start;
 mod streaming;
 mod streams_broken;
 mod telemetry;
+mod ways_in;
