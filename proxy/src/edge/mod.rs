@@ -8,6 +8,7 @@ mod connections;
 mod errand;
 mod framing;
 mod listen;
+mod members;
 mod models;
 mod peer;
 mod pipe;
@@ -23,6 +24,6 @@ pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
-pub use pipe::Pipes;
+pub use members::Pipes;
 pub use probes::probe_forever;
 pub use tls::{Certificate, CertificateError, check as check_certificate};
