@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::links::Links;
 use super::pipe::Member;
+use super::members::Member;
 use crate::clock::Clock;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstream;
