@@ -7,6 +7,7 @@ mod caller;
 mod connections;
 mod errand;
 mod framing;
+mod links;
 mod listen;
 mod models;
 mod peer;
@@ -18,6 +19,7 @@ mod service;
 mod terminate;
 mod tls;
 mod tunnel;
+mod verdict;
 
 pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;

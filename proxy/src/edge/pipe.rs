@@ -248,9 +248,15 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
             (member, upstream.address().ok_or_else(none)?)
         }
     };
-    piping.credential = member.upstream.credential().map_err(|error| {
-        Error::because(ErrorType::Custom(NO_CREDENTIAL), "nothing to present to the backend", error)
-    })?;
+    match member.upstream.credential() {
+        Ok(credential) => piping.credential = credential,
+        Err(error) => {
+            let kind = ErrorType::Custom(NO_CREDENTIAL);
+            let mut error = Error::because(kind, "nothing to present to the backend", error);
+            error.set_retry(not_sent(request, Reason::BackendCredential, clock.now()));
+            return Err(error);
+        }
+    }
     let peer = super::peer::peer(&member.upstream, address, clock);
     piping.member = Some(member);
     piping.address = Some(address);
@@ -383,8 +389,14 @@ pub(super) fn connect_failed(ctx: &mut Context, now: Moment) -> bool {
     if let (Some(member), Some(address)) = (&piping.member, piping.address) {
         member.upstream.connect_failed(address);
     }
+    not_sent(request, Reason::BackendConnect, now)
+}
+
+/// Books an attempt of which nothing was sent; says whether another member may be tried.
+fn not_sent(request: &mut Request, reason: Reason, now: Moment) -> bool {
+    let Some(piping) = request.piping.as_mut() else { return false };
     if matches!(piping.by, By::Pool) {
-        let failed = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
+        let failed = failure(reason, Failure::Connect, Progress::NotWorkedOn);
         return request.exchange.failed(now, failed) == Next::Retry;
     }
     piping.attempts_left = piping.attempts_left.saturating_sub(1);
@@ -437,7 +449,7 @@ fn refusal(error: &Error, max_body: u64) -> Refusal {
         (_, ErrorSource::Upstream) => Reason::BackendReset,
         _ => Reason::Internal,
     };
-    Refusal::new(reason, super::relay::words(reason))
+    Refusal::new(reason, super::verdict::words(reason))
 }
 
 fn is_connect(kind: &ErrorType) -> bool {

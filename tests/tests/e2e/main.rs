@@ -7,7 +7,9 @@
 mod azure_trace;
 mod bodies;
 mod conformance;
+mod entra;
 mod failover;
+mod faults;
 mod feedback;
 mod health;
 mod heartbeats;
@@ -25,3 +27,4 @@ mod start;
 mod streaming;
 mod streams_broken;
 mod telemetry;
+mod ways_in;
