@@ -14,6 +14,7 @@ mod feedback;
 mod health;
 mod heartbeats;
 mod hostile;
+mod passing_through;
 mod piping;
 mod protocols;
 mod refusals;
