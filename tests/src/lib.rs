@@ -15,6 +15,7 @@ pub mod backend;
 pub mod binary;
 pub mod client;
 pub mod egress;
+pub mod faults;
 pub mod frames;
 pub mod gateway;
 pub mod manifest;

@@ -78,6 +78,18 @@ impl Leaf {
         std::fs::write(folder.join("key.pem"), self.key.serialize_pem()).expect("a file");
     }
 
+    /// The certificate, PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// Its key, PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// The certificate itself, DER.
     #[must_use]
     pub fn der(&self) -> Vec<u8> {

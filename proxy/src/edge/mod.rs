@@ -7,6 +7,7 @@ mod caller;
 mod connections;
 mod errand;
 mod framing;
+mod links;
 mod listen;
 mod members;
 mod models;
@@ -19,6 +20,7 @@ mod service;
 mod terminate;
 mod tls;
 mod tunnel;
+mod verdict;
 
 pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;

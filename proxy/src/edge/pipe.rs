@@ -314,7 +314,7 @@ fn refusal(error: &Error, max_body: u64) -> Refusal {
         (_, ErrorSource::Upstream) => Reason::BackendReset,
         _ => Reason::Internal,
     };
-    Refusal::new(reason, super::relay::words(reason))
+    Refusal::new(reason, super::verdict::words(reason))
 }
 
 fn is_connect(kind: &ErrorType) -> bool {

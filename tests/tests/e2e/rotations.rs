@@ -38,7 +38,7 @@ async fn backends() -> [FakeBackend; 2] {
 /// Two policies that differ in members, in a limit and in a route.
 fn policies([a, b]: &[FakeBackend; 2]) -> [String; 2] {
     let first = Manifest::new().backend("a", a.address()).set("/admin/token", json!({"file": "token"}));
-    let second = first.clone().backend("b", b.address()).set("/pools/chat/maxAttempts", 2);
+    let second = first.clone().backend("b", b.address()).set("/pools/chat/retry/maxAttempts", 2);
     [first.text(), second.text()]
 }
 

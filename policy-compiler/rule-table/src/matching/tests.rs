@@ -5,8 +5,7 @@ use vocabulary::Share;
 
 use super::{Head, RouteTable, Specificity};
 use crate::sections::{
-    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch,
-    Telemetry,
+    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch, Telemetry,
 };
 
 fn route(number: usize, matching: RouteMatch) -> Route {
@@ -20,7 +19,7 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
         pass_through: false,
-        rewrite: crate::Rewrite::default(),
+        rewrite: Rewrite::default(),
         path_template: String::new(),
     }
 }
