@@ -1,5 +1,5 @@
-//! Routes to plain HTTP services, piped by Pingora. It owns which member is asked, the rewritten head, the body limit and the words of a failure; it refuses to
-//! read bodies beyond counting their bytes.
+//! Routes to plain HTTP services, piped by Pingora. It owns which member is asked, the rewritten head, the
+//! body limit and the words of a failure; it refuses to read bodies beyond counting their bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

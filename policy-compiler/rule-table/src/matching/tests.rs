@@ -19,7 +19,7 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
         pass_through: false,
-        rewrite: Rewrite::default(),
+        rewrite: crate::Rewrite::default(),
         path_template: String::new(),
     }
 }
