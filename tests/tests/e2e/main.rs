@@ -7,6 +7,7 @@
 mod azure_trace;
 mod bodies;
 mod conformance;
+mod containers;
 mod failover;
 mod faults;
 mod feedback;
