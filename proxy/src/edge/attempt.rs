@@ -8,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 use decision::{AttemptFailure, Progress, Refusal, UpstreamRequest};
 use feedback_loop::Failure;
 use http::HeaderMap;
-use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
@@ -16,8 +15,9 @@ use pingora_http::RequestHeader;
 use vocabulary::{Moment, Reason};
 
 use super::caller::{Caller, Gone};
+use super::links::Links;
 use super::peer::is_certificate_refused;
-use super::relay::words;
+use super::verdict::words;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
 
@@ -34,7 +34,7 @@ const DRAIN: Duration = Duration::from_millis(250);
 pub(super) struct Open {
     pub(super) session: HttpSession,
     peer: Arc<HttpPeer>,
-    connector: Arc<Connector>,
+    links: Arc<Links>,
 }
 
 /// Until when an attempt may wait for what, in policy time.
@@ -62,7 +62,7 @@ impl Patience<'_> {
 impl Open {
     /// Connects, sends and reads the head, watching the caller all the while.
     pub(super) async fn send(
-        connector: &Arc<Connector>,
+        links: &Arc<Links>,
         upstream: &Upstream,
         patience: Patience<'_>,
         request: &UpstreamRequest,
@@ -72,13 +72,13 @@ impl Open {
         let exchange = async {
             let mut last = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
             for _ in 0..STALE_CONNECTIONS {
-                let (mut session, reused, peer) = super::peer::connect(connector, upstream, patience.clock)
+                let (mut session, reused, peer) = super::peer::connect(links, upstream, patience.clock)
                     .await
                     .map_err(|error| connect_failure(&error))?;
                 session.set_read_timeout(Some(patience.from_start(timeouts.first_byte)));
                 session.set_write_timeout(Some(patience.clock.wall(timeouts.idle)));
                 match head(&mut session, request).await {
-                    Ok(()) => return Ok(Self { session, peer, connector: Arc::clone(connector) }),
+                    Ok(()) => return Ok(Self { session, peer, links: Arc::clone(links) }),
                     Err(error) => {
                         let timed_out = is_timeout(&error);
                         last = exchange_failure(&error);
@@ -126,8 +126,7 @@ impl Open {
     /// Gives the connection back for reuse, if its response has been read to the end.
     pub(super) async fn release(mut self) {
         if self.session.response_done() {
-            let idle = self.peer.options.idle_timeout;
-            self.connector.release_http_session(self.session, &*self.peer, idle).await;
+            self.links.give_back(self.session, &self.peer).await;
         } else {
             self.cancel().await;
         }

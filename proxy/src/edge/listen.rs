@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{self, BeforeTls, Door, Guarded};
+use super::links::{self, Links};
 use super::service::EdgeService;
 use super::tls::{self, Certificate, CertificateError};
 use crate::live::Live;
@@ -131,11 +132,12 @@ impl Edge {
     pub fn start(bound: Vec<Bound>, live: &Arc<Live>) -> pingora_error::Result<Self> {
         let (stop, watch) = watch::channel(false);
         let tasks = TaskTracker::new();
-        let connector = Arc::new(super::peer::connector());
+        let links = Arc::new(Links::new());
+        tasks.spawn(sweep(Arc::clone(&links), watch.clone()));
         let capacity = connections::capacity(bound.len());
         for socket in bound {
             let door = Door::new(capacity, socket.section.head_timeout);
-            start_one(socket, live, &connector, door, &tasks, watch.clone())?;
+            start_one(socket, live, &links, door, &tasks, watch.clone())?;
         }
         tasks.close();
         Ok(Self { stop, tasks })
@@ -150,10 +152,18 @@ impl Edge {
     }
 }
 
+/// Looks at idle connections to backends until the edge stops.
+async fn sweep(links: Arc<Links>, mut stop: watch::Receiver<bool>) {
+    // Whether it stops or its sender is gone: there is no edge any more.
+    while tokio::time::timeout(links::SWEEP, stop.changed()).await.is_err() {
+        links.sweep();
+    }
+}
+
 fn start_one(
     bound: Bound,
     live: &Arc<Live>,
-    connector: &Arc<pingora_core::connectors::http::Connector>,
+    links: &Arc<Links>,
     door: Arc<Door>,
     tasks: &TaskTracker,
     watch: watch::Receiver<bool>,
@@ -165,7 +175,7 @@ fn start_one(
     options.h2c = section.http2 && certificate.is_none();
     options.h2_idle_timeout = Some(connections::IDLE);
     let http2 = section.http2;
-    let service = EdgeService::new(section, Arc::clone(live), Arc::clone(connector));
+    let service = EdgeService::new(section, Arc::clone(live), Arc::clone(links));
     let mut proxy = pingora_proxy::http_proxy(&conf, service);
     proxy.server_options = Some(options);
     let guarded = Guarded { inner: Arc::new(proxy), door: Arc::clone(&door) };

@@ -1,14 +1,11 @@
-//! Peers and their connector. It owns turning an address, a policy's timeouts and a backend's trust into
+//! Peers. It owns turning an address, a policy's timeouts and a backend's trust into
 //! what Pingora connects to, and trying the next address when one refuses; it refuses names: an address is
 //! resolved before it comes here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora_core::connectors::ConnectorOptions;
-use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -17,14 +14,11 @@ use pingora_error::{Error, ErrorType, Result};
 use rule_table::Backend;
 use rustls::AlertDescription;
 
+use super::links::{self, Links};
 use super::tunnel::Through;
 use crate::clock::Clock;
 use crate::upstream::{Transport, Upstream};
 
-/// Connections kept for reuse, over all backends.
-const KEEPALIVE_POOL: usize = 1024;
-/// How long an unused connection is kept; below the 60 s after which common servers close theirs.
-const IDLE_CONNECTION: Duration = Duration::from_secs(50);
 /// Streams on one HTTP/2 connection; Pingora's default of 1 would not multiplex.
 const H2_STREAMS: usize = 100;
 /// Addresses of one backend that an attempt tries before it has failed to connect.
@@ -50,13 +44,6 @@ impl std::fmt::Debug for Peers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Peers").field("built", &self.built.load().len()).finish()
     }
-}
-
-/// The connector of AI routes.
-pub(crate) fn connector() -> Connector {
-    let mut options = ConnectorOptions::new(KEEPALIVE_POOL);
-    options.ca_file = std::env::var("SSL_CERT_FILE").ok();
-    Connector::new(Some(options))
 }
 
 /// The peer for `upstream` at one of its addresses.
@@ -91,7 +78,7 @@ fn build(upstream: &Upstream, address: SocketAddr, transport: &Transport, clock:
     peer.options.total_connection_timeout = Some(connect.saturating_mul(2));
     peer.options.write_timeout = Some(clock.wall(backend.timeouts.idle));
     peer.options.read_timeout = Some(clock.wall(backend.timeouts.first_token));
-    peer.options.idle_timeout = Some(IDLE_CONNECTION);
+    peer.options.idle_timeout = Some(links::IDLE);
     peer.options.alpn = match (backend.http2, backend.tls) {
         (false, _) => ALPN::H1,
         (true, true) => ALPN::H2H1,
@@ -123,7 +110,7 @@ fn server_name(backend: &Backend) -> &str {
 /// A connection to `upstream`, reused or new, and whether it is reused. An address that refuses is left
 /// alone for a while and the next one tried; one that is silent has used up the time for it.
 pub(crate) async fn connect(
-    connector: &Connector,
+    links: &Links,
     upstream: &Upstream,
     clock: &Clock,
 ) -> Result<(HttpSession, bool, Arc<HttpPeer>)> {
@@ -134,7 +121,7 @@ pub(crate) async fn connect(
             return Err(error);
         }
         let peer = peer(upstream, address, clock);
-        match connector.get_http_session(&*peer).await {
+        match links.open(&peer).await {
             Ok((session, reused)) => return Ok((session, reused, peer)),
             Err(error) => {
                 upstream.connect_failed(address);

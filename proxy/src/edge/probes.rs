@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
-use pingora_core::connectors::http::Connector;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_load_balancing::Backend;
@@ -16,7 +15,8 @@ use pingora_load_balancing::health_check::HealthCheck;
 use rule_table::{Deployment, HealthProbe};
 use tokio::time::Instant;
 
-use super::pipe::Member;
+use super::links::Links;
+use super::members::Member;
 use crate::clock::Clock;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstream;
@@ -26,13 +26,13 @@ const BEAT: Duration = Duration::from_millis(250);
 
 /// Pingora's health check for members of piped pools.
 pub(super) struct Probe {
-    connector: Arc<Connector>,
+    links: Arc<Links>,
     clock: Clock,
 }
 
 impl Probe {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { connector: Arc::new(super::peer::connector()), clock }
+        Self { links: Arc::new(Links::new()), clock }
     }
 }
 
@@ -42,7 +42,7 @@ impl HealthCheck for Probe {
         let Some(member) = target.ext.get::<Member>() else { return Ok(()) };
         let Some(probe) = &member.upstream.backend.health else { return Ok(()) };
         let Some(address) = member.address(target) else { return Ok(()) };
-        let asked = ask(&self.connector, &member.upstream, address, probe, None, &self.clock);
+        let asked = ask(&self.links, &member.upstream, address, probe, None, &self.clock);
         match tokio::time::timeout(self.clock.wall(probe.timeout), asked).await {
             Ok(answer) => answer,
             Err(_) => Error::e_explain(ErrorType::ReadTimedout, "the health probe did not answer in time"),
@@ -66,7 +66,7 @@ struct Record {
 
 /// Probes every backend that has a probe, as often as its manifest says, until dropped.
 pub async fn probe_forever(live: Arc<Live>) {
-    let connector = Arc::new(super::peer::connector());
+    let links = Arc::new(Links::new());
     let mut records: HashMap<String, Record> = HashMap::new();
     loop {
         tokio::time::sleep(BEAT).await;
@@ -75,7 +75,7 @@ pub async fn probe_forever(live: Arc<Live>) {
         let due = due(&in_force, &mut records, &live.clock);
         let verdicts = futures_util::future::join_all(due.into_iter().map(|(index, upstream, probe)| {
             let deployment = in_force.gate.policy().deployments.iter().find(|d| d.backend == index).cloned();
-            verdict(Arc::clone(&connector), index, upstream, probe, deployment, live.clock)
+            verdict(Arc::clone(&links), index, upstream, probe, deployment, live.clock)
         }))
         .await;
         for (index, name, up, probe) in verdicts {
@@ -117,7 +117,7 @@ fn due(
 }
 
 async fn verdict(
-    connector: Arc<Connector>,
+    links: Arc<Links>,
     index: u32,
     upstream: Arc<Upstream>,
     probe: HealthProbe,
@@ -126,7 +126,7 @@ async fn verdict(
 ) -> (u32, String, bool, HealthProbe) {
     let up = match upstream.address() {
         Some(address) => {
-            let asked = ask(&connector, &upstream, address, &probe, deployment.as_ref(), &clock);
+            let asked = ask(&links, &upstream, address, &probe, deployment.as_ref(), &clock);
             matches!(tokio::time::timeout(clock.wall(probe.timeout), asked).await, Ok(Ok(())))
         }
         None => false,
@@ -136,7 +136,7 @@ async fn verdict(
 
 /// One probe: `Ok` when a 2xx came back.
 async fn ask(
-    connector: &Connector,
+    links: &Links,
     upstream: &Upstream,
     address: std::net::SocketAddr,
     probe: &HealthProbe,
@@ -163,7 +163,7 @@ async fn ask(
     if let Ok(Some(credential)) = upstream.credential() {
         header.insert_header(credential.0.clone(), credential.1.clone())?;
     }
-    let (mut session, _) = connector.get_http_session(&*peer).await?;
+    let (mut session, _) = links.open(&peer).await?;
     session.write_request_header(Box::new(header)).await?;
     if !body.is_empty() {
         session.write_request_body(body, true).await?;

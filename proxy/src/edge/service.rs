@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use decision::{Destination, Ending, Exchange, Head, Stage};
-use pingora_core::connectors::http::Connector;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
@@ -20,6 +19,7 @@ use vocabulary::Reason;
 
 use super::connections::{self, Asking};
 use super::framing;
+use super::links::Links;
 use super::models;
 use super::pipe::{self, Piping};
 use super::terminate::{Desk, Outcome};
@@ -35,7 +35,7 @@ const SLOW_READER: std::time::Duration = std::time::Duration::from_secs(60);
 pub(super) struct EdgeService {
     listener: Listener,
     live: Arc<Live>,
-    connector: Arc<Connector>,
+    links: Arc<Links>,
 }
 
 /// One request's state between hooks.
@@ -57,8 +57,8 @@ pub(super) struct Request {
 }
 
 impl EdgeService {
-    pub(super) fn new(listener: Listener, live: Arc<Live>, connector: Arc<Connector>) -> Self {
-        Self { listener, live, connector }
+    pub(super) fn new(listener: Listener, live: Arc<Live>, links: Arc<Links>) -> Self {
+        Self { listener, live, links }
     }
 
     fn scheme(&self) -> Scheme {
@@ -103,8 +103,7 @@ impl EdgeService {
         watch: &mut Stopwatch,
     ) -> Result<bool> {
         let Request { exchange, in_force, trace, piping, status, .. } = request;
-        let desk =
-            Desk { live: &self.live, in_force, connector: &self.connector, listener: &self.listener, trace };
+        let desk = Desk { live: &self.live, in_force, links: &self.links, listener: &self.listener, trace };
         let start = self.live.clock.now();
         let identified = framing::check(session).and_then(|()| exchange.identify(&head(session)));
         exchange.mark(Stage::Identify, start, self.live.clock.now());

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use decision::{AttemptFailure, Exchange, Next, Refusal, Sending, Stage, too_large};
 use http::header::EXPECT;
-use pingora_core::connectors::http::Connector;
 use pingora_error::Result;
 use pingora_proxy::Session;
 use rule_table::Listener;
@@ -15,8 +14,10 @@ use vocabulary::{Moment, Operation, Reason};
 
 use super::attempt::{Open, Patience};
 use super::caller::{Caller, Gone};
+use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
+use super::verdict;
 use crate::clock::Stopwatch;
 use crate::live::{InForce, Live};
 use crate::trace_ids::TraceIds;
@@ -30,7 +31,7 @@ const HOLDS: usize = 6;
 pub(super) struct Desk<'a> {
     pub(super) live: &'a Arc<Live>,
     pub(super) in_force: &'a InForce,
-    pub(super) connector: &'a Arc<Connector>,
+    pub(super) links: &'a Arc<Links>,
     pub(super) listener: &'a Listener,
     pub(super) trace: &'a TraceIds,
 }
@@ -224,7 +225,7 @@ impl Desk<'_> {
         };
         let span_id = exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
         let traceparent = self.trace.traceparent(&self.live.observers.traces, span_id);
-        let rewritten = upstream.credential().map_err(relay::no_credential).and_then(|credential| {
+        let rewritten = upstream.credential().map_err(verdict::no_credential).and_then(|credential| {
             exchange.rewrite(&Sending {
                 body,
                 caller: &caller.session.req_header().headers,
@@ -235,11 +236,11 @@ impl Desk<'_> {
         exchange.mark(Stage::Rewrite, start, self.now());
         let request = match rewritten {
             Ok(request) => request,
-            Err(refusal) => return Ok(self.follow(exchange, relay::not_sent(refusal))),
+            Err(refusal) => return Ok(self.follow(exchange, verdict::not_sent(refusal))),
         };
         let patience = Patience { clock: &self.live.clock, deadline, started: start };
         watch.pause();
-        let sent = Open::send(self.connector, &upstream, patience, &request, caller).await;
+        let sent = Open::send(self.links, &upstream, patience, &request, caller).await;
         watch.resume();
         match sent {
             Err(Gone) => Ok(Attempted::Done(Relayed::CallerGone)),

@@ -1,7 +1,7 @@
 //! Connections to backends with trust of their own, through proxies, and to the address that answers.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::HOST;
@@ -157,9 +157,9 @@ fn with_certificate() -> TlsOptions {
 }
 
 /// The status of a GET, and whether its connection was used before. Gives the connection back.
-async fn get(connector: &Connector, upstream: &Upstream) -> Result<(u16, bool)> {
+async fn get(links: &Links, upstream: &Upstream) -> Result<(u16, bool)> {
     let clock = Clock::new(1.0);
-    let (mut session, reused, peer) = connect(connector, upstream, &clock).await?;
+    let (mut session, reused, peer) = connect(links, upstream, &clock).await?;
     let mut header = RequestHeader::build("GET", b"/", None)?;
     header.insert_header(HOST, "x")?;
     session.write_request_header(Box::new(header)).await?;
@@ -167,7 +167,7 @@ async fn get(connector: &Connector, upstream: &Upstream) -> Result<(u16, bool)> 
     session.read_response_header().await?;
     let status = session.response_header().unwrap().status.as_u16();
     while session.read_response_body().await?.is_some() {}
-    connector.release_http_session(session, &*peer, None).await;
+    links.give_back(session, &peer).await;
     Ok((status, reused))
 }
 
@@ -180,16 +180,16 @@ async fn a_backend_of_a_private_authority_is_trusted_if_the_manifest_says_so_and
     let (ours, other) = (authority("ours"), authority("other"));
     let server = serve(Some(server(&ours, "localhost", None)), "127.0.0.1:0").await;
     let (sound, wrong) = (folder(&ours, &ours), folder(&other, &ours));
-    let connector = connector();
+    let links = Links::new();
     let at =
         |options, base: &TempDir| upstream(tls("localhost", server.address.port(), options), base.path());
     let trusted = at(trusting(), &sound);
     trusted.resolve_now().await;
-    assert_eq!(get(&connector, &trusted).await.unwrap(), (200, false));
-    assert_eq!(get(&connector, &trusted).await.unwrap(), (200, true), "the connection is used again");
+    assert_eq!(get(&links, &trusted).await.unwrap(), (200, false));
+    assert_eq!(get(&links, &trusted).await.unwrap(), (200, true), "the connection is used again");
     for upstream in [at(trusting(), &wrong), at(TlsOptions::default(), &sound)] {
         upstream.resolve_now().await;
-        let outcome = get(&connector, &upstream).await;
+        let outcome = get(&links, &upstream).await;
         assert_eq!(kind(&outcome), ErrorType::TLSHandshakeFailure, "no trust, and no connection of others");
     }
 }
@@ -199,12 +199,12 @@ async fn a_backend_that_wants_to_know_us_accepts_our_certificate_and_nothing_les
     let (ours, clients, strangers) = (authority("ours"), authority("clients"), authority("strangers"));
     let server = serve(Some(server(&ours, "127.0.0.1", Some(&clients))), "127.0.0.1:0").await;
     let (known, unknown) = (folder(&ours, &clients), folder(&ours, &strangers));
-    let connector = connector();
+    let links = Links::new();
     let at =
         |options, base: &TempDir| upstream(tls("127.0.0.1", server.address.port(), options), base.path());
-    assert_eq!(get(&connector, &at(with_certificate(), &known)).await.unwrap().0, 200);
+    assert_eq!(get(&links, &at(with_certificate(), &known)).await.unwrap().0, 200);
     for upstream in [at(trusting(), &known), at(with_certificate(), &unknown)] {
-        let error = get(&connector, &upstream).await.unwrap_err();
+        let error = get(&links, &upstream).await.unwrap_err();
         assert!(is_certificate_refused(&error), "{error:?}");
     }
 }
@@ -214,11 +214,11 @@ async fn the_name_that_is_sent_and_verified_can_differ_from_the_host() {
     let ours = authority("ours");
     let server = serve(Some(server(&ours, "model.internal", None)), "127.0.0.1:0").await;
     let folder = folder(&ours, &ours);
-    let connector = connector();
+    let links = Links::new();
     let named = |name: Option<&str>| TlsOptions { server_name: name.map(str::to_owned), ..trusting() };
     for (name, good) in [(Some("model.internal"), true), (Some("other.internal"), false), (None, false)] {
         let upstream = upstream(tls("127.0.0.1", server.address.port(), named(name)), folder.path());
-        let outcome = get(&connector, &upstream).await;
+        let outcome = get(&links, &upstream).await;
         assert_eq!(outcome.is_ok(), good, "{name:?}: {outcome:?}");
     }
 }
@@ -230,7 +230,7 @@ async fn a_name_that_is_empty_verifies_nothing_and_so_nothing_is_accepted() {
     let folder = folder(&ours, &ours);
     let options = TlsOptions { server_name: Some(String::new()), ..trusting() };
     let upstream = upstream(tls("127.0.0.1", server.address.port(), options), folder.path());
-    let outcome = get(&connector(), &upstream).await;
+    let outcome = get(&Links::new(), &upstream).await;
     assert_eq!(kind(&outcome), ErrorType::TLSHandshakeFailure);
 }
 
@@ -240,16 +240,16 @@ async fn renewed_certificates_are_used_by_new_connections_and_bad_ones_are_not()
     let server = serve(Some(server(&new, "127.0.0.1", Some(&new))), "127.0.0.1:0").await;
     let folder = folder(&old, &old);
     let upstream = upstream(tls("127.0.0.1", server.address.port(), with_certificate()), folder.path());
-    let connector = connector();
+    let links = Links::new();
     let before = peer(&upstream, server.address, &Clock::new(1.0));
-    assert!(get(&connector, &upstream).await.is_err());
+    assert!(get(&links, &upstream).await.is_err());
     write(folder.path(), &new, &new);
     upstream.reread_now();
-    assert_eq!(get(&connector, &upstream).await.unwrap(), (200, false));
+    assert_eq!(get(&links, &upstream).await.unwrap(), (200, false));
     assert_ne!(peer(&upstream, server.address, &Clock::new(1.0)).group_key, before.group_key);
     std::fs::write(folder.path().join("client.key"), "canary").unwrap();
     upstream.reread_now();
-    assert_eq!(get(&connector, &upstream).await.unwrap(), (200, true), "the last good ones stay");
+    assert_eq!(get(&links, &upstream).await.unwrap(), (200, true), "the last good ones stay");
 }
 
 #[test]
@@ -283,12 +283,12 @@ async fn a_backend_is_reached_through_its_proxy_by_a_name_nobody_here_can_resolv
     let folder = folder(&ours, &ours);
     std::fs::write(folder.path().join("proxy"), "Basic canary").unwrap();
     let proxy = proxy(Some(server.address), Some("CONNECT model.invalid:443 HTTP/1.1")).await;
-    let connector = connector();
+    let links = Links::new();
     let upstream = behind(proxy.address, "model.invalid", folder.path());
-    assert_eq!(get(&connector, &upstream).await.unwrap(), (200, false));
-    assert_eq!(get(&connector, &upstream).await.unwrap(), (200, true));
+    assert_eq!(get(&links, &upstream).await.unwrap(), (200, false));
+    assert_eq!(get(&links, &upstream).await.unwrap(), (200, true));
     let other = behind(proxy.address, "other.invalid", folder.path());
-    let outcome = get(&connector, &other).await;
+    let outcome = get(&links, &other).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectProxyFailure, "not on the connection to another backend");
     let peer = peer(&upstream, proxy.address, &Clock::new(1.0));
     assert!(
@@ -303,11 +303,11 @@ async fn a_proxy_that_refuses_or_says_nothing_is_a_connection_that_failed_in_tim
     let folder = folder(&ours, &ours);
     std::fs::write(folder.path().join("proxy"), "Basic canary").unwrap();
     let refusing = proxy(Some(SocketAddr::from(([127, 0, 0, 1], 9))), Some("Basic other")).await;
-    let outcome = get(&connector(), &behind(refusing.address, "model.invalid", folder.path())).await;
+    let outcome = get(&Links::new(), &behind(refusing.address, "model.invalid", folder.path())).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectProxyFailure);
     let silent = proxy(None, None).await;
     let began = Instant::now();
-    let outcome = get(&connector(), &behind(silent.address, "model.invalid", folder.path())).await;
+    let outcome = get(&Links::new(), &behind(silent.address, "model.invalid", folder.path())).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectTimedout);
     assert!(began.elapsed() < Duration::from_secs(3), "the manifest allows one second");
 }
@@ -322,7 +322,7 @@ async fn a_backend_at_an_ipv6_address_is_reached() {
     let server = serve(Some(server(&ours, "::1", None)), "[::1]:0").await;
     let folder = folder(&ours, &ours);
     let upstream = upstream(tls("::1", server.address.port(), trusting()), folder.path());
-    assert_eq!(get(&connector(), &upstream).await.unwrap().0, 200);
+    assert_eq!(get(&Links::new(), &upstream).await.unwrap().0, 200);
 }
 
 #[tokio::test]
@@ -332,9 +332,9 @@ async fn an_address_that_refuses_costs_no_request_where_another_answers() {
     upstream.resolve_now().await;
     // 127.0.0.2 is this machine as well, and nothing listens there.
     upstream.know(&["127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()]);
-    let connector = connector();
+    let links = Links::new();
     for _ in 0..6 {
-        assert_eq!(get(&connector, &upstream).await.unwrap().0, 200);
+        assert_eq!(get(&links, &upstream).await.unwrap().0, 200);
     }
     assert!(upstream.avoids(SocketAddr::from(([127, 0, 0, 2], server.address.port()))));
 }
@@ -342,7 +342,7 @@ async fn an_address_that_refuses_costs_no_request_where_another_answers() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_a_failed_connection() {
     let upstream = upstream(backend("a", "gone.invalid", 80), Path::new(""));
-    let outcome = get(&connector(), &upstream).await;
+    let outcome = get(&Links::new(), &upstream).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectNoRoute);
 }
 
