@@ -105,7 +105,7 @@ pub fn list() -> Vec<Fault> {
         stream("closes within a chunk", Simulated(K::TruncatedChunk { after_events: 3 }), &[Cut]),
         stream("half-closes in mid-stream", Simulated(K::HalfClose { after_events: 3 }), &[Cut]),
         stream("an event that is no JSON", Simulated(K::MalformedSse { after_events: 3 }), &[Garbled]),
-        stream("an event of 1 MiB", Simulated(K::HugeEvent { bytes: 1 << 20 }), SERVED),
+        stream("an event of 256 KiB", Simulated(K::HugeEvent { bytes: 256 << 10 }), SERVED),
         stream("no `[DONE]`", Simulated(K::MissingDone), SERVED),
         stream("no usage", Simulated(K::MissingUsage), SERVED),
         stream("twice the usage there was", Simulated(K::WrongUsage { factor: 2.0 }), SERVED),

@@ -4,7 +4,7 @@ use e2e::faults::{list, measure};
 use futures_util::{StreamExt as _, stream};
 
 /// Faults measured at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 /// Enough for the faulty backend to be asked, and for a fault that strikes a third of its requests to strike.
 const REQUESTS: usize = 24;
 

@@ -7,6 +7,7 @@
 mod azure_trace;
 mod bodies;
 mod conformance;
+mod containers;
 mod entra;
 mod failover;
 mod faults;
