@@ -24,7 +24,12 @@ enum From {
     /// The caller's own dialect: bytes pass untouched.
     Same(StreamTap),
     /// Another dialect.
-    Other { splitter: Splitter, stream: Box<Stream> },
+    Other {
+        splitter: Splitter,
+        stream: Box<Stream>,
+        /// The backend's own error, carried over: the stream's last word.
+        told: Bytes,
+    },
 }
 
 /// An event that is too large, or that could not be carried into the caller's dialect. Nothing follows it.
@@ -47,9 +52,13 @@ impl AnswerStream {
     pub fn next_event(&mut self) -> Option<Result<Relayed, Unreadable>> {
         match &mut self.from {
             From::Same(tap) => Some(tap.next_event()?.map_err(|_| Unreadable)),
-            From::Other { splitter, stream } => Some(match splitter.next_event()? {
+            From::Other { splitter, stream, told } => Some(match splitter.next_event()? {
                 Err(_) => Err(Unreadable),
-                Ok(event) => carried(stream, &event),
+                Ok(event) => carried(stream, &event).inspect(|relayed| {
+                    if relayed.class == EventClass::Error {
+                        *told = relayed.bytes.clone();
+                    }
+                }),
             }),
         }
     }
@@ -77,7 +86,7 @@ impl AnswerStream {
                     _ => Some([last, terminator].concat().into()),
                 }
             }
-            From::Other { splitter, stream } => {
+            From::Other { splitter, stream, .. } => {
                 let mut last = Bytes::new();
                 if let Tail::Event(event) | Tail::Truncated(event) = splitter.finish() {
                     // Half an event cannot be read, and then what is owed stays unsaid.
@@ -94,7 +103,11 @@ impl AnswerStream {
     pub fn error_event(&mut self, reason: Reason, message: &str, request_id: &str) -> Bytes {
         match &mut self.from {
             From::Same(tap) => tap.error_event(reason, message, request_id),
-            From::Other { stream, .. } => stream.fail(reason, message),
+            From::Other { stream, told, .. } => {
+                let own = stream.fail(reason, message);
+                // After the backend's error the stream is over, and says nothing more by itself.
+                if own.is_empty() { std::mem::take(told) } else { own }
+            }
         }
     }
 }
@@ -125,7 +138,11 @@ impl Exchange {
                 let estimate = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
                 let envelope = self.envelope(unix_seconds);
                 let stream = Stream::new(spoken, asked, envelope, usage_wanted, estimate);
-                From::Other { splitter: Splitter::new(max_event_bytes), stream: Box::new(stream) }
+                From::Other {
+                    splitter: Splitter::new(max_event_bytes),
+                    stream: Box::new(stream),
+                    told: Bytes::new(),
+                }
             }
         };
         AnswerStream { from }

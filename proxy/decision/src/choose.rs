@@ -332,7 +332,20 @@ impl Exchange {
             )
             .with_param("previous_response_id"));
         }
-        Ok(Some(self.gate.homes().find(previous).map_or(Home::AnyNative, Home::At)))
+        let home = self.gate.homes().find(previous).map_or(Home::AnyNative, Home::At);
+        let section = self.pool.and_then(|pool| self.gate.policy().pools.get(pool as usize));
+        let mut members = section.into_iter().flat_map(|section| &section.members);
+        let held = |member: &Member| {
+            self.gate.deployment(member.deployment).is_some_and(|deployment| home.is(self, deployment))
+        };
+        if members.any(held) {
+            return Ok(Some(home));
+        }
+        Err(Refusal::new(
+            Reason::UnknownResponse,
+            "no backend of this route holds the response in `previous_response_id`; send the whole input",
+        )
+        .with_param("previous_response_id"))
     }
 }
 

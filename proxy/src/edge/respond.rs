@@ -12,9 +12,12 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use rule_table::HeaderEdits;
+use vocabulary::facts::Dialect;
 
 /// Header that names the request, for the caller's own logs and for support.
 pub(super) const REQUEST_ID: &str = "x-request-id";
+/// The same, under the name that Anthropic's clients look for.
+const ANTHROPIC_REQUEST_ID: &str = "request-id";
 /// Header that names the backend that served it.
 pub(super) const BACKEND: &str = "x-sluicegate-backend";
 /// Header that names fields of the request that the backend's dialect has no place for.
@@ -69,6 +72,9 @@ fn problem(refusal: &Refusal, request_id: &str) -> Bytes {
 pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
     let mut header = ResponseHeader::build(status, Some(10))?;
     header.insert_header(REQUEST_ID, exchange.request_id.as_str())?;
+    if exchange.operation.is_some_and(|operation| operation.dialect() == Dialect::Anthropic) {
+        header.insert_header(ANTHROPIC_REQUEST_ID, exchange.request_id.as_str())?;
+    }
     if let Some(name) = served_by(exchange) {
         header.insert_header(BACKEND, name)?;
     }

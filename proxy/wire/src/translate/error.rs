@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::document::{self, Input, Read, Str};
 use super::writer::Writer;
 use super::{Backend, Format};
+use crate::BackendErrorCode;
 use crate::json::Kind;
 
 /// What an error says.
@@ -21,7 +22,11 @@ struct Problem<'a> {
 /// none that can be read, the status speaks.
 #[must_use]
 pub fn error(from: Backend, to: Format, status: u16, body: &[u8]) -> Bytes {
-    let problem = read(body).unwrap_or_default();
+    let mut problem = read(body).unwrap_or_default();
+    if problem.code.is_none() && crate::error_code(body) == Some(BackendErrorCode::ContextLengthExceeded) {
+        // Others say it in words only; OpenAI's clients look for the code.
+        problem.code = Some(Str::of("context_length_exceeded"));
+    }
     let message =
         problem.message.unwrap_or_else(|| Str::of(&format!("the backend answered with status {status}")));
     let mut writer = Writer::default();
