@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
-use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use rule_table::BackendKind;
 
+use super::links::Links;
 use super::peer;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
@@ -20,7 +20,7 @@ const BODY: usize = 64 * 1024;
 
 /// Runs errands, one at a time.
 pub(crate) struct Errands {
-    connector: Connector,
+    links: Links,
     clock: Clock,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum ErrandError {
 
 impl Errands {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { connector: peer::connector(), clock }
+        Self { links: Links::new(), clock }
     }
 
     /// Connects, with all that belongs to it: proxy, handshake, verified certificate.
@@ -58,7 +58,7 @@ impl Errands {
         // As long as the peer's own limit for connecting as a whole, and for a second address.
         let patience = self.clock.wall(upstream.backend.timeouts.connect).saturating_mul(4);
         within(patience, async {
-            let (mut session, ..) = peer::connect(&self.connector, upstream, &self.clock).await?;
+            let (mut session, ..) = peer::connect(&self.links, upstream, &self.clock).await?;
             session.shutdown().await;
             Ok(())
         })
@@ -70,7 +70,7 @@ impl Errands {
         let patience = errand.patience;
         within(patience, async {
             let header = header(upstream, &errand)?;
-            let (mut session, ..) = peer::connect(&self.connector, upstream, &self.clock).await?;
+            let (mut session, ..) = peer::connect(&self.links, upstream, &self.clock).await?;
             let answer = exchange(&mut session, header, errand.body).await;
             session.shutdown().await;
             answer
