@@ -7,8 +7,8 @@ HEAD = """\
 
 # Conformance
 
-OpenAI's and Anthropic's own Python packages ({versions}) against a gateway in front of each kind of backend,
-simulated by `model-sim` with encoders of its own. A cell that says *yes* was asked for and asserted; *no* with a
+OpenAI's and Anthropic's own Python packages ({versions}) against
+a gateway in front of each kind of backend, simulated by `model-sim` with encoders of its own. A cell that says *yes* was asked for and asserted; *no* with a
 number is refused by the gateway on purpose, and the refusal was asserted; *–* was not asked.
 `make live-conformance` runs the same suite with your own keys, `make live-llama` with a real llama.cpp server.
 """

@@ -78,7 +78,12 @@ fn describe(name: &'static str, sim: &SimHandle, gateway: &TestGateway) -> Kind 
     let kind = Kind::behind(name, gateway, MODEL, Some(EMBEDDING_MODEL));
     let spare_models = SPARE_MODELS.map(str::to_owned).into();
     let simulator = Some(format!("http://{}", sim.addr()));
-    // Only OpenAI has them at paths of its own.
-    let lacks = if name == "openai" { Vec::new() } else { ["files", "audio"].map(str::to_owned).into() };
+    // Only OpenAI has files and audio at these paths; what Mistral's API knows of reasoning is no field.
+    let lacks: &[&str] = match name {
+        "openai" => &[],
+        "mistral" => &["files", "audio", "reasoning"],
+        _ => &["files", "audio"],
+    };
+    let lacks = lacks.iter().copied().map(str::to_owned).collect();
     Kind { simulator, spare_models, lacks, ..kind }
 }
