@@ -50,7 +50,7 @@ pub(super) struct Patience<'c> {
 impl Patience<'_> {
     /// Wall-clock time left of `allowed`, counted from the attempt's start; never zero, which would mean
     /// no limit to some and no time to others.
-    pub(super) fn from_start(&self, allowed: Duration) -> Duration {
+    pub(super) fn left_of(&self, allowed: Duration) -> Duration {
         self.until((self.started + allowed).min(self.deadline))
     }
 
@@ -75,7 +75,7 @@ impl Open {
                 let (mut session, reused, peer) = super::peer::connect(links, upstream, patience.clock)
                     .await
                     .map_err(|error| connect_failure(&error))?;
-                session.set_read_timeout(Some(patience.from_start(timeouts.first_byte)));
+                session.set_read_timeout(Some(patience.left_of(timeouts.first_byte)));
                 session.set_write_timeout(Some(patience.clock.wall(timeouts.idle)));
                 match head(&mut session, request).await {
                     Ok(()) => return Ok(Self { session, peer, links: Arc::clone(links) }),

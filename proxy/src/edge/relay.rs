@@ -144,7 +144,7 @@ impl Relay<'_, '_> {
         mut open: Open,
     ) -> Result<Attempted> {
         let timeouts = self.upstream.backend.timeouts;
-        open.session.set_read_timeout(Some(self.patience.from_start(timeouts.first_token)));
+        open.session.set_read_timeout(Some(self.patience.left_of(timeouts.first_token)));
         self.watch.pause();
         let body = caller.wait(open.body(LARGEST_ANSWER)).await;
         self.watch.resume();
@@ -239,7 +239,7 @@ impl Relay<'_, '_> {
         let mut idle_set = false;
         loop {
             if matches!(phase, Phase::Held(_)) {
-                open.session.set_read_timeout(Some(self.patience.from_start(timeouts.first_token)));
+                open.session.set_read_timeout(Some(self.patience.left_of(timeouts.first_token)));
             } else if !std::mem::replace(&mut idle_set, true) {
                 open.session.set_read_timeout(Some(self.patience.clock.wall(timeouts.idle)));
             }
