@@ -17,7 +17,7 @@ QUICKSTART_FLAGS ?=
 export SLUICEGATE_TOOLS := $(or $(SLUICEGATE_TOOLS),$(HOME)/.cache/sluicegate/tools)
 export PATH := $(PATH):$(SLUICEGATE_TOOLS)/bin:$(HOME)/.cargo/bin
 
-.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench schema docs clean
+.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench faults schema docs clean
 
 help: ## Print this list
 	@echo 'Usage: make <target>'
@@ -72,6 +72,10 @@ fmt: ## Format the Rust code in place
 bench: ## CPU per request beside the same dispatch on bare Pingora
 	@scripts/prepare build
 	scripts/bench
+
+faults: ## Measure what every fault of a backend does to callers, into docs/faults.md
+	@scripts/prepare build
+	cargo run --locked --profile ci -p e2e --bin fault-table -- --markdown docs/faults.md
 
 schema: ## Write docs/ pages that are generated: JSON Schema, findings, metrics
 	@scripts/prepare build

@@ -1,5 +1,5 @@
 //! What the words of a manifest become in the bundle.
-#![expect(clippy::expect_used, reason = "a broken test environment is best shown by a panic")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a broken test environment is best shown by a panic")]
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 usage: tiny_model.py FILE
 
 Two layers of 64 dimensions in llama's shape. Its vocabulary is every byte, so that any prompt can be read, and a
-few words, which are all it ever says: the rows of the output matrix that belong to bytes are zero.
+few words, which are all it ever says: the other rows of the output matrix are zero, so it never ends a turn either.
 """
 
 import sys
@@ -50,6 +50,8 @@ def describe(writer, tokens, scores, kinds):
     writer.add_unk_token_id(tokens.index(UNKNOWN))
     writer.add_bos_token_id(tokens.index(BEGIN))
     writer.add_eos_token_id(tokens.index(END))
+    # With it, the text that opens a turn would not be what the template says, and no grammar would start.
+    writer.add_add_space_prefix(False)
     writer.add_chat_template(TEMPLATE)
 
 
@@ -75,7 +77,7 @@ def weigh(writer, tokens):
         writer.add_tensor(f"{block}.ffn_down.weight", matrix(WIDTH, HIDDEN))
     writer.add_tensor("output_norm.weight", ones())
     spoken = matrix(len(tokens), WIDTH) * 4
-    mute = [index for index, token in enumerate(tokens) if token != END and token not in WORDS]
+    mute = [index for index, token in enumerate(tokens) if token not in WORDS]
     # A zero logit is not impossible, only beaten by the best word.
     spoken[mute] = 0
     writer.add_tensor("output.weight", spoken)

@@ -14,6 +14,8 @@ pub mod access_log;
 pub mod backend;
 pub mod binary;
 pub mod client;
+pub mod egress;
+pub mod faults;
 pub mod frames;
 pub mod gateway;
 pub mod manifest;

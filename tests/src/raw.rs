@@ -63,6 +63,13 @@ impl RawConnection {
         }
     }
 
+    /// The next `count` bytes, or fewer when the connection ends first.
+    pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count && within("more bytes", self.more()).await.is_some() {}
+        let count = count.min(self.read.len());
+        self.read.drain(..count).collect()
+    }
+
     /// Whether the other side ends the connection without another byte.
     pub async fn is_closed(&mut self) -> bool {
         let more = within("the end of the connection", self.more()).await;

@@ -37,6 +37,8 @@ impl Event {
 #[derive(Debug, Default)]
 pub struct Cutter {
     rest: Vec<u8>,
+    /// How much of it is known to hold no end of an event.
+    seen: usize,
 }
 
 impl Cutter {
@@ -44,12 +46,16 @@ impl Cutter {
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         self.rest.extend_from_slice(bytes);
         let mut events = Vec::new();
-        while let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
+        while let Some(end) =
+            memchr::memmem::find(&self.rest[self.seen..], b"\n\n").map(|end| self.seen + end)
+        {
+            self.seen = 0;
             let event: Vec<u8> = self.rest.drain(..end + 2).collect();
             let text = String::from_utf8(event).expect("events are UTF-8");
             let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
             events.push(Event { data: data.join("\n"), at: Instant::now() });
         }
+        self.seen = self.rest.len().saturating_sub(1);
         events
     }
 

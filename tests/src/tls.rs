@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ClientConfig;
-use rustls::RootCertStore;
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -78,6 +78,18 @@ impl Leaf {
         std::fs::write(folder.join("key.pem"), self.key.serialize_pem()).expect("a file");
     }
 
+    /// The certificate, PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// Its key, PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// The certificate itself, DER.
     #[must_use]
     pub fn der(&self) -> Vec<u8> {
@@ -86,13 +98,31 @@ impl Leaf {
 
     /// A server that shows it, speaking HTTP/1.1.
     #[must_use]
-    pub fn server(&self) -> Arc<rustls::ServerConfig> {
+    pub fn server(&self) -> Arc<ServerConfig> {
+        self.shown_by(|builder| builder.with_no_client_auth())
+    }
+
+    /// The same, letting in only clients that show a certificate of `clients`.
+    #[must_use]
+    pub fn server_for(&self, clients: &Authority) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.issuer.der().clone()).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        self.shown_by(|builder| builder.with_client_cert_verifier(verifier.expect("a verifier")))
+    }
+
+    fn shown_by(
+        &self,
+        clients: impl FnOnce(
+            ConfigBuilder<ServerConfig, WantsVerifier>,
+        ) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let chain = vec![self.certificate.der().clone()];
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key");
-        let config = builder.expect("versions").with_no_client_auth().with_single_cert(chain, key);
+        let config = clients(builder.expect("versions")).with_single_cert(chain, key);
         Arc::new(config.expect("a certificate and its key"))
     }
 }
@@ -114,9 +144,14 @@ impl Terminator {
 
 /// Shows `leaf` to whoever connects and passes what is inside on to `to`.
 pub async fn terminate(leaf: &Leaf, to: SocketAddr) -> Terminator {
+    terminate_with(leaf.server(), to).await
+}
+
+/// The same with a server's own settings, such as [`Leaf::server_for`].
+pub async fn terminate_with(server: Arc<ServerConfig>, to: SocketAddr) -> Terminator {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let acceptor = TlsAcceptor::from(leaf.server());
+    let acceptor = TlsAcceptor::from(server);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut connections = JoinSet::new();

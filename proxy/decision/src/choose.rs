@@ -323,9 +323,8 @@ impl Exchange {
 
     /// Where a response that continues another one has to go.
     fn home(&self) -> Result<Option<Home>, Refusal> {
-        let Some(previous) = self.facts.as_ref().and_then(|facts| facts.previous_response) else {
-            return Ok(None);
-        };
+        let continued = self.facts.as_ref().and_then(|facts| facts.previous_response);
+        let Some(previous) = continued.or(self.stored_response) else { return Ok(None) };
         if self.on_fallback() {
             return Err(Refusal::new(
                 Reason::UnknownResponse,

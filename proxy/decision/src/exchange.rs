@@ -148,6 +148,8 @@ pub struct Exchange {
     pub(crate) tried: u64,
     /// Pools this request has moved on from.
     pub(crate) pools_left: Vec<PoolId>,
+    /// The stored response that a piped request is about, hashed.
+    pub(crate) stored_response: Option<u64>,
     /// The only deployment the next attempt may use.
     pub(crate) pinned: Option<DeploymentId>,
     /// What the caller would have been told after the last failed attempt.
@@ -190,6 +192,7 @@ impl Exchange {
             lost_fields: Vec::new(),
             tried: 0,
             pools_left: Vec::new(),
+            stored_response: None,
             pinned: None,
             last_failure: None,
             reservation: None,

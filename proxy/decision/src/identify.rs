@@ -75,6 +75,7 @@ impl Exchange {
             }
             // Audio, files, images, batches, realtime: the body says nothing that policy decides on.
             (Some((id, route)), None) if !candidates.need_model() && route.pass_through => {
+                self.stored_response = stored_response(head.path);
                 self.enter(id, route)?;
                 Ok(Destination::Pipe(id))
             }
@@ -122,6 +123,12 @@ impl Exchange {
     fn is_piped(&self, route: &Route) -> bool {
         self.gate.policy().pools.get(route.pool as usize).is_some_and(|pool| pool.piped)
     }
+}
+
+/// The key of the response that a path below `/v1/responses/` names: only its own backend has it.
+fn stored_response(path: &str) -> Option<u64> {
+    let id = path.strip_prefix("/v1/responses/")?.split('/').next()?;
+    Some(wire::response_key(id))
 }
 
 /// The routes whose head conditions hold.

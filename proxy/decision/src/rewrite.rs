@@ -4,6 +4,7 @@
 
 mod headers;
 mod path;
+mod quirks;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ pub use headers::{Presentable, credential_header};
 pub use path::{authority, probe};
 
 use crate::dialects::{format, spoken};
+use crate::rewrite::quirks::Quirks;
 use crate::{Exchange, Refusal};
 
 /// Output tokens asked for where the backend's dialect demands a bound and neither the caller nor the
@@ -100,7 +102,7 @@ impl Exchange {
                 let options = RequestOptions {
                     model: &deployment.upstream_name,
                     default_max_tokens: deployment.max_output.unwrap_or(DEFAULT_MAX_TOKENS),
-                    include_usage: asks_usage,
+                    include_usage: asks_usage && backend.kind != BackendKind::Mistral,
                     thinking: ThinkingStyle::default(),
                 };
                 let request = translate::request(asked, spoken, body, &options).map_err(untranslatable)?;
@@ -112,7 +114,9 @@ impl Exchange {
         let prefixes: Vec<&str> =
             self.rewrites(backend).filter_map(|rewrite| rewrite.system_prefix.as_deref()).collect();
         let prefix = (!prefixes.is_empty()).then(|| prefixes.join("\n\n"));
-        let fields = self.field_edits(backend);
+        let quirks = Quirks::of(backend.kind, facts.max_output_tokens);
+        let mut fields = quirks.edits();
+        fields.extend(self.field_edits(backend));
         let edits = wire::Edits {
             model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
             // Mistral's API counts usage unasked and refuses the field.

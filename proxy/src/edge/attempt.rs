@@ -17,7 +17,7 @@ use vocabulary::{Moment, Reason};
 use super::caller::{Caller, Gone};
 use super::links::Links;
 use super::peer::is_certificate_refused;
-use super::relay::words;
+use super::verdict::words;
 use crate::clock::Clock;
 use crate::upstream::Upstream;
 

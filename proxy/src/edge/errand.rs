@@ -57,25 +57,26 @@ impl Errands {
     pub(crate) async fn connect(&self, upstream: &Upstream) -> Result<(), ErrandError> {
         // As long as the peer's own limit for connecting as a whole, and for a second address.
         let patience = self.clock.wall(upstream.backend.timeouts.connect).saturating_mul(4);
-        within(patience, async {
+        let work = async {
             let (mut session, ..) = peer::connect(&self.links, upstream, &self.clock).await?;
             session.shutdown().await;
             Ok(())
-        })
-        .await
+        };
+        // Connecting needs much room on the stack.
+        Box::pin(within(patience, work)).await
     }
 
     /// Asks, with the backend's credential where there is one.
     pub(crate) async fn ask(&self, upstream: &Upstream, errand: Errand) -> Result<Answer, ErrandError> {
         let patience = errand.patience;
-        within(patience, async {
+        let work = async {
             let header = header(upstream, &errand)?;
             let (mut session, ..) = peer::connect(&self.links, upstream, &self.clock).await?;
             let answer = exchange(&mut session, header, errand.body).await;
             session.shutdown().await;
             answer
-        })
-        .await
+        };
+        Box::pin(within(patience, work)).await
     }
 }
 

@@ -9,6 +9,7 @@ mod errand;
 mod framing;
 mod links;
 mod listen;
+mod members;
 mod models;
 mod peer;
 mod pipe;
@@ -19,11 +20,12 @@ mod service;
 mod terminate;
 mod tls;
 mod tunnel;
+mod verdict;
 
 pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
 pub use listen::{BindError, Bound, Edge, bind};
-pub use pipe::Pipes;
+pub use members::Pipes;
 pub use probes::probe_forever;
 pub use tls::{Certificate, CertificateError, check as check_certificate};

@@ -1,38 +1,31 @@
-//! Routes to plain HTTP services, piped by Pingora. It owns peer selection through
-//! `pingora-load-balancing`, the rewritten head, the body limit and the words of a failure; it refuses to
-//! read bodies beyond counting their bytes.
+//! Routes to plain HTTP services, piped by Pingora. It owns which member is asked, the rewritten head, the
+//! body limit and the words of a failure; it refuses to read bodies beyond counting their bytes.
 
-use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use decision::{Exchange, Next, Progress, Refusal, Stage, too_large};
 use feedback_loop::Failure;
 use http::header::HOST;
-use parking_lot::Mutex;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::RoundRobin;
-use pingora_load_balancing::{Backend, Backends, LoadBalancer};
+use pingora_load_balancing::{Backend, LoadBalancer};
 use pingora_proxy::Session;
-use rule_table::{DeploymentId, HeaderEdits, Listener, Policy, PoolId};
+use rule_table::{HeaderEdits, Listener};
 use telemetry::Traces;
 use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
 use super::attempt::failure;
-use super::probes::Probe;
+use super::members::Member;
 use super::respond;
 use super::service::{Context, Request};
 use super::terminate::Desk;
 use crate::clock::Clock;
-
-use crate::upstream::{Presented, Upstream, Upstreams};
+use crate::upstream::Presented;
 
 /// Headers in which callers present keys.
 const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"];
@@ -41,134 +34,6 @@ const NO_CREDENTIAL: &str = "NoCredential";
 
 /// What Pingora, which keeps these to itself, calls a body that breaks the transfer coding.
 const BROKEN_CHUNKS: [ErrorType; 2] = [ErrorType::new("InvalidChunk"), ErrorType::new("InvalidTrailerEnd")];
-
-/// The balancers of a policy's piped pools.
-#[derive(Default)]
-pub struct Pipes {
-    by_pool: HashMap<PoolId, Pipe>,
-}
-
-struct Pipe {
-    balancer: Arc<LoadBalancer<RoundRobin>>,
-    /// The shortest interval among the members' probes.
-    probe_every: Option<Duration>,
-    due: Mutex<Instant>,
-}
-
-impl std::fmt::Debug for Pipes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pipes").field("pools", &self.by_pool.len()).finish()
-    }
-}
-
-impl Pipes {
-    /// One balancer per piped pool; empty until [`Pipes::update`] has run once.
-    #[must_use]
-    pub fn build(policy: &Policy, upstreams: &Upstreams, clock: &Clock) -> Self {
-        let by_pool = (0..)
-            .zip(&policy.pools)
-            .filter(|(_, pool)| pool.piped)
-            .map(|(id, pool)| {
-                let members: Vec<_> = pool
-                    .members
-                    .iter()
-                    .filter_map(|member| {
-                        let deployment = policy.deployments.get(member.deployment as usize)?;
-                        let upstream = upstreams.get(deployment.backend)?;
-                        let found = Member {
-                            upstream: Arc::clone(upstream),
-                            name: deployment.name.clone(),
-                            deployment: member.deployment,
-                        };
-                        Some((found, member.weight.max(1) as usize))
-                    })
-                    .collect();
-                let intervals =
-                    members.iter().filter_map(|(member, _)| member.upstream.backend.health.as_ref());
-                let probe_every = intervals.map(|probe| clock.wall(probe.interval)).min();
-                let mut balancer = LoadBalancer::from_backends(Backends::new(Box::new(Members(members))));
-                balancer.set_health_check(Box::new(Probe::new(*clock)));
-                (id, Pipe { balancer: Arc::new(balancer), probe_every, due: Mutex::new(Instant::now()) })
-            })
-            .collect();
-        Self { by_pool }
-    }
-
-    /// Follows address changes.
-    pub async fn update(&self) {
-        for pipe in self.by_pool.values() {
-            if let Err(error) = pipe.balancer.update().await {
-                tracing::warn!(%error, "cannot update the members of a piped pool");
-            }
-        }
-    }
-
-    /// Runs the active probes whose time has come.
-    pub(super) async fn probe_when_due(&self) {
-        for pipe in self.by_pool.values() {
-            let Some(every) = pipe.probe_every else { continue };
-            let now = Instant::now();
-            let due = std::mem::replace(&mut *pipe.due.lock(), now + every);
-            if due <= now {
-                pipe.balancer.backends().run_health_check(true).await;
-            } else {
-                *pipe.due.lock() = due;
-            }
-        }
-    }
-}
-
-/// A pool's members as Pingora discovers them: the addresses our resolver knows now.
-struct Members(Vec<(Member, usize)>);
-
-/// What a discovered address belongs to.
-#[derive(Clone)]
-pub(super) struct Member {
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) name: String,
-    pub(super) deployment: DeploymentId,
-}
-
-#[async_trait]
-impl ServiceDiscovery for Members {
-    async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
-        let mut found = BTreeSet::new();
-        for (place, (member, weight)) in (0..).zip(&self.0) {
-            let addresses = match &member.upstream.backend.egress {
-                // The proxy's address would be the same for all members behind it.
-                Some(_) => vec![behind_proxy(place)],
-                None => member.upstream.addresses(),
-            };
-            for address in addresses {
-                let mut backend = Backend::new_with_weight(&address.to_string(), *weight)?;
-                backend.ext.insert(member.clone());
-                found.insert(backend);
-            }
-        }
-        Ok((found, HashMap::new()))
-    }
-}
-
-impl Member {
-    /// Where to connect to for what the balancer selected.
-    pub(super) fn address(&self, selected: &Backend) -> Option<SocketAddr> {
-        match &self.upstream.backend.egress {
-            Some(_) => self.upstream.address(),
-            None => selected.addr.as_inet().copied(),
-        }
-    }
-
-    /// Whether there is reason to hope for an answer.
-    fn is_promising(&self, selected: &Backend) -> bool {
-        let avoided = self.address(selected).is_none_or(|address| self.upstream.avoids(address));
-        !avoided && self.upstream.credential().is_ok()
-    }
-}
-
-/// Stands in the balancer for a member behind an egress proxy; of the range nothing is sent to (RFC 6666).
-fn behind_proxy(member: u16) -> SocketAddr {
-    SocketAddr::from(([0x100, 0, 0, 0, 0, 0, 0, member], 0))
-}
 
 /// A piped request's own state.
 pub(super) struct Piping {
@@ -205,8 +70,8 @@ pub(super) fn prepare(
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
-    let balancer = pool.and_then(|pool| desk.in_force.pipes.by_pool.get(&pool));
-    let by = balancer.map_or(By::Pool, |pipe| By::Balancer(Arc::clone(&pipe.balancer)));
+    let balancer = pool.and_then(|pool| desk.in_force.pipes.balancer(pool));
+    let by = balancer.map_or(By::Pool, By::Balancer);
     let body_until = Instant::now() + desk.listener.body_timeout;
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
@@ -248,9 +113,15 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
             (member, upstream.address().ok_or_else(none)?)
         }
     };
-    piping.credential = member.upstream.credential().map_err(|error| {
-        Error::because(ErrorType::Custom(NO_CREDENTIAL), "nothing to present to the backend", error)
-    })?;
+    match member.upstream.credential() {
+        Ok(credential) => piping.credential = credential,
+        Err(error) => {
+            let kind = ErrorType::Custom(NO_CREDENTIAL);
+            let mut error = Error::because(kind, "nothing to present to the backend", error);
+            error.set_retry(not_sent(request, Reason::BackendCredential, clock.now()));
+            return Err(error);
+        }
+    }
     let peer = super::peer::peer(&member.upstream, address, clock);
     piping.member = Some(member);
     piping.address = Some(address);
@@ -383,8 +254,14 @@ pub(super) fn connect_failed(ctx: &mut Context, now: Moment) -> bool {
     if let (Some(member), Some(address)) = (&piping.member, piping.address) {
         member.upstream.connect_failed(address);
     }
+    not_sent(request, Reason::BackendConnect, now)
+}
+
+/// Books an attempt of which nothing was sent; says whether another member may be tried.
+fn not_sent(request: &mut Request, reason: Reason, now: Moment) -> bool {
+    let Some(piping) = request.piping.as_mut() else { return false };
     if matches!(piping.by, By::Pool) {
-        let failed = failure(Reason::BackendConnect, Failure::Connect, Progress::NotWorkedOn);
+        let failed = failure(reason, Failure::Connect, Progress::NotWorkedOn);
         return request.exchange.failed(now, failed) == Next::Retry;
     }
     piping.attempts_left = piping.attempts_left.saturating_sub(1);
@@ -437,7 +314,7 @@ fn refusal(error: &Error, max_body: u64) -> Refusal {
         (_, ErrorSource::Upstream) => Reason::BackendReset,
         _ => Reason::Internal,
     };
-    Refusal::new(reason, super::relay::words(reason))
+    Refusal::new(reason, super::verdict::words(reason))
 }
 
 fn is_connect(kind: &ErrorType) -> bool {

@@ -16,7 +16,7 @@ use rule_table::{Deployment, HealthProbe};
 use tokio::time::Instant;
 
 use super::links::Links;
-use super::pipe::Member;
+use super::members::Member;
 use crate::clock::Clock;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstream;

@@ -17,6 +17,7 @@ use super::caller::{Caller, Gone};
 use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
+use super::verdict;
 use crate::clock::Stopwatch;
 use crate::live::{InForce, Live};
 use crate::trace_ids::TraceIds;
@@ -224,7 +225,7 @@ impl Desk<'_> {
         };
         let span_id = exchange.attempts.last().map_or(1, |attempt| attempt.span_id);
         let traceparent = self.trace.traceparent(&self.live.observers.traces, span_id);
-        let rewritten = upstream.credential().map_err(relay::no_credential).and_then(|credential| {
+        let rewritten = upstream.credential().map_err(verdict::no_credential).and_then(|credential| {
             exchange.rewrite(&Sending {
                 body,
                 caller: &caller.session.req_header().headers,
@@ -235,7 +236,7 @@ impl Desk<'_> {
         exchange.mark(Stage::Rewrite, start, self.now());
         let request = match rewritten {
             Ok(request) => request,
-            Err(refusal) => return Ok(self.follow(exchange, relay::not_sent(refusal))),
+            Err(refusal) => return Ok(self.follow(exchange, verdict::not_sent(refusal))),
         };
         let patience = Patience { clock: &self.live.clock, deadline, started: start };
         watch.pause();

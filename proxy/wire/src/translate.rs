@@ -10,7 +10,8 @@
 //! audio, server-side tools, a temperature out of the backend's range). What is [reported](Request::lost):
 //! advice the backend's dialect has no place for (a seed, a cache hint, a service tier), and reasoning
 //! another provider signed. A field nobody here knows is reported as `unknown fields`, at any depth; a
-//! role, content part, tool or format of an unknown kind is always refused.
+//! role, content part, tool or format of an unknown kind is always refused. Of answers, what only tells
+//! how they came about (fingerprints, service tiers) is left behind.
 
 mod chat;
 mod definition;

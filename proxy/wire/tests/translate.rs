@@ -176,6 +176,16 @@ fn a_stream_that_the_gateway_gives_up_says_so_and_not_that_it_is_done() {
 }
 
 #[test]
+fn a_messages_stream_that_is_cut_has_counted_its_prompt_and_not_its_output() {
+    let (_, body) = inputs("streams", "messages").into_iter().find(|(name, _)| name == "cut_short").unwrap();
+    let mut stream = Stream::new(Backend::Messages, Format::Chat, envelope(), true, 42);
+    events(&body).iter().for_each(|event| drop(stream.event(event)));
+    let (usage, source) = stream.observed().usage_or_estimate(42);
+    assert_eq!((usage.input, usage.cached_input, usage.cache_write_input, usage.output), (100, 60, 30, 1));
+    assert_eq!(source, vocabulary::UsageSource::Gateway);
+}
+
+#[test]
 fn a_chat_caller_hears_of_usage_only_when_it_asked() {
     let (_, body) = inputs("streams", "messages").into_iter().find(|(name, _)| name == "text").unwrap();
     for (wanted, count) in [(true, true), (false, false)] {
@@ -195,11 +205,11 @@ fn an_answer_that_is_repeated_at_the_end_is_held_within_a_bound() {
     let event = splitter.next_event().unwrap().unwrap();
     let mut stream = Stream::new(Backend::Chat, Format::Responses, envelope(), true, 1);
     let classes: Vec<_> = (0..9).map(|_| stream.event(&event).class).collect();
-    assert_eq!(classes[..7], [wire::openai::EventClass::Output; 7]);
-    assert_eq!(classes[8], wire::openai::EventClass::Malformed);
+    assert_eq!(classes[..7], [wire::stream::EventClass::Output; 7]);
+    assert_eq!(classes[8], wire::stream::EventClass::Malformed);
     assert!(!stream.fail(vocabulary::Reason::StreamBroken, "too long").is_empty());
     let mut stream = Stream::new(Backend::Chat, Format::Messages, envelope(), true, 1);
-    assert!((0..20).all(|_| stream.event(&event).class == wire::openai::EventClass::Output));
+    assert!((0..20).all(|_| stream.event(&event).class == wire::stream::EventClass::Output));
 }
 
 #[test]

@@ -148,6 +148,7 @@ def test_length(anthropic_client, kind):
     assert answer.stop_reason == "max_tokens" and answer.usage.output_tokens <= FEW
 
 
+@needs("turns")
 def test_stop(anthropic_client, kind):
     """stop sequence"""
     request, word = "repeat: alpha beta gamma delta", "gamma"
@@ -216,14 +217,14 @@ def test_tool_results(anthropic_client, kind):
     billed(kind, answer)
 
 
-@needs("json")
+@needs("schema")
 def test_json_schema(anthropic_client, kind):
     """JSON that follows a schema"""
     river = {"format": {"type": "json_schema", "schema": RIVER}}
     is_river(text_of(ask(anthropic_client, kind, ASKS_FOR_A_RIVER, output_config=river)))
 
 
-@needs("json")
+@needs("schema")
 def test_parse(anthropic_client, kind):
     """the client's own `parse` into a type"""
     answer = anthropic_client.messages.parse(

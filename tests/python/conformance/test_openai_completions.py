@@ -8,7 +8,11 @@ from scenes import ENOUGH, FEW, QUESTION
 CLIENT = "OpenAI: completions"
 
 no_completions = refused(
-    "anthropic", code="operation_unsupported", at=404, why="Anthropic has no text completions"
+    "mistral",
+    "anthropic",
+    code="operation_unsupported",
+    at=404,
+    why="Mistral and Anthropic have no text completions",
 )
 
 

@@ -40,7 +40,7 @@ struct Kind {
 /// and one of the two callers has a limit.
 fn manifest() -> Manifest {
     Manifest::new()
-        .set("/routes", json!({"all": {"match": {"path": "/v1/*"}, "pool": "chat"}}))
+        .set("/routes", json!({"all": {"match": {"path": "/v1/*"}, "pool": "chat", "passThrough": true}}))
         .set("/pools/chat/ejection", json!({"consecutiveFailures": 1000}))
         .consumer("team", KEY)
         .consumer("spent", SPENT_KEY)

@@ -60,8 +60,7 @@ fn release_later(pace: Arc<Semaphore>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_first_token_survives_an_ingress_that_cuts_silence() {
     let (backend, pace) = patient().await;
-    let manifest =
-        Manifest::new().backend("patient", backend.address()).set("/routes/chat/heartbeat", "1s");
+    let manifest = Manifest::new().backend("patient", backend.address()).set("/routes/chat/heartbeat", "1s");
     let settings = e2e::gateway::Settings { time_scale: 10.0, ..e2e::gateway::Settings::default() };
     let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
     let ingress = idle_cutting_ingress(gateway.address()).await;
@@ -92,9 +91,7 @@ async fn when_every_backend_fails_after_a_heartbeat_the_error_is_the_streams_las
     let pace = Arc::new(Semaphore::new(0));
     let failing = FakeBackend::always(Reply::steps(vec![
         Step::Await(Arc::clone(&pace)),
-        Step::Write(bytes::Bytes::from_static(
-            b"HTTP/1.1 503 Scripted\r\ncontent-length: 0\r\n\r\n",
-        )),
+        Step::Write(bytes::Bytes::from_static(b"HTTP/1.1 503 Scripted\r\ncontent-length: 0\r\n\r\n")),
     ]))
     .await;
     let manifest = Manifest::new()
@@ -107,7 +104,10 @@ async fn when_every_backend_fails_after_a_heartbeat_the_error_is_the_streams_las
     let mut stream = gateway.client().chat_events(&chat_stream("x")).await;
     assert_eq!(stream.status, 200, "it began with a heartbeat");
     let events = stream.rest().await;
-    assert_eq!(events.last().map(|event| event.json()["error"]["code"].clone()), Some("backend_error".into()));
+    assert_eq!(
+        events.last().map(|event| event.json()["error"]["code"].clone()),
+        Some("backend_error".into())
+    );
     assert!(!events.iter().any(e2e::sse::Event::is_done));
     let record = gateway.access_log().record(&stream.request_id()).await;
     assert_eq!((record.status, record.reason), (200, Some(vocabulary::Reason::BackendError)));

@@ -248,7 +248,7 @@ async fn ten_thousand_connections_that_ask_for_nothing_shut_nobody_out() {
         callers
     };
     let callers = siege.meanwhile(attack).await;
-    siege.grew_at_most(200 * MIB);
+    siege.grew_at_most(320 * MIB);
     let all_gone = async {
         for mut caller in callers {
             // An HTTP/2 connection is told what is wrong first.

@@ -38,7 +38,7 @@ async fn backends() -> [FakeBackend; 2] {
 /// Two policies that differ in members, in a limit and in a route.
 fn policies([a, b]: &[FakeBackend; 2]) -> [String; 2] {
     let first = Manifest::new().backend("a", a.address()).set("/admin/token", json!({"file": "token"}));
-    let second = first.clone().backend("b", b.address()).set("/pools/chat/maxAttempts", 2);
+    let second = first.clone().backend("b", b.address()).set("/pools/chat/retry/maxAttempts", 2);
     [first.text(), second.text()]
 }
 
@@ -90,7 +90,7 @@ async fn five_hundred_published_policies_fail_no_request() {
             assert_eq!(answer.status, 200, "{}", answer.text());
         }
     };
-    let served = under_load(&gateway.client(), publish).await;
+    let served = Box::pin(under_load(&gateway.client(), publish)).await;
     assert!(served >= RELOADS / 10, "only {served} requests meanwhile");
     let tag = admin.get("/v1/manifest").await;
     assert_eq!(tag.header("etag"), Some(format!("\"{}\"", RELOADS + 1).as_str()), "each was put in force");
@@ -108,7 +108,7 @@ async fn five_hundred_changed_files_fail_no_request() {
             assert!(matches!(offer, Offer::Accepted(_)), "{offer:?}");
         }
     };
-    let served = under_load(&gateway.client(), change).await;
+    let served = Box::pin(under_load(&gateway.client(), change)).await;
     assert!(served >= RELOADS / 10, "only {served} requests meanwhile");
     let tag = gateway.admin().with_key(TOKEN).get("/v1/manifest").await;
     assert_eq!(tag.header("etag"), Some(format!("\"{}\"", RELOADS + 1).as_str()), "each was put in force");
@@ -169,7 +169,7 @@ async fn two_hundred_certificates_under_load_fail_no_request() {
             rotating.shows(&leaf).await;
         }
     };
-    let served = under_load(&rotating.client(), rotate).await;
+    let served = Box::pin(under_load(&rotating.client(), rotate)).await;
     assert!(served >= ROTATIONS / 10, "only {served} requests meanwhile");
 }
 

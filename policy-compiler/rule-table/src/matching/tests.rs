@@ -5,8 +5,7 @@ use vocabulary::Share;
 
 use super::{Head, RouteTable, Specificity};
 use crate::sections::{
-    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch,
-    Telemetry,
+    AccessLogTarget, HeaderMatch, HostMatch, PathMatch, Policy, Route, RouteId, RouteMatch, Telemetry,
 };
 
 fn route(number: usize, matching: RouteMatch) -> Route {

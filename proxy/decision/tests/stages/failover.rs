@@ -187,3 +187,32 @@ fn waiting_for_a_member_starts_again_at_the_routes_own_pool() {
     let later = after(wait.as_secs_f64() + 0.1);
     assert_ne!(exchange.choose_name(later), "claude/sonnet");
 }
+
+/// A pool of two backends of OpenAI's, behind all its operations and what is not read of them.
+fn responses() -> Draft {
+    Draft::new()
+        .pool("chat", &["east/gpt-4o", "west/gpt-4o"])
+        .route("all", "/v1/*", "chat")
+        .with_route("all", |route| route.pass_through = true)
+}
+
+#[test]
+fn a_response_is_continued_and_fetched_where_it_was_made() {
+    let gate = responses().gate();
+    let ask = |body: &serde_json::Value| {
+        Caller::chat().asking(&http::Method::POST, Operation::Responses.path()).saying(body)
+    };
+    let mut first = ask(&smallest(Operation::Responses)).admitted(&gate, NOW);
+    let home = first.choose_name(NOW);
+    let answer = bytes::Bytes::from_static(br#"{"id":"resp_1","object":"response","output":[]}"#);
+    first.answered(NOW, &answer, 0).unwrap();
+    let mut continued = smallest(Operation::Responses);
+    continued["previous_response_id"] = "resp_1".into();
+    for _ in 0..4 {
+        assert_eq!(ask(&continued).admitted(&gate, NOW).choose_name(NOW), home);
+        let (mut fetched, piped) =
+            Caller::chat().asking(&http::Method::GET, "/v1/responses/resp_1").identify(&gate);
+        assert_eq!(piped, Ok(decision::Destination::Pipe(0)));
+        assert_eq!(fetched.choose_name(NOW), home);
+    }
+}

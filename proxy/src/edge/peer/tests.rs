@@ -1,7 +1,7 @@
 //! Connections to backends with trust of their own, through proxies, and to the address that answers.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::HOST;
@@ -230,7 +230,7 @@ async fn a_name_that_is_empty_verifies_nothing_and_so_nothing_is_accepted() {
     let folder = folder(&ours, &ours);
     let options = TlsOptions { server_name: Some(String::new()), ..trusting() };
     let upstream = upstream(tls("127.0.0.1", server.address.port(), options), folder.path());
-    let outcome = get(&connector(), &upstream).await;
+    let outcome = get(&Links::new(), &upstream).await;
     assert_eq!(kind(&outcome), ErrorType::TLSHandshakeFailure);
 }
 
@@ -303,11 +303,11 @@ async fn a_proxy_that_refuses_or_says_nothing_is_a_connection_that_failed_in_tim
     let folder = folder(&ours, &ours);
     std::fs::write(folder.path().join("proxy"), "Basic canary").unwrap();
     let refusing = proxy(Some(SocketAddr::from(([127, 0, 0, 1], 9))), Some("Basic other")).await;
-    let outcome = get(&connector(), &behind(refusing.address, "model.invalid", folder.path())).await;
+    let outcome = get(&Links::new(), &behind(refusing.address, "model.invalid", folder.path())).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectProxyFailure);
     let silent = proxy(None, None).await;
     let began = Instant::now();
-    let outcome = get(&connector(), &behind(silent.address, "model.invalid", folder.path())).await;
+    let outcome = get(&Links::new(), &behind(silent.address, "model.invalid", folder.path())).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectTimedout);
     assert!(began.elapsed() < Duration::from_secs(3), "the manifest allows one second");
 }
@@ -322,7 +322,7 @@ async fn a_backend_at_an_ipv6_address_is_reached() {
     let server = serve(Some(server(&ours, "::1", None)), "[::1]:0").await;
     let folder = folder(&ours, &ours);
     let upstream = upstream(tls("::1", server.address.port(), trusting()), folder.path());
-    assert_eq!(get(&connector(), &upstream).await.unwrap().0, 200);
+    assert_eq!(get(&Links::new(), &upstream).await.unwrap().0, 200);
 }
 
 #[tokio::test]
@@ -342,7 +342,7 @@ async fn an_address_that_refuses_costs_no_request_where_another_answers() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_a_failed_connection() {
     let upstream = upstream(backend("a", "gone.invalid", 80), Path::new(""));
-    let outcome = get(&connector(), &upstream).await;
+    let outcome = get(&Links::new(), &upstream).await;
     assert_eq!(kind(&outcome), ErrorType::ConnectNoRoute);
 }
 

@@ -86,6 +86,17 @@ impl<'a> Str<'a> {
         Str(Cow::Owned(String::from_utf8(writer.into_bytes()).unwrap_or_default()))
     }
 
+    /// Several texts as one, with `between` between them.
+    pub(super) fn joined(texts: Vec<Self>, between: &str) -> Self {
+        match <[Self; 1]>::try_from(texts) {
+            Ok([text]) => text,
+            Err(texts) => {
+                let texts: Vec<_> = texts.iter().map(Self::decode).collect();
+                Str::of(&texts.join(between))
+            }
+        }
+    }
+
     /// The literal, quotes included.
     pub(super) fn literal(&self) -> &str {
         &self.0
@@ -98,6 +109,16 @@ impl<'a> Str<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.inner().is_empty()
+    }
+
+    /// Bytes of the text that the literal stands for.
+    pub(super) fn text_bytes(&self) -> u64 {
+        let bytes = |piece| match piece {
+            json::Piece::Plain(plain) => plain.len() as u64,
+            json::Piece::Escaped(value) => value.len_utf8() as u64,
+        };
+        let text = Reader::new(self.0.as_bytes()).and_then(|mut reader| reader.string());
+        text.map(|text| text.pieces().map(bytes).sum()).unwrap_or_default()
     }
 
     /// The text that the literal stands for.
@@ -154,7 +175,7 @@ impl<'a> Input<'a> {
     pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<()> {
         self.expect(Kind::Object, "must be an object")?;
         self.reader.begin_object().map_err(syntax)?;
-        let mut seen: Vec<Cow<'a, str>> = Vec::new();
+        let mut seen: Vec<Cow<'a, str>> = Vec::with_capacity(8);
         while let Some(key) = self.reader.next_key().map_err(syntax)? {
             let key = key.decode();
             if seen.contains(&key) {

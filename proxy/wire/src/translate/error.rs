@@ -139,7 +139,8 @@ pub(super) fn response_code(kind: &str) -> &'static str {
     }
 }
 
-const UNSAID: &str = "the backend failed";
+/// The message of an error that has none.
+pub(super) const UNSAID: &str = "the backend failed";
 
 /// The members of an error inside a stream, for a chat caller.
 pub(super) fn write_openai(kind: Option<&Str<'_>>, message: Option<&Str<'_>>, w: &mut Writer) {

@@ -5,13 +5,14 @@
 use std::fmt;
 
 use bytes::Bytes;
-use vocabulary::Reason;
+use vocabulary::{Operation, Reason};
 
 use super::document::Str;
 use super::neutral::{Counts, StopReason};
 use super::{Backend, Envelope, Format, chat, messages, responses};
-use crate::openai::{EventClass, Observed};
+use crate::error::stream_error_event;
 use crate::sse::Event;
+use crate::stream::{EventClass, Observed};
 
 /// One thing said in a stream.
 pub(super) enum Delta<'d> {
@@ -67,9 +68,6 @@ pub struct Stream {
     source: Source,
     target: Target,
     observed: Observed,
-    /// What the beginning told of the cost, until totals come: a prompt that was counted, and an output
-    /// that was not.
-    opening: Option<Counts>,
     state: State,
 }
 
@@ -112,7 +110,7 @@ impl Stream {
             Format::Messages => Target::Messages(messages::Writer::new(&envelope, estimated_prompt_tokens)),
             Format::Responses => Target::Responses(Box::new(responses::Writer::new(envelope))),
         };
-        Self { source, target, observed: Observed::default(), opening: None, state: State::Flowing }
+        Self { source, target, observed: Observed::default(), state: State::Flowing }
     }
 
     /// What has been seen so far.
@@ -143,7 +141,7 @@ impl Stream {
             return silent(EventClass::Malformed);
         }
         let class = self.observe(&deltas);
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(data.len() + 256);
         match self.write(&deltas, &mut out) {
             Ok(()) => Translated { bytes: out.into(), class },
             Err(TooLong) => {
@@ -181,8 +179,10 @@ impl Stream {
         self.observed.error = true;
         let mut out = Vec::new();
         match &mut self.target {
-            Target::Chat(_) => return crate::openai::stream_error_event(reason, message),
-            Target::Messages(writer) => writer.error("api_error", message, &mut out),
+            Target::Chat(_) => return stream_error_event(Operation::Chat, reason, message, "", 0),
+            Target::Messages(writer) => {
+                return stream_error_event(Operation::Messages, reason, message, writer.id(), 0);
+            }
             Target::Responses(writer) => writer.error(reason.code(), message, &mut out),
         }
         out.into()
@@ -222,20 +222,22 @@ impl Stream {
             match delta {
                 Delta::Start(counts) => {
                     preamble = true;
-                    self.opening = *counts;
+                    // The prompt has been counted, and no output yet.
+                    seen.usage = counts.map(Counts::usage);
+                    seen.usage_lacks_output = counts.is_some();
                 }
                 Delta::Counts(counts) => {
                     usage_only = true;
-                    self.opening = None;
+                    seen.usage_lacks_output = false;
                     seen.usage = Some(counts.usage());
                 }
                 Delta::More(text) => {
                     output = true;
-                    seen.output_bytes += text_bytes(text);
+                    seen.output_bytes += text.text_bytes();
                 }
                 Delta::Open(Block::Tool { name, .. }) => {
                     output = true;
-                    seen.output_bytes += text_bytes(name);
+                    seen.output_bytes += name.text_bytes();
                 }
                 Delta::Open(Block::Redacted(_)) => output = true,
                 Delta::Stop(..) => {
@@ -255,11 +257,6 @@ impl Stream {
             }
         }
         seen.output_events += u64::from(output);
-        if let Some(opening) = self.opening {
-            // Of a stream that breaks, this is all that will be known.
-            let output = seen.output_bytes.div_ceil(4).max(seen.output_events).max(opening.output);
-            seen.usage = Some(Counts { output, ..opening }.usage());
-        }
         match special {
             Some(class) => class,
             None if output => EventClass::Output,
@@ -267,11 +264,6 @@ impl Stream {
             None => EventClass::Preamble,
         }
     }
-}
-
-/// Bytes of a text without its escapes.
-fn text_bytes(text: &Str<'_>) -> u64 {
-    text.decode().len() as u64
 }
 
 /// Only what was observed: a stream's text is content.

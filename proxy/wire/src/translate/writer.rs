@@ -15,6 +15,13 @@ impl Writer {
         Self { out: Vec::with_capacity(bytes), comma: false }
     }
 
+    /// Writes on after what is in `out`, and leaves the whole there.
+    pub(super) fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Self)) {
+        let mut writer = Self { out: std::mem::take(out), comma: false };
+        write(&mut writer);
+        *out = writer.out;
+    }
+
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.out
     }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use wire::Splitter;
-use wire::openai::EventClass;
+use wire::stream::EventClass;
 use wire::translate::{self, Backend, Envelope, Format, RequestOptions, Stream, ThinkingStyle};
 
 pub(crate) const CALLERS: [Format; 3] = [Format::Chat, Format::Messages, Format::Responses];
@@ -22,17 +22,29 @@ pub(crate) fn documents(body: &[u8]) {
                     thinking,
                 };
                 if let Ok(request) = translate::request(from, to, body, &options) {
-                    let written: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+                    let Some(written) = parsed(&request.body) else { continue };
                     assert_eq!(written.get("model").and_then(|model| model.as_str()), Some(options.model));
                     let again = translate::request(Format::from(to), to, &request.body, &options);
                     assert!(again.is_ok(), "{again:?}");
                 }
             }
             if let Ok(answer) = translate::answer(to, from, body, &envelope()) {
-                serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap();
+                parsed(&answer.body);
             }
             let error = translate::error(to, from, 400, body);
             serde_json::from_slice::<serde_json::Value>(&error).unwrap();
+        }
+    }
+}
+
+/// What was written, unless a second parser finds it too deep: what stood 128 levels deep in one dialect
+/// may stand a few deeper in another.
+fn parsed(body: &[u8]) -> Option<serde_json::Value> {
+    match serde_json::from_slice(body) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            assert!(error.to_string().contains("recursion limit"), "wrote what is not JSON: {error}");
+            None
         }
     }
 }

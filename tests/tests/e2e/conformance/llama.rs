@@ -31,8 +31,9 @@ async fn live_a_real_llama_cpp_server_passes_what_a_tiny_model_can_do() {
         .set("/pools/chat/members", json!(["llama-cpp"]));
     let gateway = TestGateway::start(&manifest).await;
     let mut kind = Kind::behind("llama-cpp", &gateway, MODEL, Some(MODEL));
-    // Random weights end no turn, call no tool and see nothing.
-    kind.lacks = ["turns", "tools", "images", "reasoning", "state"].map(str::to_owned).into();
+    // Random weights end no turn and no string of a schema, call no tool and see nothing.
+    kind.lacks =
+        ["turns", "schema", "tools", "images", "reasoning", "files", "audio"].map(str::to_owned).into();
     println!("{}", suite::run(&python, &[kind], &[]).await);
 }
 

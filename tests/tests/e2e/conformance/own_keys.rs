@@ -190,5 +190,7 @@ fn describe(found: &Found, gateway: &TestGateway) -> Kind {
     if found.embedding_model.is_none() && found.kind != "anthropic" {
         kind.lacks.push("embeddings".to_owned());
     }
+    // Stored files and spoken words cost otherwise than tokens, and need models of their own.
+    kind.lacks.extend(["files", "audio"].map(str::to_owned));
     kind
 }

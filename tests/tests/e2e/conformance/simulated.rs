@@ -77,5 +77,8 @@ async fn start(
 fn describe(name: &'static str, sim: &SimHandle, gateway: &TestGateway) -> Kind {
     let kind = Kind::behind(name, gateway, MODEL, Some(EMBEDDING_MODEL));
     let spare_models = SPARE_MODELS.map(str::to_owned).into();
-    Kind { simulator: Some(format!("http://{}", sim.addr())), spare_models, ..kind }
+    let simulator = Some(format!("http://{}", sim.addr()));
+    // Only OpenAI has them at paths of its own.
+    let lacks = if name == "openai" { Vec::new() } else { ["files", "audio"].map(str::to_owned).into() };
+    Kind { simulator, spare_models, lacks, ..kind }
 }

@@ -43,7 +43,14 @@ pub(super) async fn run(python: &Path, kinds: &[Kind], arguments: &[&str]) -> St
     std::fs::write(&target, json!({"kinds": by_name}).to_string()).unwrap();
     let mut command = Command::new(python);
     // Bytecode and caches would be written into the checkout.
-    command.env("PYTHONDONTWRITEBYTECODE", "1").args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").args([
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+    ]);
     command.arg(root().join("tests/python/conformance")).arg("--target").arg(&target);
     command.args(arguments).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the suite ends").unwrap();

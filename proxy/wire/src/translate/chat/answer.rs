@@ -67,10 +67,10 @@ pub(super) fn matched<'a>(input: &mut Input<'a>) -> Read<Option<Str<'a>>> {
 }
 
 fn message<'a>(input: &mut Input<'a>) -> Read<Vec<Part<'a>>> {
-    let (mut reasoning, mut content, mut refusal, mut calls) = (None, None, None, Vec::new());
+    let (mut reasoning, mut content, mut refusal, mut calls) = (None, Vec::new(), None, Vec::new());
     input.object(|input, key| {
         match key {
-            "content" => content = input.unless_null(Input::string)?,
+            "content" => content = super::content::answered(input)?,
             "reasoning_content" | "reasoning" => {
                 reasoning = input.unless_null(Input::string)?.or(reasoning.take())
             }
@@ -83,7 +83,7 @@ fn message<'a>(input: &mut Input<'a>) -> Read<Vec<Part<'a>>> {
     let said = |text: &Str<'_>| !text.is_empty();
     let mut parts: Vec<Part<'a>> = Vec::new();
     parts.extend(reasoning.filter(said).map(|text| Part::Thinking { text, signature: None }));
-    parts.extend(content.filter(said).map(Part::Text));
+    parts.extend(content);
     parts.extend(refusal.filter(said).map(Part::Refusal));
     parts.extend(calls);
     Ok(parts)

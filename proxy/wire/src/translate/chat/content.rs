@@ -101,3 +101,48 @@ fn file<'a>(input: &mut Input<'a>) -> Read<Part<'a>> {
     let source = source.ok_or(Fault::at("file_data", "is missing"))?;
     Ok(Part::Document { source, title })
 }
+
+/// What an assistant answers: a string or, from Mistral's reasoning models, parts of text and thinking.
+/// Empty pieces are left out.
+pub(super) fn answered<'a>(input: &mut Input<'a>) -> Read<Vec<Part<'a>>> {
+    let mut parts = Vec::new();
+    match input.kind()? {
+        Kind::Null => input.skip()?,
+        Kind::Array => input.array(|input| {
+            parts.push(answered_part(input)?);
+            Ok(())
+        })?,
+        _ => parts.push(Part::Text(input.string()?)),
+    }
+    parts.retain(|part| match part {
+        Part::Text(text) | Part::Thinking { text, .. } => !text.is_empty(),
+        _ => true,
+    });
+    Ok(parts)
+}
+
+fn answered_part<'a>(input: &mut Input<'a>) -> Read<Part<'a>> {
+    let (mut kind, mut text, mut thoughts) = (None, None, Vec::new());
+    input.object(|input, key| {
+        match key {
+            "type" => kind = Some(input.word()?),
+            "text" => text = Some(input.string()?),
+            "thinking" => input.array(|input| {
+                input.object(|input, key| {
+                    if key == "text" {
+                        thoughts.push(input.string()?);
+                        return Ok(());
+                    }
+                    input.skip()
+                })
+            })?,
+            _ => input.skip()?,
+        }
+        Ok(())
+    })?;
+    match (kind.as_deref(), text) {
+        (Some("text"), Some(text)) => Ok(Part::Text(text)),
+        (Some("thinking"), None) => Ok(Part::Thinking { text: Str::joined(thoughts, ""), signature: None }),
+        _ => Err(Fault::here("must be a part of text or thinking")),
+    }
+}

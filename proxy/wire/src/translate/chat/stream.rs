@@ -2,12 +2,12 @@
 //! and end, which chunks do not say; it refuses tool calls that come in turns, for the other dialects
 //! finish one block before the next.
 
-use super::{answer, finish_reason, stop_reason, usage, write_usage};
+use super::{answer, content, finish_reason, stop_reason, usage, write_usage};
 use crate::translate::Envelope;
 use crate::translate::document::{self, Fault, Input, Read, Str};
-use crate::translate::neutral::{Counts, StopReason, fit_id};
+use crate::translate::neutral::{Counts, Part, StopReason, fit_id};
 use crate::translate::stream::{Block, Delta};
-use crate::translate::writer;
+use crate::translate::{error, writer};
 
 /// Reads chunks.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Reader {
                         input.unless_null(|input| input.array(|input| self.choice(input, deltas)))?;
                     }
                     "usage" => counts = input.unless_null(usage)?,
-                    "error" => failed = input.unless_null(error)?,
+                    "error" => failed = input.unless_null(failure)?,
                     _ => input.skip()?,
                 }
                 Ok(())
@@ -103,13 +103,13 @@ impl Reader {
     fn delta<'d>(&mut self, input: &mut Input<'d>, deltas: &mut Vec<Delta<'d>>) -> Read<()> {
         self.start(deltas);
         // Reasoning precedes what it led to, whatever the order in one chunk.
-        let (mut thinking, mut text, mut refusal, mut calls) = (None, None, None, Vec::new());
+        let (mut thinking, mut content, mut refusal, mut calls) = (None, Vec::new(), None, Vec::new());
         input.object(|input, key| {
             match key {
                 "reasoning_content" | "reasoning" => {
                     thinking = input.unless_null(Input::string)?.or(thinking.take());
                 }
-                "content" => text = input.unless_null(Input::string)?,
+                "content" => content = content::answered(input)?,
                 "refusal" => refusal = input.unless_null(Input::string)?,
                 "tool_calls" => {
                     input.unless_null(|input| {
@@ -123,18 +123,28 @@ impl Reader {
             }
             Ok(())
         })?;
-        for (open, more) in [(Open::Thinking, thinking), (Open::Text, text), (Open::Refusal, refusal)] {
-            if let Some(more) = more.filter(|more| !more.is_empty()) {
-                self.switch(open, deltas);
-                deltas.push(Delta::More(more));
+        self.more(Open::Thinking, thinking, deltas);
+        for part in content {
+            match part {
+                Part::Thinking { text, .. } => self.more(Open::Thinking, Some(text), deltas),
+                Part::Text(text) => self.more(Open::Text, Some(text), deltas),
+                _ => {}
             }
         }
+        self.more(Open::Refusal, refusal, deltas);
         calls.into_iter().try_for_each(|call| self.call(call, deltas))
     }
 
     fn start(&mut self, deltas: &mut Vec<Delta<'_>>) {
         if !std::mem::replace(&mut self.started, true) {
             deltas.push(Delta::Start(None));
+        }
+    }
+
+    fn more<'d>(&mut self, open: Open, more: Option<Str<'d>>, deltas: &mut Vec<Delta<'d>>) {
+        if let Some(more) = more.filter(|more| !more.is_empty()) {
+            self.switch(open, deltas);
+            deltas.push(Delta::More(more));
         }
     }
 
@@ -216,7 +226,7 @@ impl<'d> Fragment<'d> {
 }
 
 /// An error inside a stream. Servers that send a bare string are believed, too.
-fn error<'d>(input: &mut Input<'d>) -> Read<Delta<'d>> {
+fn failure<'d>(input: &mut Input<'d>) -> Read<Delta<'d>> {
     if input.kind()? == crate::json::Kind::String {
         return Ok(Delta::Error { kind: None, message: Some(input.string()?) });
     }
@@ -289,11 +299,11 @@ impl Writer {
             Delta::Counts(counts) => self.counts = Some(*counts),
             Delta::End => self.end(out),
             Delta::Error { kind, message } => {
-                let mut w = writer::Writer::default();
-                w.frame(b"data: ");
-                w.object(|w| crate::translate::error::write_openai(kind.as_ref(), message.as_ref(), w));
-                w.frame(b"\n\n");
-                out.extend(w.into_bytes());
+                writer::Writer::append(out, |w| {
+                    w.frame(b"data: ");
+                    w.object(|w| error::write_openai(kind.as_ref(), message.as_ref(), w));
+                    w.frame(b"\n\n");
+                });
             }
             Delta::Signature(_) => {}
             Delta::Ping => out.extend_from_slice(b": ping\n\n"),
@@ -352,33 +362,33 @@ impl Writer {
     }
 
     fn chunk(&self, out: &mut Vec<u8>, stop: Option<StopReason>, delta: impl FnOnce(&mut writer::Writer)) {
-        let mut w = writer::Writer::with_capacity(self.head.len() + 256);
-        w.frame(&self.head);
-        w.key("choices").array(|w| {
-            w.object(|w| {
-                w.key("index").number(0);
-                w.key("delta").object(delta);
-                match stop {
-                    Some(reason) => w.key("finish_reason").text(finish_reason(reason)),
-                    None => w.key("finish_reason").null(),
-                }
+        writer::Writer::append(out, |w| {
+            w.frame(&self.head);
+            w.key("choices").array(|w| {
+                w.object(|w| {
+                    w.key("index").number(0);
+                    w.key("delta").object(delta);
+                    match stop {
+                        Some(reason) => w.key("finish_reason").text(finish_reason(reason)),
+                        None => w.key("finish_reason").null(),
+                    }
+                });
             });
+            if self.usage_wanted {
+                w.key("usage").null();
+            }
+            w.frame(b"}\n\n");
         });
-        if self.usage_wanted {
-            w.key("usage").null();
-        }
-        w.frame(b"}\n\n");
-        out.extend(w.into_bytes());
     }
 
     fn end(&self, out: &mut Vec<u8>) {
         if let (true, Some(counts)) = (self.usage_wanted, self.counts) {
-            let mut w = writer::Writer::default();
-            w.frame(&self.head);
-            w.key("choices").array(|_| {});
-            write_usage(counts, &mut w);
-            w.frame(b"}\n\n");
-            out.extend(w.into_bytes());
+            writer::Writer::append(out, |w| {
+                w.frame(&self.head);
+                w.key("choices").array(|_| {});
+                write_usage(counts, w);
+                w.frame(b"}\n\n");
+            });
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }

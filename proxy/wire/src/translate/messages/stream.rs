@@ -277,14 +277,8 @@ impl Writer {
         self.estimated_prompt_tokens
     }
 
-    /// An error of the gateway's own.
-    pub(in crate::translate) fn error(&self, kind: &str, message: &str, out: &mut Vec<u8>) {
-        event("error", out, |w| {
-            w.key("error").object(|w| {
-                w.key("type").text(kind);
-                w.key("message").text(message);
-            });
-        });
+    pub(in crate::translate) fn id(&self) -> &str {
+        &self.id
     }
 
     fn start(&mut self, counts: Option<Counts>, out: &mut Vec<u8>) {
@@ -362,14 +356,14 @@ impl Writer {
 
 /// An event, whose type stands in its data, too.
 fn event(kind: &'static str, out: &mut Vec<u8>, members: impl FnOnce(&mut Json)) {
-    let mut w = Json::with_capacity(256);
-    w.frame(b"event: ");
-    w.frame(kind.as_bytes());
-    w.frame(b"\ndata: ");
-    w.object(|w| {
-        w.key("type").text(kind);
-        members(w);
+    Json::append(out, |w| {
+        w.frame(b"event: ");
+        w.frame(kind.as_bytes());
+        w.frame(b"\ndata: ");
+        w.object(|w| {
+            w.key("type").text(kind);
+            members(w);
+        });
+        w.frame(b"\n\n");
     });
-    w.frame(b"\n\n");
-    out.extend(w.into_bytes());
 }

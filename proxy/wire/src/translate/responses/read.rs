@@ -206,7 +206,7 @@ impl<'a> Item<'a> {
 
     /// Reasoning another provider sealed means nothing to this backend.
     fn into_reasoning(self, lost: &mut Lost) -> Option<Part<'a>> {
-        let text = join(self.summary);
+        let text = Str::joined(self.summary, "\n\n");
         match &self.sealed {
             Some(sealed) => {
                 let part = unseal(sealed, text);
@@ -234,19 +234,6 @@ fn texts<'a>(input: &mut Input<'a>) -> Read<Vec<Str<'a>>> {
         })
     })?;
     Ok(texts)
-}
-
-fn join<'a>(texts: Vec<Str<'a>>) -> Str<'a> {
-    let mut texts = texts.into_iter();
-    match (texts.next(), texts.next()) {
-        (None, _) => Str::of(""),
-        (Some(text), None) => text,
-        (Some(first), Some(second)) => {
-            let rest: Vec<_> = texts.collect();
-            let all = [first, second].into_iter().chain(rest);
-            Str::of(&all.map(|text| text.decode().into_owned()).collect::<Vec<_>>().join("\n\n"))
-        }
-    }
 }
 
 fn tool<'a>(input: &mut Input<'a>, call: &mut Call<'a>) -> Read<()> {

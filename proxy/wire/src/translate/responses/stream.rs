@@ -5,7 +5,7 @@ use super::items::{self, CallName, Kind};
 use super::{Json, REDACTED, SIGNATURE, status, write_head, write_incomplete, write_usage};
 use crate::translate::Envelope;
 use crate::translate::document::Str;
-use crate::translate::error::response_code;
+use crate::translate::error::{UNSAID, response_code};
 use crate::translate::neutral::{Counts, StopReason};
 use crate::translate::stream::{Block, Delta, TooLong};
 
@@ -81,21 +81,24 @@ impl Writer {
             Delta::Counts(counts) => self.counts = Some(*counts),
             Delta::End => self.end(out),
             Delta::Error { kind, message } => {
-                let code = response_code(&kind.as_ref().map(Str::decode).unwrap_or_default());
-                let message = message.as_ref().map_or("the backend failed".into(), Str::decode);
-                self.error(code, &message, out);
+                let kind = kind.as_ref().map_or("server_error".into(), Str::decode);
+                let message = message.as_ref().map_or(UNSAID.into(), Str::decode);
+                self.error(&kind, &message, out);
             }
             Delta::Ping => out.extend_from_slice(b": ping\n\n"),
         }
         Ok(())
     }
 
-    /// The end of a response that failed.
-    pub(in crate::translate) fn error(&mut self, code: &str, message: &str, out: &mut Vec<u8>) {
+    /// The end of a response that failed. Codes are a closed list there; the kind says what it was.
+    pub(in crate::translate) fn error(&mut self, kind: &str, message: &str, out: &mut Vec<u8>) {
+        // Clients expect the first event first, even of a response that failed before it.
+        self.start(out);
         self.response_event("response.failed", "failed", out, |writer, w| {
             w.key("error").object(|w| {
-                w.key("code").text(code);
+                w.key("code").text(response_code(kind));
                 w.key("message").text(message);
+                w.key("type").text(kind);
             });
             write_incomplete(None, w);
             writer.write_output(w);
@@ -324,15 +327,15 @@ fn write_item(item: &Item, done: bool, w: &mut Json) {
 
 /// An event, whose type stands in its data, too.
 fn write_event(kind: &'static str, sequence: u64, out: &mut Vec<u8>, members: impl FnOnce(&mut Json)) {
-    let mut w = Json::with_capacity(256);
-    w.frame(b"event: ");
-    w.frame(kind.as_bytes());
-    w.frame(b"\ndata: ");
-    w.object(|w| {
-        w.key("type").text(kind);
-        w.key("sequence_number").number(sequence);
-        members(w);
+    Json::append(out, |w| {
+        w.frame(b"event: ");
+        w.frame(kind.as_bytes());
+        w.frame(b"\ndata: ");
+        w.object(|w| {
+            w.key("type").text(kind);
+            w.key("sequence_number").number(sequence);
+            members(w);
+        });
+        w.frame(b"\n\n");
     });
-    w.frame(b"\n\n");
-    out.extend(w.into_bytes());
 }
