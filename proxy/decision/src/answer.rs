@@ -22,7 +22,7 @@ pub struct AnswerStream {
 
 enum From {
     /// The caller's own dialect: bytes pass untouched.
-    Same(StreamTap),
+    Same(Box<StreamTap>),
     /// Another dialect.
     Other {
         splitter: Splitter,
@@ -133,7 +133,9 @@ impl Exchange {
     pub fn answer_stream(&self, max_event_bytes: usize, unix_seconds: u64) -> AnswerStream {
         let usage_wanted = self.facts.as_ref().is_some_and(|facts| facts.include_usage);
         let from = match self.pairing() {
-            Pairing::Same(operation) => From::Same(StreamTap::new(operation, max_event_bytes, usage_wanted)),
+            Pairing::Same(operation) => {
+                From::Same(Box::new(StreamTap::new(operation, max_event_bytes, usage_wanted)))
+            }
             Pairing::Other(spoken, asked) => {
                 let estimate = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
                 let envelope = self.envelope(unix_seconds);

@@ -127,6 +127,8 @@ pub struct Exchange {
     pub facts: Option<RequestFacts>,
     /// Attempts so far.
     pub attempts: Vec<Attempt>,
+    /// The service a piped request was last sent to, where no pool of ours chose it.
+    pub piped_to: Option<DeploymentId>,
     /// Usage of the answer, last non-null.
     pub usage: Option<Usage>,
     /// Who counted it.
@@ -180,6 +182,7 @@ impl Exchange {
             operation: None,
             facts: None,
             attempts: Vec::new(),
+            piped_to: None,
             usage: None,
             usage_source: UsageSource::Gateway,
             first_output: None,

@@ -111,7 +111,11 @@ impl Exchange {
             max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
             prefix_ids: facts.map(|facts| facts.prefix_ids.clone()).unwrap_or_default(),
             pool: self.pool.and_then(|id| policy.pools.get(id as usize)).map(|pool| pool.name.clone()),
-            backend: self.attempts.last().and_then(name),
+            backend: self
+                .attempts
+                .last()
+                .and_then(name)
+                .or_else(|| self.gate.deployment(self.piped_to?).map(|deployment| deployment.name.clone())),
             attempts: self
                 .attempts
                 .iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use decision::{AttemptFailure, Progress, Refusal, UpstreamRequest};
 use feedback_loop::Failure;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
@@ -50,7 +50,7 @@ pub(super) struct Patience<'c> {
 impl Patience<'_> {
     /// Wall-clock time left of `allowed`, counted from the attempt's start; never zero, which would mean
     /// no limit to some and no time to others.
-    pub(super) fn from_start(&self, allowed: Duration) -> Duration {
+    pub(super) fn left_of(&self, allowed: Duration) -> Duration {
         self.until((self.started + allowed).min(self.deadline))
     }
 
@@ -75,7 +75,7 @@ impl Open {
                 let (mut session, reused, peer) = super::peer::connect(links, upstream, patience.clock)
                     .await
                     .map_err(|error| connect_failure(&error))?;
-                session.set_read_timeout(Some(patience.from_start(timeouts.first_byte)));
+                session.set_read_timeout(Some(patience.left_of(timeouts.first_byte)));
                 session.set_write_timeout(Some(patience.clock.wall(timeouts.idle)));
                 match head(&mut session, request).await {
                     Ok(()) => return Ok(Self { session, peer, links: Arc::clone(links) }),
@@ -91,7 +91,7 @@ impl Open {
             }
             Err(last)
         };
-        // Connecting needs much room on the stack; boxed, a stream does not carry it for its whole life.
+        // Boxed, a stream does not carry what sending needed for its whole life.
         Box::pin(caller.wait(exchange)).await
     }
 
@@ -101,8 +101,8 @@ impl Open {
     }
 
     /// The backend's headers.
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.session.response_header().map(|header| header.headers.clone()).unwrap_or_default()
+    pub(super) fn headers(&self) -> Option<&HeaderMap> {
+        self.session.response_header().map(|header| &header.headers)
     }
 
     /// Reads the rest of the body, at most `limit` bytes; `None` when it is longer.
@@ -147,12 +147,7 @@ impl Open {
 }
 
 async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_error::Result<()> {
-    let mut header =
-        RequestHeader::build("POST", request.path_and_query.as_bytes(), Some(request.headers.len()))?;
-    for (name, value) in &request.headers {
-        header.append_header(name.clone(), value.clone())?;
-    }
-    session.write_request_header(Box::new(header)).await?;
+    session.write_request_header(Box::new(header(request)?)).await?;
     let written = async {
         session.write_request_body(request.body.clone(), true).await?;
         session.finish_request_body().await
@@ -165,6 +160,17 @@ async fn head(session: &mut HttpSession, request: &UpstreamRequest) -> pingora_e
         (Err(_), Err(error)) if is_certificate_refused(&error) => Err(error),
         (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
     }
+}
+
+/// The request's head. Its headers are taken over as a whole: inserting them one by one takes longer than
+/// sending them.
+fn header(request: &UpstreamRequest) -> pingora_error::Result<RequestHeader> {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method = Method::POST;
+    parts.headers = request.headers.clone();
+    let mut header = RequestHeader::from(parts);
+    header.set_raw_path(request.path_and_query.as_bytes())?;
+    Ok(header)
 }
 
 async fn read_head(session: &mut HttpSession) -> pingora_error::Result<()> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
-
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;

@@ -68,13 +68,14 @@ impl Links {
 
     /// A connection to `peer`, and whether it was used before.
     pub(crate) async fn open(&self, peer: &HttpPeer) -> Result<(HttpSession, bool)> {
+        // To connect takes a future of many kilobytes; boxed here, what is reused never pays for it.
         if !is_http1_only(peer) {
-            return self.connector.get_http_session(peer).await;
+            return Box::pin(self.connector.get_http_session(peer)).await;
         }
         if let Some(stream) = self.take(peer.reuse_hash()) {
             return Ok((HttpSession::H1(Http1Session::new_with_options(stream, peer)), true));
         }
-        let stream = Box::new(Gathering::new(self.transport.new_stream(peer).await?));
+        let stream = Box::new(Gathering::new(Box::pin(self.transport.new_stream(peer)).await?));
         Ok((HttpSession::H1(Http1Session::new_with_options(stream, peer)), false))
     }
 

@@ -97,6 +97,7 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
             let selected = balancer.select_with(b"", 16, promising);
             let selected = selected.or_else(|| balancer.select(b"", 16)).ok_or_else(none)?;
             let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
+            request.exchange.piped_to = Some(member.deployment);
             let address = member.address(&selected).ok_or_else(none)?;
             (member, address)
         }

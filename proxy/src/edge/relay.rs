@@ -72,15 +72,17 @@ impl Relay<'_, '_> {
         exchange: &mut Exchange,
         mut open: Open,
     ) -> Result<Attempted> {
-        let (status, headers) = (open.status(), open.headers());
+        let status = open.status();
         if let Some(attempt) = exchange.attempt() {
             attempt.status = Some(status);
         }
-        let limits = limits(&headers);
+        let (limits, streams) = open
+            .headers()
+            .map_or_else(Default::default, |headers| (limits(headers), is_event_stream(headers)));
         let now = self.desk.live.clock.now();
         exchange.observe_remaining(now, limits.remaining_tokens, limits.remaining_requests);
         if (200..300).contains(&status) {
-            let done = if is_event_stream(&headers) {
+            let done = if streams {
                 self.stream(caller, exchange, open).await
             } else {
                 self.whole(caller, exchange, open).await
@@ -142,7 +144,7 @@ impl Relay<'_, '_> {
         mut open: Open,
     ) -> Result<Attempted> {
         let timeouts = self.upstream.backend.timeouts;
-        open.session.set_read_timeout(Some(self.patience.from_start(timeouts.first_token)));
+        open.session.set_read_timeout(Some(self.patience.left_of(timeouts.first_token)));
         self.watch.pause();
         let body = caller.wait(open.body(LARGEST_ANSWER)).await;
         self.watch.resume();
@@ -237,7 +239,7 @@ impl Relay<'_, '_> {
         let mut idle_set = false;
         loop {
             if matches!(phase, Phase::Held(_)) {
-                open.session.set_read_timeout(Some(self.patience.from_start(timeouts.first_token)));
+                open.session.set_read_timeout(Some(self.patience.left_of(timeouts.first_token)));
             } else if !std::mem::replace(&mut idle_set, true) {
                 open.session.set_read_timeout(Some(self.patience.clock.wall(timeouts.idle)));
             }
@@ -402,6 +404,11 @@ fn unix_seconds() -> u64 {
 }
 
 fn limits(headers: &HeaderMap) -> BackendLimits {
+    // Few answers speak of limits, and to ask for every name they may do it by takes a microsecond.
+    let speaks = |name: &str| name.starts_with("retry-after") || name.contains("-ratelimit-");
+    if !headers.keys().any(|name| speaks(name.as_str())) {
+        return BackendLimits::default();
+    }
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     wire::backend_limits(value, unix_seconds())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use decision::{Exchange, Refusal};
+use http::HeaderName;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
 };
@@ -15,13 +16,18 @@ use rule_table::HeaderEdits;
 use vocabulary::facts::Dialect;
 
 /// Header that names the request, for the caller's own logs and for support.
-pub(super) const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The same, under the name that Anthropic's clients look for.
-const ANTHROPIC_REQUEST_ID: &str = "request-id";
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Header that names the backend that served it.
-pub(super) const BACKEND: &str = "x-sluicegate-backend";
+pub(super) const BACKEND: HeaderName = HeaderName::from_static("x-sluicegate-backend");
 /// Header that names fields of the request that the backend's dialect has no place for.
-const LOST_FIELDS: &str = "x-sluicegate-lost-fields";
+const LOST_FIELDS: HeaderName = HeaderName::from_static("x-sluicegate-lost-fields");
+/// Headers that tell the caller's limits, named as OpenAI names them.
+const LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+const REMAINING_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
+const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
 
 /// How long, and how much, is read of a body nobody wants.
 const LINGER: Duration = Duration::from_secs(2);
@@ -70,7 +76,7 @@ fn problem(refusal: &Refusal, request_id: &str) -> Bytes {
 
 /// A response head with what every answer carries.
 pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
-    let mut header = ResponseHeader::build(status, Some(10))?;
+    let mut header = ResponseHeader::build_no_case(status, Some(12))?;
     header.insert_header(REQUEST_ID, exchange.request_id.as_str())?;
     if exchange.operation.is_some_and(|operation| operation.dialect() == Dialect::Anthropic) {
         header.insert_header(ANTHROPIC_REQUEST_ID, exchange.request_id.as_str())?;
@@ -83,12 +89,12 @@ pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
     }
     if let Some(remaining) = &exchange.remaining {
         if let Some(requests) = &remaining.requests {
-            header.insert_header("x-ratelimit-limit-requests", requests.limit.to_string())?;
-            header.insert_header("x-ratelimit-remaining-requests", requests.remaining.to_string())?;
+            header.insert_header(LIMIT_REQUESTS, requests.limit)?;
+            header.insert_header(REMAINING_REQUESTS, requests.remaining)?;
         }
         if let Some(tokens) = &remaining.tokens {
-            header.insert_header("x-ratelimit-limit-tokens", tokens.limit.to_string())?;
-            header.insert_header("x-ratelimit-remaining-tokens", tokens.remaining.to_string())?;
+            header.insert_header(LIMIT_TOKENS, tokens.limit)?;
+            header.insert_header(REMAINING_TOKENS, tokens.remaining)?;
         }
     }
     for edits in exchange.answer_edits() {

@@ -147,6 +147,8 @@ impl Desk<'_> {
                     return Ok(Ok(chunk));
                 }
                 whole.extend_from_slice(&chunk);
+                // Chunks of a byte that are all here already would keep this thread from everybody else.
+                tokio::task::consume_budget().await;
             }
             Ok(Ok(whole.freeze()))
         };

@@ -259,7 +259,7 @@ def test_json_schema(openai_client, kind):
 def test_parse(openai_client, kind):
     """the client's own `parse` into a type"""
     answer = openai_client.chat.completions.parse(
-        model=kind.model, messages=said(ASKS_FOR_A_RIVER), response_format=River
+        model=kind.model, messages=said(ASKS_FOR_A_RIVER), max_tokens=ENOUGH, response_format=River
     )
     assert isinstance(answer.choices[0].message.parsed, River)
 
@@ -268,7 +268,7 @@ def test_parse(openai_client, kind):
 def test_stream_helper(openai_client, kind):
     """the client's own `stream` helper"""
     with openai_client.chat.completions.stream(
-        model=kind.model, messages=said(ASKS_FOR_A_RIVER), response_format=River
+        model=kind.model, messages=said(ASKS_FOR_A_RIVER), max_tokens=ENOUGH, response_format=River
     ) as stream:
         kinds = {event.type for event in stream}
         answer = stream.get_final_completion()

@@ -156,7 +156,7 @@ def test_json_schema(openai_client, kind):
 def test_parse(openai_client, kind):
     """the client's own `parse` into a type"""
     answer = openai_client.responses.parse(
-        model=kind.model, input=ASKS_FOR_A_RIVER, text_format=River
+        model=kind.model, input=ASKS_FOR_A_RIVER, max_output_tokens=ENOUGH, text_format=River
     )
     assert isinstance(answer.output_parsed, River)
 
@@ -214,7 +214,9 @@ def test_unknown_previous_response(openai_client, kind):
 
 def test_headers(openai_client, kind):
     """raw headers name request and backend"""
-    raw = openai_client.responses.with_raw_response.create(model=kind.model, input=QUESTION)
+    raw = openai_client.responses.with_raw_response.create(
+        model=kind.model, input=QUESTION, max_output_tokens=16
+    )
     assert raw.headers["x-request-id"] == raw.parse()._request_id
     assert raw.headers["x-sluicegate-backend"].split("/")[0] == kind.name
 

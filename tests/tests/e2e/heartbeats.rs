@@ -12,35 +12,42 @@ use e2e::manifest::Manifest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// How long this ingress lets a connection say nothing after a request.
 const IDLE_CUT: Duration = Duration::from_millis(400);
 
 /// An ingress before `upstream` that closes both sides of a connection on which no answer has come for
 /// [`IDLE_CUT`], as Container Apps does after 240 s.
-async fn idle_cutting_ingress(upstream: SocketAddr) -> SocketAddr {
+async fn idle_cutting_ingress(upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let mut ingress = JoinSet::new();
+    ingress.spawn(async move {
+        let mut connections = JoinSet::new();
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(carry(client, upstream));
+            connections.spawn(carry(client, upstream));
         }
     });
-    address
+    (address, ingress)
 }
 
 async fn carry(client: TcpStream, upstream: SocketAddr) {
     let Ok(server) = TcpStream::connect(upstream).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let requests = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
     let mut bytes = vec![0; 16 * 1024];
-    while let Ok(Ok(read @ 1..)) = tokio::time::timeout(IDLE_CUT, from_server.read(&mut bytes)).await {
-        if to_client.write_all(&bytes[..read]).await.is_err() {
-            break;
+    let answers = async {
+        while let Ok(Ok(read @ 1..)) = tokio::time::timeout(IDLE_CUT, from_server.read(&mut bytes)).await {
+            if to_client.write_all(&bytes[..read]).await.is_err() {
+                break;
+            }
         }
+    };
+    tokio::select! {
+        () = answers => {}
+        _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
     }
-    requests.abort();
 }
 
 /// A backend whose first token comes when the test says so.
@@ -50,11 +57,13 @@ async fn patient() -> (FakeBackend, Arc<Semaphore>) {
     (backend, pace)
 }
 
-fn release_later(pace: Arc<Semaphore>) {
-    tokio::spawn(async move {
+fn release_later(pace: Arc<Semaphore>) -> JoinSet<()> {
+    let mut later = JoinSet::new();
+    later.spawn(async move {
         tokio::time::sleep(4 * IDLE_CUT).await;
         pace.add_permits(100);
     });
+    later
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,8 +72,8 @@ async fn a_slow_first_token_survives_an_ingress_that_cuts_silence() {
     let manifest = Manifest::new().backend("patient", backend.address()).set("/routes/chat/heartbeat", "1s");
     let settings = e2e::gateway::Settings { time_scale: 10.0, ..e2e::gateway::Settings::default() };
     let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
-    let ingress = idle_cutting_ingress(gateway.address()).await;
-    release_later(pace);
+    let (ingress, _running) = idle_cutting_ingress(gateway.address()).await;
+    let _later = release_later(pace);
     let mut stream = Client::new(ingress).chat_events(&chat_stream("x")).await;
     assert_eq!(stream.status, 200);
     let events = stream.rest().await;
@@ -78,8 +87,8 @@ async fn without_heartbeats_that_ingress_cuts_it_off() {
     let (backend, pace) = patient().await;
     let manifest = Manifest::new().backend("patient", backend.address());
     let gateway = TestGateway::start(&manifest).await;
-    let ingress = idle_cutting_ingress(gateway.address()).await;
-    release_later(pace);
+    let (ingress, _running) = idle_cutting_ingress(gateway.address()).await;
+    let _later = release_later(pace);
     let client = Client::new(ingress);
     let request = client.json("/v1/chat/completions", chat_stream("x").to_string());
     let answer = client.connect().await.try_begin(request).await;
@@ -100,7 +109,7 @@ async fn when_every_backend_fails_after_a_heartbeat_the_error_is_the_streams_las
         .set("/routes/chat/heartbeat", "1s");
     let settings = e2e::gateway::Settings { time_scale: 10.0, ..e2e::gateway::Settings::default() };
     let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
-    release_later(pace);
+    let _later = release_later(pace);
     let mut stream = gateway.client().chat_events(&chat_stream("x")).await;
     assert_eq!(stream.status, 200, "it began with a heartbeat");
     let events = stream.rest().await;

@@ -15,6 +15,9 @@ pub(crate) const ACCESS_LOG: &str = "access.jsonl";
 /// What backends call the model where names are rewritten.
 const UPSTREAM_MODEL: &str = "sim-chat-2026-11";
 
+/// The header that answers get where headers are edited.
+const REWRITTEN: &str = "x-rewritten";
+
 /// One server to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Rung {
@@ -54,7 +57,7 @@ pub(crate) struct Features {
     pub(crate) access_log: bool,
     /// Metrics and one trace in ten go to a collector.
     pub(crate) otlp: bool,
-    /// Backends know the model by another name.
+    /// Backends know the model by another name, and headers are edited on both sides.
     pub(crate) rewrite: bool,
 }
 
@@ -191,6 +194,13 @@ impl Features {
             let plenty = json!({"requests": "20M requests/min", "tokens": "2000M tokens/min"});
             sections.insert("limits".to_owned(), json!({"plenty": plenty}));
         }
+        if self.rewrite
+            && let Some(Value::Object(route)) = sections.get_mut("routes").and_then(|all| all.get_mut("chat"))
+        {
+            let request = json!({"headers": {"set": {"x-team": "bench"}, "remove": ["x-debug"]}});
+            let response = json!({"headers": {"set": {REWRITTEN: "yes"}}});
+            route.insert("rewrite".to_owned(), json!({"request": request, "response": response}));
+        }
         let mut telemetry = Map::new();
         if self.access_log {
             telemetry.insert("accessLog".to_owned(), json!({"file": ACCESS_LOG}));
@@ -207,8 +217,12 @@ impl Features {
     /// What the head of an answer lacks that these features put there.
     pub(crate) fn missing_from(self, head: &str) -> Option<&'static str> {
         let head = head.to_ascii_lowercase();
-        let expected = [(true, "x-request-id: "), (self.limits, "x-ratelimit-remaining-tokens: ")];
-        expected.into_iter().find(|(on, name)| *on && !head.contains(name)).map(|(_, name)| name)
+        let expected = [
+            (true, "x-request-id"),
+            (self.limits, "x-ratelimit-remaining-tokens"),
+            (self.rewrite, REWRITTEN),
+        ];
+        expected.into_iter().find(|(on, name)| *on && !head.contains(&format!("{name}: "))).map(|(_, it)| it)
     }
 }
 
@@ -233,6 +247,6 @@ mod tests {
     fn an_answer_without_the_headers_of_a_feature_is_found_out() {
         let head = "HTTP/1.1 200 OK\r\nX-Request-Id: 1\r\n";
         assert_eq!(Features::default().missing_from(head), None);
-        assert_eq!(Features::all().missing_from(head), Some("x-ratelimit-remaining-tokens: "));
+        assert_eq!(Features::all().missing_from(head), Some("x-ratelimit-remaining-tokens"));
     }
 }
