@@ -13,6 +13,7 @@ mod homes;
 mod identify;
 mod inspect;
 mod keys;
+mod pool_spec;
 mod refusal;
 mod reserve;
 mod retry_budget;
