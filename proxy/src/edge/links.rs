@@ -89,7 +89,8 @@ impl Links {
                     self.keep(peer.reuse_hash(), stream);
                 }
             }
-            session => self.connector.release_http_session(session, peer, Some(IDLE)).await,
+            // Boxed, because every stream carries the future that will give its connection back.
+            session => Box::pin(self.connector.release_http_session(session, peer, Some(IDLE))).await,
         }
     }
 

@@ -15,6 +15,10 @@ use crate::load::{Ask, Connection};
 
 /// Connections opened beforehand on each way.
 const CONNECTIONS: usize = 64;
+/// The most requests under way; with more, the machine does not bear the load.
+const MOST: usize = 1_000;
+/// How late the 99th of a hundred requests may leave: later, the times tell of the load, not of the server.
+const LATE_US: f64 = 100.0;
 
 /// Time of a request, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -60,36 +64,37 @@ impl Way {
         Ok(Self { server, idle: Arc::new(Mutex::new(idle)), ask: Arc::new(ask) })
     }
 
-    /// Time from `due` to the end of the answer, in microseconds.
-    async fn go(self, due: Instant) -> io::Result<f64> {
+    /// Time from `due` to the start of sending and to the end of the answer, in microseconds.
+    async fn go(self, due: Instant) -> io::Result<(f64, f64)> {
         let idle = self.idle.lock().pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => Connection::open(self.server).await?,
         };
+        let late = due.elapsed();
         connection.exchange(&self.ask).await?;
         let took = due.elapsed();
         self.idle.lock().push(connection);
-        Ok(took.as_secs_f64() * 1e6)
+        Ok((late.as_secs_f64() * 1e6, took.as_secs_f64() * 1e6))
     }
 }
 
 /// Sends `pairs` at `rate` per second, after a tenth as many that do not count. The two of a pair are half
 /// a beat apart, lest they wait for each other. Times run from when a request was due, so that a stall
-/// counts against every request it delays.
+/// counts against every request it delays. Nothing comes of it when the load could not keep its schedule.
 pub(crate) async fn measure(
     gateway: (SocketAddr, Ask),
     backend: (SocketAddr, Ask),
     rate: f64,
     pairs: usize,
-) -> io::Result<Latency> {
+) -> io::Result<Option<Latency>> {
     let through = Way::open(gateway.0, gateway.1).await?;
     let direct = Way::open(backend.0, backend.1).await?;
     let ways = [through, direct];
     let beat = Duration::from_secs_f64(1.0 / rate);
     let warm_up = pairs / 10;
     let mut flights = JoinSet::new();
-    let mut landed = Landed { warm_up, us: vec![[0.0; 2]; pairs] };
+    let mut landed = Landed { warm_up, us: vec![[0.0; 2]; pairs], late: Vec::new() };
     let mut due = Instant::now() + beat;
     for pair in 0..warm_up + pairs {
         for (place, way) in ways.iter().enumerate() {
@@ -101,21 +106,28 @@ pub(crate) async fn measure(
         while let Some(flight) = flights.try_join_next() {
             landed.note(flight.map_err(io::Error::other)??);
         }
+        if flights.len() > MOST {
+            return Ok(None);
+        }
     }
     while let Some(flight) = flights.join_next().await {
         landed.note(flight.map_err(io::Error::other)??);
     }
-    summed_up(&landed.us).ok_or_else(|| io::Error::other("no pairs were sent"))
+    let late = Quantiles::of(landed.late);
+    Ok(summed_up(&landed.us).filter(|_| late.is_some_and(|late| late.p99 <= LATE_US)))
 }
 
 /// Times by pair, the gateway's first.
 struct Landed {
     warm_up: usize,
     us: Vec<[f64; 2]>,
+    /// How late requests left.
+    late: Vec<f64>,
 }
 
 impl Landed {
-    fn note(&mut self, (pair, place, us): (usize, usize, f64)) {
+    fn note(&mut self, (pair, place, (late, us)): (usize, usize, (f64, f64))) {
+        self.late.push(late);
         let pair = pair.checked_sub(self.warm_up).and_then(|pair| self.us.get_mut(pair));
         if let Some(slot) = pair.and_then(|pair| pair.get_mut(place)) {
             *slot = us;

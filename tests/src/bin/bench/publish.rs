@@ -28,7 +28,8 @@ model, its own defaults and a master key, without which it does not start. LiteL
 
 Half load is half of what one worker could do by its CPU time per request. Requests leave on a fixed schedule and
 their times run from when they were due; each is paired with one straight to the backend half a beat later. What is
-added is the difference within pairs, not between quantiles. Streams of the crowd are slow, so that all of them are
+added is the difference within pairs, not between quantiles. A round in which one request in a hundred left more than
+100 µs late does not count and is taken again, a few times at most. Streams of the crowd are slow, so that all of them are
 open when the last one begins.
 
 Take your own figures with `make bench`.
