@@ -10,7 +10,7 @@ mod serving;
 
 use std::collections::BTreeMap;
 
-use rule_table::Policy;
+use rule_table::{Overload, Policy, Store};
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
@@ -40,7 +40,15 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         pools,
         routes,
         consumers,
+        teams: Vec::new(),
+        models: Vec::new(),
+        issuers: Vec::new(),
         limits: edge::limits(manifest),
+        access: Vec::new(),
+        countries: None,
+        hooks: Vec::new(),
+        store: Store::default(),
+        overload: Overload::default(),
         telemetry: edge::telemetry(manifest),
     };
     policy.check_references().ok()?;

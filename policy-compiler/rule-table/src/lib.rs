@@ -1,9 +1,12 @@
 //! The compiled policy. It owns the bundle's sections, its digest and file form, and matching a request
 //! to a route; it refuses to know the manifest's grammar, to read secrets, or to keep run-time state.
 
+mod access;
 pub mod bundle;
+mod caller;
 pub mod digest;
 pub mod matching;
+mod operation;
 mod pool;
 mod references;
 mod rewrite;

@@ -1,7 +1,7 @@
 //! Whether every id in a policy points at something. It owns that one check, so that whoever holds a
 //! loaded bundle may follow ids without fear; it refuses to judge what is pointed at.
 
-use crate::sections::Policy;
+use crate::sections::{Credentials, Policy};
 
 /// An id that points outside its list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,15 @@ fn resolve(
     Err(DanglingId { holder: holder(), list, id, len })
 }
 
+fn resolve_all(
+    holder: impl Fn() -> String,
+    list: &'static str,
+    ids: &[u32],
+    len: usize,
+) -> Result<(), DanglingId> {
+    ids.iter().try_for_each(|id| resolve(&holder, list, *id, len))
+}
+
 impl Policy {
     /// Checks that every id resolves.
     ///
@@ -52,20 +61,51 @@ impl Policy {
                 }
             }
         }
-        for consumer in &self.consumers {
-            if let Some(limit) = consumer.limit {
-                resolve(|| format!("consumer `{}`", consumer.name), "limit", limit, self.limits.len())?;
-            }
-        }
+        self.check_callers()?;
         for route in &self.routes {
             let holder = || format!("route `{}`", route.name);
             resolve(holder, "pool", route.pool, self.pools.len())?;
-            if let Some(limit) = route.limit {
-                resolve(holder, "limit", limit, self.limits.len())?;
-            }
+            resolve_all(holder, "limit", &route.limits, self.limits.len())?;
+            resolve_all(holder, "access rule", &route.access, self.access.len())?;
+            resolve_all(holder, "hook", route.hook.as_slice(), self.hooks.len())?;
             for &consumer in &route.consumers {
                 resolve(holder, "consumer", consumer, self.consumers.len())?;
             }
+        }
+        Ok(())
+    }
+    /// Ids that consumers, teams, models, issuers, listeners and administrators hold.
+    fn check_callers(&self) -> Result<(), DanglingId> {
+        for consumer in &self.consumers {
+            let holder = || format!("consumer `{}`", consumer.name);
+            resolve_all(holder, "limit", &consumer.limits, self.limits.len())?;
+            resolve_all(holder, "team", consumer.team.as_slice(), self.teams.len())?;
+            for credentials in &consumer.credentials {
+                if let Credentials::Subject { issuer, .. } = credentials {
+                    resolve(holder, "issuer", *issuer, self.issuers.len())?;
+                }
+            }
+        }
+        for team in &self.teams {
+            let holder = || format!("team `{}`", team.name);
+            resolve_all(holder, "limit", &team.limits, self.limits.len())?;
+            resolve_all(holder, "limit", &team.each, self.limits.len())?;
+        }
+        for terms in &self.models {
+            let holder = || format!("model `{}`", terms.model);
+            resolve_all(holder, "limit", &terms.limits, self.limits.len())?;
+        }
+        for issuer in &self.issuers {
+            for (_, team) in &issuer.teams {
+                resolve(|| format!("issuer `{}`", issuer.name), "team", *team, self.teams.len())?;
+            }
+        }
+        for listener in &self.listeners {
+            let holder = || format!("listener `{}`", listener.name);
+            resolve_all(holder, "access rule", &listener.access, self.access.len())?;
+        }
+        if let Some(oidc) = self.admin.as_ref().and_then(|admin| admin.oidc.as_ref()) {
+            resolve(|| "the admin API".to_owned(), "issuer", oidc.issuer, self.issuers.len())?;
         }
         Ok(())
     }

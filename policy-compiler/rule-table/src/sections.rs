@@ -5,8 +5,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{HourlyCost, Prices, Rate, Share};
+use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
 
+pub use crate::access::{
+    AccessRule, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, NamedCertificate,
+    RequiredHeader, TlsVersion,
+};
+pub use crate::caller::{Consumer, Credentials, Geography, Issuer, Key, KeySet, ModelTerms, Priority, Team};
+pub use crate::operation::{
+    Admin, AdminOidc, AdminToken, Hook, Overload, Role, SharedStore, Store, WhenAway,
+};
 pub use crate::pool::{Breaker, Ejection, Fallback, FallbackWhen, Member, Objective, Pool, Retry, Strategy};
 pub use crate::rewrite::{BodyEdit, BodyOperation, HeaderEdits, PathRewrite, Rewrite};
 pub use crate::upstream::{BackendKind, Credential, EgressProxy, Entra, EntraSource, Setting, TlsOptions};
@@ -21,6 +29,14 @@ pub type RouteId = u32;
 pub type ConsumerId = u32;
 /// Index of a limit in [`Policy::limits`].
 pub type LimitId = u32;
+/// Index of a team in [`Policy::teams`].
+pub type TeamId = u32;
+/// Index of an issuer in [`Policy::issuers`].
+pub type IssuerId = u32;
+/// Index of an access rule in [`Policy::access`].
+pub type AccessRuleId = u32;
+/// Index of a hook in [`Policy::hooks`].
+pub type HookId = u32;
 
 /// The whole compiled policy. Every list is sorted by name, except routes (most specific first).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +55,24 @@ pub struct Policy {
     pub routes: Vec<Route>,
     /// Who may call.
     pub consumers: Vec<Consumer>,
+    /// Consumers that share terms.
+    pub teams: Vec<Team>,
+    /// Models with terms of their own, by model.
+    pub models: Vec<ModelTerms>,
+    /// Whose tokens are believed.
+    pub issuers: Vec<Issuer>,
     /// Named limits.
     pub limits: Vec<Limit>,
+    /// Named access rules.
+    pub access: Vec<AccessRule>,
+    /// Country by address: a file in MaxMind's format.
+    pub countries: Option<String>,
+    /// Decisions asked of others.
+    pub hooks: Vec<Hook>,
+    /// Where counts are kept.
+    pub store: Store,
+    /// When requests are shed.
+    pub overload: Overload,
     /// Traces, metrics, logs.
     pub telemetry: Telemetry,
 }
@@ -53,43 +85,6 @@ pub enum SecretRef {
     Env(String),
     /// A file's path; trailing newlines are not part of the secret.
     File(String),
-}
-
-/// A socket callers connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listener {
-    /// Name in the manifest.
-    pub name: String,
-    /// `address:port`.
-    pub address: String,
-    /// Server certificate; plain HTTP when absent.
-    pub tls: Option<ListenerTls>,
-    /// HTTP/2: by ALPN with TLS, by prior knowledge without.
-    pub http2: bool,
-    /// Largest request body, in bytes.
-    pub max_body: u64,
-    /// How long the head of a connection's first request may take to arrive.
-    pub head_timeout: Duration,
-    /// How long a request body may take to arrive.
-    pub body_timeout: Duration,
-}
-
-/// Certificate chain and key of a listener, PEM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListenerTls {
-    /// Certificate chain file.
-    pub certificate: String,
-    /// Private key file.
-    pub key: String,
-}
-
-/// The admin API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Admin {
-    /// `address:port`; loopback unless said otherwise.
-    pub address: String,
-    /// Bearer token for what changes state; without one, such calls are refused.
-    pub token: Option<SecretRef>,
 }
 
 /// A server.
@@ -209,6 +204,8 @@ pub struct Deployment {
     pub concurrency: Option<u32>,
     /// The operator's guess of TTFT for a median prompt, before any is measured.
     pub expected_ttft: Duration,
+    /// Where it processes data, stated or derived from its SKU and region; unknown when absent.
+    pub processing: Option<Geography>,
 }
 
 /// Host condition.
@@ -270,8 +267,12 @@ pub struct Route {
     pub consumers: Vec<ConsumerId>,
     /// No key needed.
     pub public: bool,
-    /// Limit counted per route.
-    pub limit: Option<LimitId>,
+    /// Limits counted per route.
+    pub limits: Vec<LimitId>,
+    /// Access rules for its requests.
+    pub access: Vec<AccessRuleId>,
+    /// Asked before a request is sent on.
+    pub hook: Option<HookId>,
     /// Total time for a request until its commit point.
     pub deadline: Duration,
     /// Time between the comments that keep a stream's connection alive before its first token; none
@@ -284,17 +285,6 @@ pub struct Route {
     pub rewrite: Rewrite,
     /// The path template for telemetry.
     pub path_template: String,
-}
-
-/// Who may call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consumer {
-    /// Name in the manifest.
-    pub name: String,
-    /// Lower-case hex SHA-256 of each accepted key.
-    pub key_hashes: Vec<String>,
-    /// Limit counted per consumer.
-    pub limit: Option<LimitId>,
 }
 
 /// Whether a rule refuses or only counts.
@@ -317,6 +307,27 @@ pub enum OnFailure {
     Closed,
 }
 
+/// A calendar period, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CalendarPeriod {
+    /// From midnight.
+    Day,
+    /// From Monday (ISO 8601).
+    Week,
+    /// From the first.
+    Month,
+}
+
+/// Money that may be spent per calendar period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// How much.
+    pub amount: Usd,
+    /// Per what.
+    pub period: CalendarPeriod,
+}
+
 /// A named limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
@@ -326,6 +337,12 @@ pub struct Limit {
     pub requests: Option<Rate>,
     /// Tokens per window, reserved before sending and settled after.
     pub tokens: Option<Rate>,
+    /// Requests under way at once.
+    pub streams: Option<u32>,
+    /// Money per calendar period.
+    pub budget: Option<Budget>,
+    /// Whether tokens and money are never exceeded: the output is bounded upstream, and cut where need be.
+    pub hard: bool,
     /// Refuse or count.
     pub mode: Mode,
     /// Stance when the store cannot answer.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rule_table::{
     AccessLogTarget, Backend, BackendKind, Bundle, BundleError, Consumer, Credential, Deployment, Digest,
-    Ejection, HealthProbe, HostMatch, Limit, Listener, Member, Mode, Objective, OnFailure, PathMatch, Policy,
-    Pool, Retry, Rewrite, Route, RouteMatch, SecretRef, Strategy as PoolStrategy, Telemetry, Timeouts,
-    TlsOptions,
+    Ejection, HealthProbe, HostMatch, Key, Limit, Listener, Member, Mode, Objective, OnFailure, Overload,
+    PathMatch, Policy, Pool, Retry, Rewrite, Route, RouteMatch, SecretRef, Store, Strategy as PoolStrategy,
+    Telemetry, Timeouts, TlsOptions,
 };
 use vocabulary::{HourlyCost, Rate, RateUnit, Share, Usd};
 
@@ -57,6 +57,7 @@ fn deployment() -> Deployment {
         quota: None,
         concurrency: Some(4),
         expected_ttft: Duration::from_millis(500),
+        processing: None,
     }
 }
 
@@ -96,7 +97,9 @@ fn route() -> Route {
         pool: 0,
         consumers: vec![0],
         public: false,
-        limit: Some(0),
+        limits: vec![0],
+        access: Vec::new(),
+        hook: None,
         deadline: Duration::from_secs(120),
         heartbeat: None,
         pass_through: false,
@@ -115,6 +118,11 @@ fn policy() -> Policy {
             max_body: 8 << 20,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            private: false,
+            proxy_protocol: Vec::new(),
+            forwarded: None,
+            max_connections: None,
+            access: Vec::new(),
         }],
         admin: None,
         backends: vec![backend()],
@@ -123,16 +131,30 @@ fn policy() -> Policy {
         routes: vec![route()],
         consumers: vec![Consumer {
             name: "claims".to_owned(),
-            key_hashes: vec!["0".repeat(64)],
-            limit: Some(0),
+            keys: vec![Key { name: "one".to_owned(), sha256: "0".repeat(64), prefix: None, expires: None }],
+            credentials: Vec::new(),
+            team: None,
+            limits: vec![0],
+            priority: None,
         }],
+        teams: Vec::new(),
+        models: Vec::new(),
+        issuers: Vec::new(),
         limits: vec![Limit {
             name: "standard".to_owned(),
             requests: Some(Rate { amount: 600, unit: RateUnit::Requests, per: Duration::from_secs(60) }),
             tokens: None,
+            streams: None,
+            budget: None,
+            hard: false,
             mode: Mode::Enforce,
             on_failure: OnFailure::Closed,
         }],
+        access: Vec::new(),
+        countries: None,
+        hooks: Vec::new(),
+        store: Store::default(),
+        overload: Overload::default(),
         telemetry: Telemetry {
             otlp: None,
             service_name: "sluicegate".to_owned(),
@@ -214,11 +236,11 @@ fn an_id_that_points_at_nothing_is_named_with_its_holder() {
             "pool `p` refers to deployment number 1, but there are only 1",
         ),
         (
-            |p| p.consumers[0].limit = Some(2),
+            |p| p.consumers[0].limits = vec![2],
             "consumer `claims` refers to limit number 2, but there are only 1",
         ),
         (|p| p.routes[0].pool = 9, "route `chat` refers to pool number 9, but there are only 1"),
-        (|p| p.routes[0].limit = Some(1), "route `chat` refers to limit number 1, but there are only 1"),
+        (|p| p.routes[0].limits = vec![1], "route `chat` refers to limit number 1, but there are only 1"),
         (|p| p.routes[0].consumers.push(3), "route `chat` refers to consumer number 3, but there are only 1"),
     ];
     for (break_it, message) in breaks {

@@ -1,8 +1,8 @@
 //! Listeners, admin, consumers, limits and telemetry.
 
 use rule_table::{
-    AccessLogTarget, Admin, Consumer, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol,
-    SecretRef, Telemetry,
+    AccessLogTarget, Admin, Consumer, Key, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol,
+    SecretRef, Telemetry, TlsVersion,
 };
 
 use super::{Ids, reference};
@@ -24,11 +24,19 @@ pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
             tls: listener.tls.as_ref().map(|tls| ListenerTls {
                 certificate: tls.certificate.file.clone(),
                 key: tls.key.file.clone(),
+                names: Vec::new(),
+                min_version: TlsVersion::default(),
+                clients: None,
             }),
             http2: listener.http2,
             max_body: listener.max_body.0.0,
             head_timeout: listener.head_timeout.0.0,
             body_timeout: listener.body_timeout.0.0,
+            private: false,
+            proxy_protocol: Vec::new(),
+            forwarded: None,
+            max_connections: None,
+            access: Vec::new(),
         })
     };
     manifest.listeners.iter().map(one).collect()
@@ -37,16 +45,33 @@ pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
 pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
     let Some(admin) = &manifest.admin else { return Some(None) };
     let address = address(&admin.address).ok()?.to_string();
-    Some(Some(Admin { address, token: admin.token.as_ref().map(secret) }))
+    Some(Some(Admin {
+        address,
+        token: admin.token.as_ref().map(secret),
+        tokens: Vec::new(),
+        oidc: None,
+        certificates: Vec::new(),
+        tls: None,
+        clients: None,
+    }))
 }
 
 pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consumer>> {
     let one = |(name, consumer): (&String, &manifest::Consumer)| {
-        let mut key_hashes: Vec<_> = consumer.keys.values().map(|key| key.sha256.0.clone()).collect();
-        key_hashes.sort();
-        key_hashes.dedup();
-        let limit = reference(consumer.limit.as_ref(), limits)?;
-        Some(Consumer { name: name.clone(), key_hashes, limit })
+        let key = |(name, key): (&String, &manifest::KeySource)| Key {
+            name: name.clone(),
+            sha256: key.sha256.0.clone(),
+            prefix: None,
+            expires: None,
+        };
+        Some(Consumer {
+            name: name.clone(),
+            keys: consumer.keys.iter().map(key).collect(),
+            credentials: Vec::new(),
+            team: None,
+            limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
+            priority: None,
+        })
     };
     manifest.consumers.iter().map(one).collect()
 }
@@ -56,6 +81,9 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         name: name.clone(),
         requests: limit.requests.map(|rate| rate.0),
         tokens: limit.tokens.map(|rate| rate.0),
+        streams: None,
+        budget: None,
+        hard: false,
         mode: match limit.mode {
             manifest::Mode::Shadow => Mode::Shadow,
             manifest::Mode::Enforce => Mode::Enforce,

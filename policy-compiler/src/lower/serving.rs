@@ -41,6 +41,7 @@ fn piped(backend: &str, id: u32) -> Deployment {
         quota: None,
         concurrency: None,
         expected_ttft: std::time::Duration::ZERO,
+        processing: None,
     }
 }
 
@@ -57,6 +58,7 @@ fn deployment(name: String, backend: u32, serving: &Serving<'_>) -> Deployment {
         quota: serving.quota.map(quota),
         concurrency: serving.concurrency,
         expected_ttft: serving.expected_ttft.0.0,
+        processing: None,
     }
 }
 

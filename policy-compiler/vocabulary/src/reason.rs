@@ -92,12 +92,48 @@ reasons! {
     MissingKey = "missing_key", 401, Policy, "invalid_request_error";
     /// The presented API key is unknown.
     InvalidKey = "invalid_key", 401, Policy, "invalid_request_error";
+    /// The presented API key has expired or was revoked.
+    ExpiredKey = "expired_key", 401, Policy, "invalid_request_error";
+    /// The presented token is not one of a believed issuer, or was tampered with.
+    InvalidToken = "invalid_token", 401, Policy, "invalid_request_error";
+    /// The presented token is not valid yet or not any more.
+    ExpiredToken = "expired_token", 401, Policy, "invalid_request_error";
+    /// The presented token lacks a scope, a role or a team.
+    InsufficientScope = "insufficient_scope", 403, Policy, "invalid_request_error";
+    /// The issuer's keys cannot be had, so that no token can be verified.
+    IssuerUnavailable = "issuer_unavailable", 503, Gateway, "server_error";
+    /// The client certificate belongs to nobody known.
+    InvalidCertificate = "invalid_certificate", 403, Policy, "invalid_request_error";
+    /// The client's address may not come in.
+    AddressForbidden = "address_forbidden", 403, Policy, "invalid_request_error";
+    /// The client's country may not come in, or is unknown.
+    CountryForbidden = "country_forbidden", 403, Policy, "invalid_request_error";
+    /// A required header is missing or has another value.
+    HeaderRequired = "header_required", 403, Policy, "invalid_request_error";
+    /// The connection's TLS is older than the listener takes.
+    TlsVersion = "tls_version", 426, Policy, "invalid_request_error";
+    /// No backend may process the caller's data where its team wants it processed.
+    Residency = "residency", 403, Policy, "invalid_request_error";
+    /// The policy hook refused the request.
+    HookRefused = "hook_refused", 403, Policy, "invalid_request_error";
+    /// The policy hook did not answer, and the manifest says closed.
+    HookUnavailable = "hook_unavailable", 503, Gateway, "server_error";
     /// The consumer may not use this route.
     RouteForbidden = "route_forbidden", 403, Policy, "invalid_request_error";
     /// Requests per window are spent.
     RequestLimit = "request_limit", 429, Policy, "requests";
     /// Tokens per window are spent.
     TokenLimit = "token_limit", 429, Policy, "tokens";
+    /// As many requests as may be are under way.
+    StreamLimit = "stream_limit", 429, Policy, "requests";
+    /// The money of this calendar period is spent.
+    BudgetExhausted = "budget_exhausted", 429, Policy, "insufficient_quota";
+    /// The stream was cut because its hard ceiling was reached.
+    CeilingReached = "ceiling_reached", 429, Policy, "insufficient_quota";
+    /// Counts cannot be had or kept, and the manifest says closed.
+    StoreUnavailable = "store_unavailable", 503, Gateway, "server_error";
+    /// Shed, since requests of higher priority need the room.
+    Overloaded = "overloaded", 503, Gateway, "server_error";
     /// Connecting to the backend failed.
     BackendConnect = "backend_connect", 502, Backend, "server_error";
     /// The TLS handshake with the backend failed.

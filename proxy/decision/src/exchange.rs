@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use feedback_loop::{Failure, Ticket};
-use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId};
+use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId, TeamId};
 use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
 use crate::gate::Gate;
 use crate::identify::Presented;
+use crate::peer::Peer;
 use crate::refusal::Refusal;
 
 /// The nine stages of a request, in order.
@@ -119,8 +120,14 @@ pub struct Exchange {
     pub marks: Vec<StageMark>,
     /// The matched route.
     pub route: Option<RouteId>,
+    /// The connection it came by.
+    pub peer: Peer,
     /// The caller.
     pub consumer: Option<ConsumerId>,
+    /// The caller's team.
+    pub team: Option<TeamId>,
+    /// Who a token says the caller is, as `issuer/subject`, where no consumer is named for it.
+    pub subject: Option<Arc<str>>,
     /// The operation, on AI routes.
     pub operation: Option<Operation>,
     /// Facts of the body, on AI routes.
@@ -178,7 +185,10 @@ impl Exchange {
             method,
             marks: Vec::with_capacity(Stage::ALL.len()),
             route: None,
+            peer: Peer::default(),
             consumer: None,
+            team: None,
+            subject: None,
             operation: None,
             facts: None,
             attempts: Vec::new(),

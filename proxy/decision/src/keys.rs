@@ -18,7 +18,7 @@ impl KeyIndex {
     pub(crate) fn build(consumers: &[Consumer]) -> Self {
         let mut by_hash = HashMap::new();
         for (id, consumer) in (0..).zip(consumers) {
-            for hash in consumer.key_hashes.iter().filter_map(|text| parse_hash(text)) {
+            for hash in consumer.keys.iter().filter_map(|key| parse_hash(&key.sha256)) {
                 by_hash.insert(hash, id);
             }
         }
@@ -59,7 +59,15 @@ mod tests {
 
     fn consumer(name: &str, key: &str) -> Consumer {
         let hash = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        Consumer { name: name.into(), key_hashes: vec![hash], limit: None }
+        let key = rule_table::Key { name: "one".into(), sha256: hash, prefix: None, expires: None };
+        Consumer {
+            name: name.into(),
+            keys: vec![key],
+            credentials: Vec::new(),
+            team: None,
+            limits: Vec::new(),
+            priority: None,
+        }
     }
 
     #[test]

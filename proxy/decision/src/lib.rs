@@ -13,6 +13,7 @@ mod homes;
 mod identify;
 mod inspect;
 mod keys;
+mod peer;
 mod pool_spec;
 mod refusal;
 mod reserve;
@@ -27,6 +28,7 @@ pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
 pub use identify::{Destination, Head};
+pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,

@@ -43,8 +43,9 @@ impl Exchange {
 
     fn claims(&self) -> Vec<Claim> {
         let policy = self.gate.policy();
-        let consumer = self.consumer.and_then(|id| Some((id, policy.consumers.get(id as usize)?.limit?)));
-        let route = self.route.and_then(|id| Some((id, policy.routes.get(id as usize)?.limit?)));
+        let consumer =
+            self.consumer.and_then(|id| Some((id, *policy.consumers.get(id as usize)?.limits.first()?)));
+        let route = self.route.and_then(|id| Some((id, *policy.routes.get(id as usize)?.limits.first()?)));
         let claim = |scope: Scope, name: &str, limit: LimitId| {
             policy.limits.get(limit as usize).map(|limit| Claim {
                 key: key(scope, &limit.name, name),

@@ -125,6 +125,7 @@ mod tests {
             quota: None,
             concurrency: None,
             expected_ttft: Duration::from_secs(1),
+            processing: None,
         }
     }
 

@@ -38,7 +38,15 @@ impl Draft {
             pools: Vec::new(),
             routes: Vec::new(),
             consumers: Vec::new(),
+            teams: Vec::new(),
+            models: Vec::new(),
+            issuers: Vec::new(),
             limits: Vec::new(),
+            access: Vec::new(),
+            countries: None,
+            hooks: Vec::new(),
+            store: rule_table::Store::default(),
+            overload: rule_table::Overload::default(),
             telemetry: Telemetry {
                 otlp: None,
                 service_name: "sluicegate".to_owned(),
@@ -105,7 +113,9 @@ impl Draft {
             pool: id(self.0.pools.iter().map(|pool| &pool.name), pool).unwrap(),
             consumers: Vec::new(),
             public: false,
-            limit: None,
+            limits: Vec::new(),
+            access: Vec::new(),
+            hook: None,
             deadline: 120 * SECOND,
             heartbeat: None,
             pass_through: false,
@@ -117,7 +127,15 @@ impl Draft {
 
     pub(crate) fn consumer(mut self, name: &str, key: &str) -> Self {
         let hash = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.0.consumers.push(Consumer { name: name.to_owned(), key_hashes: vec![hash], limit: None });
+        let key = rule_table::Key { name: "one".to_owned(), sha256: hash, prefix: None, expires: None };
+        self.0.consumers.push(Consumer {
+            name: name.to_owned(),
+            keys: vec![key],
+            credentials: Vec::new(),
+            team: None,
+            limits: Vec::new(),
+            priority: None,
+        });
         self
     }
 
@@ -129,6 +147,9 @@ impl Draft {
             name: name.to_owned(),
             requests: rate("request"),
             tokens: rate("token"),
+            streams: None,
+            budget: None,
+            hard: false,
             mode,
             on_failure: OnFailure::Closed,
         });
@@ -137,13 +158,14 @@ impl Draft {
 
     pub(crate) fn limit_consumer(mut self, consumer: &str, limit: &str) -> Self {
         let limit = id(self.0.limits.iter().map(|limit| &limit.name), limit);
-        self.0.consumers.iter_mut().find(|known| known.name == consumer).unwrap().limit = limit;
+        self.0.consumers.iter_mut().find(|known| known.name == consumer).unwrap().limits =
+            limit.into_iter().collect();
         self
     }
 
     pub(crate) fn limit_route(self, route: &str, limit: &str) -> Self {
         let limit = id(self.0.limits.iter().map(|limit| &limit.name), limit);
-        self.with_route(route, |route| route.limit = limit)
+        self.with_route(route, |route| route.limits = limit.into_iter().collect())
     }
 
     /// Reserves `route` for these consumers.
@@ -221,6 +243,7 @@ impl Draft {
             quota: None,
             concurrency: None,
             expected_ttft: SECOND / 2,
+            processing: None,
         });
         u32::try_from(self.0.deployments.len() - 1).unwrap()
     }
