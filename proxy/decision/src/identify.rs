@@ -49,6 +49,7 @@ impl Exchange {
         self.operation = Operation::from_path(head.path);
         let key = keys::presented(head.headers);
         self.consumer = key.and_then(|key| self.gate.keys().find(key));
+        self.team = self.consumer.and_then(|id| self.gate.policy().consumers.get(id as usize)?.team);
         self.presented = match (key, self.consumer) {
             (None, _) => Presented::Nothing,
             (Some(_), None) => Presented::UnknownKey,

@@ -17,6 +17,7 @@ mod peer;
 mod pool_spec;
 mod refusal;
 mod reserve;
+mod residency;
 mod retry_budget;
 mod rewrite;
 mod settle;
