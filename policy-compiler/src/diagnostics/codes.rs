@@ -1,5 +1,6 @@
 //! The registry of codes: each with its severity, title and explanation. It owns every code there is;
 //! `sluicegate explain` and the reference page are printed from it.
+//! Long because it is one registry, whose order is its numbers.
 
 use std::fmt;
 
