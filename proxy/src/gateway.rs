@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, AdminDesk, AdminError};
+use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError};
 use crate::clock::Clock;
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::live::{InForce, Live};
@@ -147,7 +147,7 @@ impl Gateway {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let desk = AdminDesk { keeper: Arc::clone(&keeper), token };
+        let desk = AdminDesk { keeper: Arc::clone(&keeper), authn: AdminAuthn::new(live, token) };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
             listeners,

@@ -3,9 +3,11 @@
 //! secret, a key hash or any content.
 
 mod answer;
+mod authn;
 mod routes;
 mod serve;
 
+pub(crate) use authn::Authn as AdminAuthn;
 pub(crate) use routes::Desk as AdminDesk;
 pub(crate) use serve::Admin;
 pub use serve::AdminError;

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, AUTHORIZATION, IF_MATCH};
+use http::header::{ALLOW, IF_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use subtle::ConstantTimeEq;
+use rule_table::Role;
 use vocabulary::admin::Decisions;
 
 use super::answer::{Answer, entity_tag, json, problem, tagged, text, with};
+use super::authn::{Authn, Principal};
 use crate::policy::{Keeper, Offer, Source};
-use crate::upstream::Secret;
 
 /// The largest manifest taken over the network.
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
@@ -23,7 +23,7 @@ const DECISIONS: (usize, usize) = (50, 1000);
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) keeper: Arc<Keeper>,
-    pub(crate) token: Option<Secret>,
+    pub(crate) authn: Authn,
 }
 
 impl Desk {
@@ -36,15 +36,17 @@ impl Desk {
             "/readyz" => return self.ready(),
             _ => {}
         }
-        if let Some(refused) = self.authorize(&parts.headers) {
-            return refused;
-        }
+        let principal = match self.authn.authenticate(&parts.headers, None).await {
+            Ok(principal) => principal,
+            Err(denied) => return denied.answer(),
+        };
+        tracing::debug!(who = %principal.name, how = principal.how.name(), path, "asked the admin API");
         match (path, &parts.method) {
             ("/v1/status", &Method::GET) => json(&self.keeper.status()),
             ("/v1/decisions", &Method::GET) => self.decisions(parts.uri.query()),
             ("/v1/shares", &Method::GET) => json(&self.keeper.share_changes()),
             ("/v1/manifest", &Method::GET) => self.manifest(),
-            ("/v1/manifest", &Method::PUT) => self.replace(&parts.headers, body).await,
+            ("/v1/manifest", &Method::PUT) => self.replace(&principal, &parts.headers, body).await,
             ("/v1/status" | "/v1/decisions" | "/v1/shares", _) => not_allowed("GET"),
             ("/v1/manifest", _) => not_allowed("GET, PUT"),
             _ => problem(
@@ -88,10 +90,9 @@ impl Desk {
         tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation)
     }
 
-    async fn replace(&self, headers: &HeaderMap, body: Incoming) -> Answer {
-        if self.token.is_none() {
-            let how = "changing policy needs a token: set `admin.token` in the manifest and send it as a bearer token";
-            return problem(StatusCode::FORBIDDEN, "No admin token is configured", how, &[]);
+    async fn replace(&self, principal: &Principal, headers: &HeaderMap, body: Incoming) -> Answer {
+        if let Err(denied) = principal.require(Role::Publisher) {
+            return denied.answer();
         }
         if self.keeper.source() != Source::Api {
             let how = "this gateway reads its manifest from a file; start it with `--source api` to publish over the network";
@@ -136,19 +137,6 @@ impl Desk {
                 &findings,
             ),
         }
-    }
-
-    /// With a token configured every `/v1/` path wants it; without one, reading is open to whoever can
-    /// reach the address, which is loopback unless the manifest says otherwise.
-    fn authorize(&self, headers: &HeaderMap) -> Option<Answer> {
-        let token = self.token.as_ref()?;
-        let presented =
-            headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        if presented.is_some_and(|presented| bool::from(presented.ct_eq(token.expose().as_bytes()))) {
-            return None;
-        }
-        let how = "send the header `Authorization: Bearer <admin token>`";
-        Some(problem(StatusCode::UNAUTHORIZED, "The admin token is missing or wrong", how, &[]))
     }
 }
 
