@@ -10,6 +10,7 @@ pub mod live;
 pub mod live_check;
 pub mod policy;
 pub mod settlement;
+pub mod store;
 pub mod trace_ids;
 pub mod upstream;
 
