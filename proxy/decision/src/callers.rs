@@ -133,7 +133,8 @@ impl Callers {
             (None, None) => None,
             (None, Some(claim)) => {
                 let values = verified.claims.values(claim);
-                let held = |(value, team): &(String, TeamId)| values.contains(&value.as_str()).then_some(*team);
+                let held =
+                    |(value, team): &(String, TeamId)| values.contains(&value.as_str()).then_some(*team);
                 match issuer.teams.iter().find_map(held) {
                     Some(team) => Some(team),
                     None if consumer.is_some() => None,

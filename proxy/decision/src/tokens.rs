@@ -110,4 +110,3 @@ impl Believed {
         if good { Ok(generation) } else { Err(TokenFault::Signature) }
     }
 }
-

@@ -4,10 +4,12 @@
 
 mod answer;
 mod authn;
+mod keys;
 mod routes;
 mod serve;
 
 pub(crate) use authn::Authn as AdminAuthn;
+pub(crate) use keys::KeyDesk;
 pub(crate) use routes::Desk as AdminDesk;
 pub(crate) use serve::Admin;
 pub use serve::AdminError;

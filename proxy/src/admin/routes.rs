@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, IF_MATCH};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::header::IF_MATCH;
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use rule_table::Role;
-use vocabulary::admin::Decisions;
+use vocabulary::admin::{Decisions, Status};
 
-use super::answer::{Answer, entity_tag, json, problem, tagged, text, with};
+use super::answer::{Answer, entity_tag, json, not_allowed, problem, tagged, text, with};
 use super::authn::{Authn, Principal};
+use super::keys::KeyDesk;
 use crate::policy::{Keeper, Offer, Source};
 
 /// The largest manifest taken over the network.
@@ -24,6 +25,7 @@ const DECISIONS: (usize, usize) = (50, 1000);
 pub(crate) struct Desk {
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) authn: Authn,
+    pub(crate) keys: KeyDesk,
 }
 
 impl Desk {
@@ -41,8 +43,13 @@ impl Desk {
             Err(denied) => return denied.answer(),
         };
         tracing::debug!(who = %principal.name, how = principal.how.name(), path, "asked the admin API");
+        if let Some(below) =
+            path.strip_prefix("/v1/keys").filter(|below| below.is_empty() || below.starts_with('/'))
+        {
+            return self.keys.handle(&principal, &parts.method, below, body).await;
+        }
         match (path, &parts.method) {
-            ("/v1/status", &Method::GET) => json(&self.keeper.status()),
+            ("/v1/status", &Method::GET) => json(&self.status()),
             ("/v1/decisions", &Method::GET) => self.decisions(parts.uri.query()),
             ("/v1/shares", &Method::GET) => json(&self.keeper.share_changes()),
             ("/v1/manifest", &Method::GET) => self.manifest(),
@@ -52,10 +59,14 @@ impl Desk {
             _ => problem(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "the admin API has /livez, /readyz, /v1/status, /v1/decisions, /v1/shares and /v1/manifest",
+                "the admin API has /livez, /readyz, /v1/status, /v1/decisions, /v1/shares, /v1/keys and /v1/manifest",
                 &[],
             ),
         }
+    }
+
+    fn status(&self) -> Status {
+        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
     }
 
     fn ready(&self) -> Answer {
@@ -138,11 +149,4 @@ impl Desk {
             ),
         }
     }
-}
-
-fn not_allowed(allow: &'static str) -> Answer {
-    let mut answer =
-        problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    answer
 }

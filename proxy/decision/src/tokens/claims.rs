@@ -87,9 +87,7 @@ impl Claims {
 
     pub(super) fn subject(&self, claim: &str) -> Result<&str, TokenFault> {
         let subject = self.text(claim).filter(|subject| {
-            !subject.is_empty()
-                && subject.len() <= LONGEST_SUBJECT
-                && !subject.chars().any(char::is_control)
+            !subject.is_empty() && subject.len() <= LONGEST_SUBJECT && !subject.chars().any(char::is_control)
         });
         subject.ok_or(TokenFault::Malformed("the claim that names its bearer is missing or unusable"))
     }

@@ -80,9 +80,8 @@ impl Material {
             UnparsedPublicKey::new(how, point).verify(signed, signature).is_ok()
         };
         match (self, algorithm) {
-            (Self::Rsa { n, e }, _) => rsa(algorithm).is_some_and(|how| {
-                RsaPublicKeyComponents { n, e }.verify(how, signed, signature).is_ok()
-            }),
+            (Self::Rsa { n, e }, _) => rsa(algorithm)
+                .is_some_and(|how| RsaPublicKeyComponents { n, e }.verify(how, signed, signature).is_ok()),
             (Self::P256(point), Algorithm::Es256) => of_point(&signature::ECDSA_P256_SHA256_FIXED, point),
             (Self::P384(point), Algorithm::Es384) => of_point(&signature::ECDSA_P384_SHA384_FIXED, point),
             (Self::Ed25519(point), Algorithm::EdDsa) => of_point(&signature::ED25519, point),
