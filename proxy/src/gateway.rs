@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, AdminDesk, AdminError};
+use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::clock::Clock;
+use crate::doors::Overlay;
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
@@ -135,6 +136,9 @@ impl Gateway {
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
+        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
+            .map(Arc::new)
+            .map_err(StartError::State)?;
         let observers = observability.observers();
         observers.policy_accepted(&gate);
         let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
@@ -147,7 +151,11 @@ impl Gateway {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let desk = AdminDesk { keeper: Arc::clone(&keeper), token };
+        let desk = AdminDesk {
+            keeper: Arc::clone(&keeper),
+            authn: AdminAuthn::new(Arc::clone(&live), token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay), live },
+        };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
             listeners,
@@ -161,6 +169,7 @@ impl Gateway {
             certificates,
         };
         gateway.spawn_loops(options.source);
+        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 

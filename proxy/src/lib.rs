@@ -10,10 +10,12 @@ pub mod live;
 pub mod live_check;
 pub mod policy;
 pub mod settlement;
+pub mod store;
 pub mod trace_ids;
 pub mod upstream;
 
 mod admin;
+mod doors;
 pub(crate) mod observability;
 
 pub use admin::AdminError;
