@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod edge;
 pub mod gateway;
+pub mod hooks;
 pub mod live;
 pub mod live_check;
 pub mod policy;

@@ -9,6 +9,7 @@ use decision::Gate;
 
 use crate::clock::Clock;
 use crate::edge::Pipes;
+use crate::hooks::Hooks;
 use crate::settlement::Observers;
 use crate::upstream::Upstreams;
 
@@ -21,6 +22,8 @@ pub struct InForce {
     pub upstreams: Arc<Upstreams>,
     /// Balances piped routes.
     pub pipes: Arc<Pipes>,
+    /// Asks policy hooks.
+    pub hooks: Arc<Hooks>,
 }
 
 /// The gateway's shared state.

@@ -56,7 +56,7 @@ enum By {
 }
 
 /// Stages 3 to 5 of a piped request.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     desk: &Desk<'_>,
     session: &Session,
     exchange: &mut Exchange,
@@ -66,6 +66,8 @@ pub(super) fn prepare(
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
+    desk.ask_hook(exchange).await?;
+    let now = desk.live.clock.now();
     let reserved = exchange.reserve(now);
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;

@@ -119,11 +119,32 @@ impl Desk<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let inspected = exchange.inspect(operation, &body, &super::service::head(session));
-        let inspected_at = self.now();
+        let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
-        let reserved = inspected.and_then(|()| exchange.reserve(inspected_at));
+        let allowed = match inspected {
+            Ok(()) if exchange.hook().is_some() => {
+                watch.pause();
+                let allowed = self.ask_hook(exchange).await;
+                watch.resume();
+                inspected_at = self.now();
+                allowed
+            }
+            inspected => inspected,
+        };
+        let reserved = allowed.and_then(|()| exchange.reserve(inspected_at));
         exchange.mark(Stage::Reserve, inspected_at, self.now());
         Ok(reserved.map(|()| body))
+    }
+
+    /// Asks the route's policy hook, if it has one.
+    pub(super) async fn ask_hook(&self, exchange: &mut Exchange) -> std::result::Result<(), Refusal> {
+        let gate = Arc::clone(&exchange.gate);
+        let Some(id) = exchange.hook().map(|(id, _)| id) else { return Ok(()) };
+        let Some(hook) = gate.policy().hooks.get(id as usize) else { return Ok(()) };
+        let facts = exchange.hook_facts();
+        let asked = self.in_force.hooks.ask(id, &exchange.request_id, &facts, &self.live.clock);
+        let answer = Box::pin(asked).await;
+        exchange.hooked(hook, answer)
     }
 
     /// Reads the whole body within the listener's size and time.
