@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod hooks;
 pub mod live;
 pub mod live_check;
+pub mod overload;
 pub mod policy;
 pub mod settlement;
 pub mod trace_ids;

@@ -22,6 +22,7 @@ mod residency;
 mod retry_budget;
 mod rewrite;
 mod settle;
+mod shed;
 
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
@@ -37,3 +38,4 @@ pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };
 pub use settle::{Ending, Settled};
+pub use shed::Load;

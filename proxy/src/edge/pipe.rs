@@ -63,6 +63,8 @@ pub(super) async fn prepare(
 ) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
     let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
+    let priority = exchange.priority().unwrap_or_default();
+    let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
