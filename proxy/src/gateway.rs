@@ -17,6 +17,7 @@ use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::clock::Clock;
 use crate::doors::Overlay;
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
@@ -68,6 +69,14 @@ pub enum StartError {
         backend: String,
         /// Why.
         source: UpstreamError,
+    },
+    /// A policy hook cannot be asked.
+    #[error("hook `{hook}`: {source}")]
+    Hook {
+        /// Name in the manifest.
+        hook: String,
+        /// Why.
+        source: HookError,
     },
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
@@ -125,6 +134,8 @@ impl Gateway {
         let policy = bundle.policy();
         let upstreams = Upstreams::build(&policy.backends, &base, None)
             .map_err(|(backend, source)| StartError::Upstream { backend, source })?;
+        let hooks = Hooks::build(&policy.hooks, &base, None)
+            .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
@@ -141,7 +152,8 @@ impl Gateway {
             .map_err(StartError::State)?;
         let observers = observability.observers();
         observers.policy_accepted(&gate);
-        let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
+        let in_force =
+            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
         let live = Arc::new(Live::new(clock, observers, in_force));
         let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));

@@ -15,6 +15,7 @@ use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 use super::{LastGood, Source};
 use crate::clock::unix_nanos;
 use crate::edge::Pipes;
+use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstreams;
 
@@ -149,6 +150,10 @@ impl Keeper {
                 Ok(upstreams) => upstreams,
                 Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
             };
+        let hooks = match Hooks::build(&bundle.policy().hooks, &self.settings.base, Some(&previous.hooks)) {
+            Ok(hooks) => hooks,
+            Err((hook, error)) => return self.reject(vec![format!("hook `{hook}`: {error}")]),
+        };
         let unchanged = bundle.digest().to_string() == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
         if let Err(error) = self.settings.last_good.remember(&manifest, generation) {
@@ -164,7 +169,12 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        self.live.swap(InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) });
+        self.live.swap(InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+        });
         let mut state = self.state.lock();
         state.manifest = manifest;
         state.loaded_at_ms = now_ms();
