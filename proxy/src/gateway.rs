@@ -12,15 +12,22 @@ use rule_table::Bundle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use vocabulary::admin::audit::AuditAction;
+use vocabulary::admin::generations::Generation;
 
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
-use crate::clock::Clock;
+use crate::audit::{Actor, Audit, Entry};
+use crate::clock::{Clock, unix_nanos};
 use crate::doors::Overlay;
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
-use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
+use crate::policy::{
+    Cause, History, Holds, Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, version,
+    watch_file,
+};
+use crate::store::board::{MemoryBoard, SharedBoard, follow};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 
 /// Where the admin API listens unless the manifest says otherwise.
@@ -121,6 +128,7 @@ struct Prepared {
     generation: u64,
     base: PathBuf,
     last_good: LastGood,
+    history: History,
 }
 
 impl Gateway {
@@ -129,7 +137,7 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Prepared { text, bundle, generation, base, last_good } = prepare(&options)?;
+        let Prepared { text, bundle, generation, base, last_good, history } = prepare(&options)?;
         let clock = Clock::new(options.time_scale);
         let policy = bundle.policy();
         let upstreams = Upstreams::build(&policy.backends, &base, None)
@@ -155,7 +163,22 @@ impl Gateway {
         let in_force =
             InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
         let live = Arc::new(Live::new(clock, observers, in_force));
-        let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
+        let state_dir = options.state_dir.as_deref();
+        let audit = Audit::open(state_dir).map_err(StartError::State)?;
+        begin(&audit, &history, &live, &text).map_err(StartError::State)?;
+        let board: SharedBoard = Arc::new(MemoryBoard::new());
+        let (follower, following) = follow(Arc::clone(&board));
+        let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
+        let holds = Arc::new(holds.map_err(StartError::State)?);
+        let settings = KeeperSettings {
+            source: options.source,
+            base,
+            last_good,
+            seed: options.seed,
+            audit,
+            history,
+            holds: Arc::clone(&holds),
+        };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
         let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
@@ -165,8 +188,8 @@ impl Gateway {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let desk = AdminDesk {
             keeper: Arc::clone(&keeper),
-            authn: AdminAuthn::new(Arc::clone(&live), token),
-            keys: KeyDesk { overlay: Arc::clone(&overlay), live },
+            authn: AdminAuthn::new(live, token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay) },
         };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
@@ -182,6 +205,8 @@ impl Gateway {
         };
         gateway.spawn_loops(options.source);
         gateway.spawn(async move { overlay.keep_sharing().await });
+        gateway.spawn(following);
+        gateway.spawn(holds.run(follower));
         Ok(gateway)
     }
 
@@ -196,7 +221,7 @@ impl Gateway {
         for certificate in &self.certificates {
             certificate.reread();
         }
-        reload(&self.keeper, &self.manifest).await
+        reload(&self.keeper, &self.manifest, "signal").await
     }
 
     /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
@@ -227,6 +252,7 @@ impl Gateway {
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
+        self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {
             self.spawn(follow_certificate(Arc::clone(certificate)));
         }
@@ -264,9 +290,10 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
     let bundle = compiled(&options.manifest, &text, &base)?;
-    let generation = reached.max(1);
+    let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+    let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
     last_good.remember(&text, generation).map_err(StartError::State)?;
-    Ok(Prepared { text, bundle, generation, base, last_good })
+    Ok(Prepared { text, bundle, generation, base, last_good, history })
 }
 
 /// Compiles `text` and checks what it refers to.
@@ -291,6 +318,34 @@ async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
         beat.tick().await;
         keeper.tick();
     }
+}
+
+/// Ends what operators ordered for a time.
+async fn end_forever(keeper: Arc<Keeper>) {
+    let mut beat = tokio::time::interval(TEND_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        keeper.end_what_is_over().await;
+    }
+}
+
+/// Tells the audit log and the history what the gateway begins with.
+fn begin(audit: &Audit, history: &History, live: &Live, manifest: &str) -> std::io::Result<()> {
+    let in_force = live.in_force();
+    let policy = version(&in_force.gate);
+    let kept = Generation {
+        generation: policy.generation,
+        digest: policy.digest.clone(),
+        at_ms: unix_nanos() / 1_000_000,
+        actor: "gateway".to_owned(),
+        action: AuditAction::Start.name().to_owned(),
+        restores: None,
+    };
+    if history.list().first().is_none_or(|latest| latest.digest != kept.digest) {
+        history.keep(kept, manifest)?;
+    }
+    audit.write(Entry::done(Actor::local("gateway"), AuditAction::Start, policy))
 }
 
 /// Follows changes of names, secrets, certificates and tokens.
@@ -337,22 +392,32 @@ async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
     };
     loop {
         // Asked first: the file may have changed between being read at the start and being watched.
-        let same = std::fs::read_to_string(&file).is_ok_and(|text| text == keeper.manifest().0);
-        if !same {
-            reload(&keeper, &file).await;
+        let known = std::fs::read_to_string(&file).is_ok_and(|text| keeper.file_is_known(&text));
+        if !known {
+            reload(&keeper, &file, "file").await;
         }
         changes.next().await;
     }
 }
 
-async fn reload(keeper: &Keeper, file: &Path) -> Offer {
+/// Reads the manifest file again. One that has not changed since somebody put another policy before it
+/// leaves that policy in force; its secrets are read again all the same.
+async fn reload(keeper: &Keeper, file: &Path, actor: &str) -> Offer {
+    let cause = Cause::reload(actor);
     if keeper.source() != Source::File {
-        return Offer::Rejected(vec![
-            "the source of policy is `api`; publish with PUT /v1/manifest".to_owned(),
-        ]);
+        let how = "the source of policy is `api`; publish with PUT /v1/manifest";
+        return Offer::Rejected(vec![how.to_owned()]);
     }
     match tokio::fs::read_to_string(file).await {
-        Ok(text) => keeper.offer(text, &|_| true).await,
-        Err(error) => keeper.reject(vec![format!("the manifest {} cannot be read: {error}", file.display())]),
+        Ok(text) => {
+            let known = keeper.file_is_known(&text);
+            keeper.saw_file(&text);
+            let manifest = if known { keeper.manifest().0 } else { text };
+            keeper.offer(manifest, cause, &|_| true).await
+        }
+        Err(error) => {
+            let what = format!("the manifest {} cannot be read: {error}", file.display());
+            keeper.reject(&cause, vec![what]).await
+        }
     }
 }

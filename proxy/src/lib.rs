@@ -2,6 +2,7 @@
 //! IO: sockets, files, clocks, secrets, signals. It refuses to decide about requests: `decision` and the
 //! cores below it do, without IO.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod edge;

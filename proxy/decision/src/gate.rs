@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use feedback_loop::{Failure, Ticket};
+use feedback_loop::{Failure, HoldSpec, Ticket};
 use ledger::Ledger;
 use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, PoolId, RouteTable};
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
@@ -206,6 +206,22 @@ impl Gate {
     #[must_use]
     pub fn pool_status(&self, now: Moment) -> Vec<PoolStatus> {
         self.adaptive().map(|shared| shared.with(|pool| pool.status(now))).collect()
+    }
+
+    /// Puts what operators hold into every pool, in place of what was held before.
+    pub fn hold(&self, held: &dyn Fn(&PoolSection) -> HoldSpec) {
+        for (section, view) in self.policy.pools.iter().zip(&self.pools) {
+            view.shared().with(|pool| pool.hold(&held(section)));
+        }
+    }
+
+    /// The kept decisions about one request, oldest first.
+    #[must_use]
+    pub fn decisions_of(&self, request_id: &str) -> Vec<DecisionRecord> {
+        let mut all: Vec<DecisionRecord> =
+            self.adaptive().flat_map(|shared| shared.with(|pool| pool.decisions_of(request_id))).collect();
+        all.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        all
     }
 
     /// The latest decisions of all pools, newest first, at most `limit`.

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. It owns flags, exit codes and what people see; it refuses to
 //! do the work itself.
 
+mod audit;
 mod check;
 mod compile;
 mod expand;
@@ -51,6 +52,8 @@ enum Command {
     Explain(explain::Args),
     /// Make an API key for a consumer
     Key(key::Args),
+    /// Verify or show an audit log
+    Audit(audit::Args),
 }
 
 /// How results are written.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Audit(args) => audit::run(&args),
     };
     ExitCode::from(code)
 }
