@@ -18,6 +18,7 @@ mod peer;
 mod pool_spec;
 mod refusal;
 mod reserve;
+mod residency;
 mod retry_budget;
 mod rewrite;
 mod settle;

@@ -70,6 +70,7 @@ pub(super) fn prepare(
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
+    pool.map_or(Ok(()), |pool| exchange.admit_residency(pool))?;
     let balancer = pool.and_then(|pool| desk.in_force.pipes.balancer(pool));
     let by = balancer.map_or(By::Pool, By::Balancer);
     let body_until = Instant::now() + desk.listener.body_timeout;
@@ -91,11 +92,16 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let piping = request.piping.as_mut().ok_or_else(none)?;
     let (member, address) = match &piping.by {
         By::Balancer(balancer) => {
+            let exchange = &request.exchange;
+            let inside = |member: &Member| exchange.may_process(member.deployment);
             let promising = |backend: &Backend, healthy: bool| {
-                healthy && backend.ext.get::<Member>().is_some_and(|member| member.is_promising(backend))
+                let member = backend.ext.get::<Member>();
+                healthy && member.is_some_and(|member| member.is_promising(backend) && inside(member))
             };
+            let healthy =
+                |backend: &Backend, healthy: bool| healthy && backend.ext.get::<Member>().is_some_and(inside);
             let selected = balancer.select_with(b"", 16, promising);
-            let selected = selected.or_else(|| balancer.select(b"", 16)).ok_or_else(none)?;
+            let selected = selected.or_else(|| balancer.select_with(b"", 16, healthy)).ok_or_else(none)?;
             let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
             request.exchange.piped_to = Some(member.deployment);
             let address = member.address(&selected).ok_or_else(none)?;
