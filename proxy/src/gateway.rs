@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::clock::Clock;
-use crate::doors::Overlay;
+use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
@@ -142,7 +142,7 @@ impl Gateway {
         let observers = observability.observers();
         observers.policy_accepted(&gate);
         let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
-        let live = Arc::new(Live::new(clock, observers, in_force));
+        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
         let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
@@ -214,6 +214,8 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        let issuers = Arc::clone(&live);
+        self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         for certificate in &self.certificates {
             self.spawn(follow_certificate(Arc::clone(certificate)));

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use decision::Gate;
 
 use crate::clock::Clock;
+use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::settlement::Observers;
 use crate::upstream::Upstreams;
@@ -30,6 +31,8 @@ pub struct Live {
     pub clock: Clock,
     /// Where accounts of requests go.
     pub observers: Observers,
+    /// Fetches keys of issuers.
+    pub key_sets: KeySets,
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
@@ -38,10 +41,11 @@ pub struct Live {
 impl Live {
     /// State that serves `in_force`.
     #[must_use]
-    pub fn new(clock: Clock, observers: Observers, in_force: InForce) -> Self {
+    pub fn new(clock: Clock, observers: Observers, key_sets: KeySets, in_force: InForce) -> Self {
         Self {
             clock,
             observers,
+            key_sets,
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),

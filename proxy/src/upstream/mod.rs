@@ -14,6 +14,8 @@ mod upstreams;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub(crate) use entra::{connector, unreached};
+
 pub use credential::{CredentialError, Presented};
 pub use secret::{Secret, SecretError, read as read_secret};
 pub use transport::{ClientIdentity, Transport, TransportError};

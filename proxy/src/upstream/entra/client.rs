@@ -33,25 +33,9 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that trusts the system's authorities. Where there are none, only services reached in
-    /// plain text, as the metadata service is, can be asked.
+    /// A client that trusts the system's authorities.
     pub(in crate::upstream) fn new() -> Option<Self> {
-        let builder = || {
-            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .inspect_err(|error| tracing::error!(%error, "no TLS for token requests"))
-                .ok()
-        };
-        let config = match builder()?.with_native_roots() {
-            Ok(config) => config,
-            Err(error) => {
-                tracing::warn!(%error, "no trusted authorities: tokens can only be had from the metadata service");
-                builder()?.with_root_certificates(RootCertStore::empty())
-            }
-        };
-        let tls = config.with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let connector = connector()?;
         Some(Self {
             pool: Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector),
         })
@@ -73,8 +57,28 @@ impl Client {
     }
 }
 
+/// Connections to services the gateway itself asks, trusting the system's authorities. Where there are none,
+/// only services reached in plain text, as the metadata service is, can be asked.
+pub(crate) fn connector() -> Option<HttpsConnector<HttpConnector>> {
+    let builder = || {
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .inspect_err(|error| tracing::error!(%error, "no TLS for requests of the gateway itself"))
+            .ok()
+    };
+    let config = match builder()?.with_native_roots() {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::warn!(%error, "no trusted authorities: only services in plain text can be asked");
+            builder()?.with_root_certificates(RootCertStore::empty())
+        }
+    };
+    let tls = config.with_no_client_auth();
+    Some(HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build())
+}
+
 /// The whole chain of causes: hyper's own words end at `client error`.
-fn unreached(error: &dyn std::error::Error) -> String {
+pub(crate) fn unreached(error: &dyn std::error::Error) -> String {
     let mut words = "it cannot be reached".to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {

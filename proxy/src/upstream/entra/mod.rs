@@ -16,6 +16,7 @@ use vocabulary::Moment;
 
 use self::answer::{Refused, Token};
 pub(super) use self::client::Client;
+pub(crate) use self::client::{connector, unreached};
 use self::renewal::Renewal;
 use super::{CredentialError, Presented};
 use crate::clock::{Clock, unix_nanos};
