@@ -3,6 +3,7 @@
 
 mod addresses;
 mod backends;
+mod callers;
 mod connections;
 mod exposure;
 mod failover;
@@ -79,6 +80,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let checks = [
         addresses::check,
         backends::check,
+        callers::check,
         connections::check,
         exposure::check,
         failover::check,

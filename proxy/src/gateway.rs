@@ -18,7 +18,7 @@ use vocabulary::admin::generations::Generation;
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
-use crate::doors::Overlay;
+use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
@@ -162,7 +162,7 @@ impl Gateway {
         observers.policy_accepted(&gate);
         let in_force =
             InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
-        let live = Arc::new(Live::new(clock, observers, in_force));
+        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
@@ -251,6 +251,8 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        let issuers = Arc::clone(&live);
+        self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {

@@ -18,7 +18,7 @@ pub mod trace_ids;
 pub mod upstream;
 
 mod admin;
-mod doors;
+pub mod doors;
 pub(crate) mod observability;
 
 pub use admin::AdminError;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use decision::Gate;
 
 use crate::clock::Clock;
+use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::overload::Buffered;
@@ -36,6 +37,8 @@ pub struct Live {
     pub observers: Observers,
     /// Bytes of bodies and answers held now.
     pub buffered: Buffered,
+    /// Fetches keys of issuers.
+    pub key_sets: KeySets,
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
@@ -44,11 +47,12 @@ pub struct Live {
 impl Live {
     /// State that serves `in_force`.
     #[must_use]
-    pub fn new(clock: Clock, observers: Observers, in_force: InForce) -> Self {
+    pub fn new(clock: Clock, observers: Observers, key_sets: KeySets, in_force: InForce) -> Self {
         Self {
             clock,
             observers,
             buffered: Buffered::default(),
+            key_sets,
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),
