@@ -15,6 +15,7 @@ mod feedback;
 mod health;
 mod heartbeats;
 mod hostile;
+mod leases;
 mod passing_through;
 mod piping;
 mod protocols;
