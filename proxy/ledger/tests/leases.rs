@@ -1,6 +1,8 @@
 //! Every interleaving of two replicas that share a ceiling: messages lost and delayed, the register losing
 //! everything, a replica killed and started again, a window turning. The transitions are the product's own;
 //! only the wires, the clock and what survives a crash are modelled.
+// The model is test code as much as the tests are.
+#![cfg(test)]
 
 use std::time::{Duration, Instant};
 
