@@ -2,6 +2,7 @@
 //! refuses to find fault: whatever could be wrong was reported before.
 
 mod edge;
+mod guards;
 mod pools;
 mod reach;
 mod rewrite;
@@ -10,7 +11,7 @@ mod serving;
 
 use std::collections::BTreeMap;
 
-use rule_table::{Overload, Policy, Store};
+use rule_table::{Policy, Store};
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
@@ -31,6 +32,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
     let pools = pools::pools(manifest, names, &deployment_ids)?;
     let limit_ids = ids(manifest.limits.keys());
     let consumers = edge::consumers(manifest, &limit_ids)?;
+    let teams = guards::teams(manifest, &limit_ids)?;
     let routes = routes::routes(manifest, &limit_ids)?;
     let policy = Policy {
         listeners: edge::listeners(manifest)?,
@@ -40,15 +42,15 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         pools,
         routes,
         consumers,
-        teams: Vec::new(),
+        teams,
         models: Vec::new(),
         issuers: Vec::new(),
         limits: edge::limits(manifest),
         access: Vec::new(),
         countries: None,
-        hooks: Vec::new(),
+        hooks: guards::hooks(manifest),
         store: Store::default(),
-        overload: Overload::default(),
+        overload: guards::overload(manifest),
         telemetry: edge::telemetry(manifest),
     };
     policy.check_references().ok()?;

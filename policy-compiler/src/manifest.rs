@@ -8,15 +8,19 @@
 mod admin;
 mod backend;
 mod consumer;
+mod geography;
+mod hook;
 mod identity;
 mod limit;
 mod listener;
 mod named;
+mod overload;
 mod pool;
 mod quantity;
 mod rewrite;
 mod route;
 mod secret;
+mod team;
 mod telemetry;
 
 use schemars::JsonSchema;
@@ -28,12 +32,15 @@ pub use backend::{
     Quota, QuotaShape, Serving, Timeouts,
 };
 pub use consumer::{Consumer, KeyHash, KeySource};
+pub use geography::{Place, Residency, Sku};
+pub use hook::{Hook, HookFormat};
 pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
 pub use limit::{Limit, Mode, OnFailure};
 pub use listener::{Listener, ListenerTls};
 pub use named::{ModelName, Name, Named};
+pub use overload::Overload;
 pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
     Strategy, Unless,
@@ -44,6 +51,7 @@ pub use rewrite::{
 };
 pub use route::{Match, Methods, Route};
 pub use secret::{FileRef, SecretRef, Setting};
+pub use team::{DataClass, Priority, Team};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
 
 use crate::resolve::Deployed;
@@ -88,9 +96,18 @@ pub struct Manifest {
     /// Callers and their API keys, by name. Without this section every route is open.
     #[serde(default)]
     pub consumers: Named<Name, Consumer>,
+    /// Consumers that share terms, by name.
+    #[serde(default)]
+    pub teams: Named<Name, Team>,
     /// Limits that routes and consumers refer to, by name.
     #[serde(default)]
     pub limits: Named<Name, Limit>,
+    /// Decisions asked of others, by name.
+    #[serde(default)]
+    pub hooks: Named<Name, Hook>,
+    /// When requests are shed; never unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Overload>,
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,

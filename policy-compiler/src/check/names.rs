@@ -19,10 +19,17 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
     }
     for consumer in names.section("consumers") {
         findings.extend(checker.reference(&["consumers", consumer, "limit"], "limits", Code::UnknownLimit));
+        findings.extend(checker.reference(&["consumers", consumer, "team"], "teams", Code::UnknownTeam));
+    }
+    for team in names.section("teams") {
+        for field in ["limit", "each"] {
+            findings.extend(checker.reference(&["teams", team, field], "limits", Code::UnknownLimit));
+        }
     }
     for route in names.section("routes") {
         findings.extend(checker.reference(&["routes", route, "pool"], "pools", Code::UnknownPool));
         findings.extend(checker.reference(&["routes", route, "limit"], "limits", Code::UnknownLimit));
+        findings.extend(checker.reference(&["routes", route, "hook"], "hooks", Code::UnknownHook));
         let consumers = document.value(&["routes", route, "consumers"]).map_or(&[][..], Node::items);
         for index in 0..consumers.len() {
             let path = ["routes", route, "consumers", &index.to_string()];

@@ -5,8 +5,8 @@ use rule_table::{
     SecretRef, Telemetry, TlsVersion,
 };
 
-use super::{Ids, reference};
-use crate::manifest::{self, Manifest};
+use super::{Ids, ids, reference};
+use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::address;
 
 pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
@@ -57,6 +57,7 @@ pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
 }
 
 pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consumer>> {
+    let teams = ids(manifest.teams.keys());
     let one = |(name, consumer): (&String, &manifest::Consumer)| {
         let key = |(name, key): (&String, &manifest::KeySource)| Key {
             name: name.clone(),
@@ -68,9 +69,9 @@ pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consume
             name: name.clone(),
             keys: consumer.keys.iter().map(key).collect(),
             credentials: Vec::new(),
-            team: None,
+            team: reference(consumer.team.as_ref(), &teams)?,
             limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
-            priority: None,
+            priority: consumer.priority.map(Priority::compiled),
         })
     };
     manifest.consumers.iter().map(one).collect()
@@ -84,16 +85,24 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         streams: None,
         budget: None,
         hard: false,
-        mode: match limit.mode {
-            manifest::Mode::Shadow => Mode::Shadow,
-            manifest::Mode::Enforce => Mode::Enforce,
-        },
-        on_failure: match limit.on_failure {
-            manifest::OnFailure::Open => OnFailure::Open,
-            manifest::OnFailure::Closed => OnFailure::Closed,
-        },
+        mode: mode(limit.mode),
+        on_failure: on_failure(limit.on_failure),
     };
     manifest.limits.iter().map(one).collect()
+}
+
+pub(super) fn mode(written: manifest::Mode) -> Mode {
+    match written {
+        manifest::Mode::Shadow => Mode::Shadow,
+        manifest::Mode::Enforce => Mode::Enforce,
+    }
+}
+
+pub(super) fn on_failure(written: manifest::OnFailure) -> OnFailure {
+    match written {
+        manifest::OnFailure::Open => OnFailure::Open,
+        manifest::OnFailure::Closed => OnFailure::Closed,
+    }
 }
 
 pub(super) fn telemetry(manifest: &Manifest) -> Telemetry {

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::named::{Name, Named};
+use super::team::Priority;
 
 /// A caller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +15,12 @@ pub struct Consumer {
     /// Its API keys, by name; several at once make rotation possible.
     #[schemars(extend("minProperties" = 1))]
     pub keys: Named<Name, KeySource>,
+    /// The team it belongs to, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// Its place when there is not room for all; the team's unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
     /// The limit counted for this consumer, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
