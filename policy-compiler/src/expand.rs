@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 15] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -19,6 +19,8 @@ const SECTIONS: [&str; 13] = [
     "consumers",
     "teams",
     "limits",
+    "access",
+    "countries",
     "hooks",
     "overload",
     "telemetry",

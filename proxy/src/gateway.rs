@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminDesk, AdminError};
 use crate::clock::Clock;
-use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::countries::{self, Countries, CountriesError};
+use crate::edge::{self, BindError, Edge, Followed, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
     AdminToken(SecretError),
+    /// The database of countries cannot be used.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
     /// A listener cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -101,7 +105,7 @@ pub struct Gateway {
     stop: CancellationToken,
     tasks: TaskTracker,
     manifest: PathBuf,
-    certificates: Vec<Arc<Certificate>>,
+    certificates: Vec<Arc<dyn Followed>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -128,6 +132,7 @@ impl Gateway {
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
         let token = token.transpose().map_err(StartError::AdminToken)?;
+        let countries = Countries::read(policy.countries.as_deref(), &base)?;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
@@ -137,12 +142,17 @@ impl Gateway {
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
         let observers = observability.observers();
         observers.policy_accepted(&gate);
-        let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
+        let in_force = InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            countries: Arc::new(countries),
+        };
         let live = Arc::new(Live::new(clock, observers, in_force));
         let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
-        let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
+        let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
         let admin_address = admin.address;
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
@@ -205,6 +215,7 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        self.spawn(countries::follow(Arc::clone(&live)));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         for certificate in &self.certificates {
             self.spawn(follow_certificate(Arc::clone(certificate)));
@@ -289,7 +300,7 @@ async fn tend_upstreams(live: Arc<Live>) {
     }
 }
 
-async fn follow_certificate(certificate: Arc<Certificate>) {
+async fn follow_certificate(certificate: Arc<dyn Followed>) {
     let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
     let mut watched = match watched {
         Ok(watched) => watched,

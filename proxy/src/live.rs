@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use decision::Gate;
 
 use crate::clock::Clock;
+use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::settlement::Observers;
 use crate::upstream::Upstreams;
@@ -21,6 +22,8 @@ pub struct InForce {
     pub upstreams: Arc<Upstreams>,
     /// Balances piped routes.
     pub pipes: Arc<Pipes>,
+    /// Tells which country an address is in.
+    pub countries: Arc<Countries>,
 }
 
 /// The gateway's shared state.

@@ -25,6 +25,9 @@ pub struct Status {
     pub time_scale: f64,
     /// Requests in flight now.
     pub in_flight: u64,
+    /// Digest of the database of countries in use, `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub countries: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
 }

@@ -3,6 +3,7 @@
 //! beyond parsing and printing them, and it imports no other crate of this workspace.
 
 pub mod access_log;
+pub mod address;
 pub mod admin;
 pub mod facts;
 pub mod moment;
@@ -11,6 +12,7 @@ pub mod reason;
 pub mod units;
 pub mod usage;
 
+pub use address::is_private;
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;
 pub use money::{HourlyCost, Prices, TokenPrice, Usd};

@@ -7,6 +7,7 @@ use feedback_loop::{Failure, Ticket};
 use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId, TeamId};
 use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
+use crate::access::Country;
 use crate::gate::Gate;
 use crate::identify::Presented;
 use crate::peer::Peer;
@@ -151,6 +152,8 @@ pub struct Exchange {
     /// Where the body can be edited without another walk.
     pub(crate) layout: Option<wire::Layout>,
     pub(crate) presented: Presented,
+    /// The country the peer's address is in, where a rule asks for it and it is known.
+    pub(crate) country: Option<Country>,
     pub(crate) pool: Option<PoolId>,
     /// Fields of the request that the chosen backend's dialect has no place for; only advice, but told.
     pub lost_fields: Vec<&'static str>,
@@ -201,6 +204,7 @@ impl Exchange {
             remaining: None,
             layout: None,
             presented: Presented::Nothing,
+            country: None,
             pool: None,
             lost_fields: Vec::new(),
             tried: 0,

@@ -11,6 +11,7 @@ use rule_table::{Bundle, Deployment, Policy, Pool as PoolSection, PoolId, RouteT
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
+use crate::access::AccessRules;
 use crate::choose::{PoolView, SharedPool};
 use crate::homes::ResponseHomes;
 use crate::keys::KeyIndex;
@@ -26,6 +27,7 @@ pub struct Gate {
     generation: Generation,
     table: RouteTable,
     keys: KeyIndex,
+    access: AccessRules,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
     homes: Arc<ResponseHomes>,
@@ -57,6 +59,7 @@ impl Gate {
             .collect();
         Self {
             table: RouteTable::build(&policy),
+            access: AccessRules::build(&policy),
             keys: KeyIndex::build(&policy.consumers),
             ledger: previous.map_or_else(|| Arc::new(Ledger::new()), |gate| Arc::clone(&gate.ledger)),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
@@ -110,6 +113,10 @@ impl Gate {
 
     pub(crate) fn keys(&self) -> &KeyIndex {
         &self.keys
+    }
+
+    pub(crate) fn access(&self) -> &AccessRules {
+        &self.access
     }
 
     pub(crate) fn homes(&self) -> &ResponseHomes {

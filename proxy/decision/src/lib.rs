@@ -2,6 +2,7 @@
 //! machine without IO. It owns the [`Exchange`] and who may add what to it; it refuses to know sockets,
 //! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
 
+mod access;
 mod admit;
 mod answer;
 mod choose;
@@ -13,6 +14,7 @@ mod homes;
 mod identify;
 mod inspect;
 mod keys;
+mod networks;
 mod peer;
 mod pool_spec;
 mod refusal;
@@ -22,6 +24,7 @@ mod retry_budget;
 mod rewrite;
 mod settle;
 
+pub use access::Country;
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
@@ -29,6 +32,7 @@ pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
 pub use identify::{Destination, Head};
+pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
 pub use rewrite::{

@@ -105,7 +105,9 @@ impl Desk<'_> {
         watch: &mut Stopwatch,
     ) -> Result<std::result::Result<Bytes, Refusal>> {
         let start = self.now();
-        let admitted = exchange.admit_json(&session.req_header().headers, self.listener.max_body);
+        let headers = &session.req_header().headers;
+        let admitted = exchange.admit_head(&super::service::head(session));
+        let admitted = admitted.and_then(|()| exchange.admit_json(headers, self.listener.max_body));
         let admitted_at = self.now();
         exchange.mark(Stage::Admit, start, admitted_at);
         if let Err(refusal) = admitted {
@@ -119,6 +121,7 @@ impl Desk<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let inspected = exchange.inspect(operation, &body, &super::service::head(session));
+        let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
         let inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
         let reserved = inspected.and_then(|()| exchange.reserve(inspected_at));

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use decision::Gate;
 use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Bundle, Policy};
+use rule_table::{Bundle, Listener, Policy};
 use telemetry::settled::Reload;
 use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 
 use super::{LastGood, Source};
 use crate::clock::unix_nanos;
+use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstreams;
@@ -149,6 +150,10 @@ impl Keeper {
                 Ok(upstreams) => upstreams,
                 Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
             };
+        let countries = match self.countries(bundle.policy(), &previous.countries).await {
+            Ok(countries) => countries,
+            Err(why) => return self.reject(vec![why]),
+        };
         let unchanged = bundle.digest().to_string() == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
         if let Err(error) = self.settings.last_good.remember(&manifest, generation) {
@@ -164,7 +169,7 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        self.live.swap(InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) });
+        self.live.swap(InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), countries });
         let mut state = self.state.lock();
         state.manifest = manifest;
         state.loaded_at_ms = now_ms();
@@ -172,6 +177,19 @@ impl Keeper {
         drop(state);
         tracing::info!(generation, %digest, "policy accepted");
         Offer::Accepted(Accepted { generation, digest, warnings })
+    }
+
+    /// The database of countries that `policy` names: the one in use where it is the same.
+    async fn countries(&self, policy: &Policy, in_use: &Arc<Countries>) -> Result<Arc<Countries>, String> {
+        let (file, base) = (policy.countries.clone(), self.settings.base.clone());
+        if in_use.is(file.as_deref(), &base) {
+            return Ok(Arc::clone(in_use));
+        }
+        let read = tokio::task::spawn_blocking(move || Countries::read(file.as_deref(), &base)).await;
+        match read {
+            Ok(read) => read.map(Arc::new).map_err(|error| error.to_string()),
+            Err(_) => Err("the database of countries could not be read".to_owned()),
+        }
     }
 
     /// Records that an offer, or what it would have been, is rejected.
@@ -207,7 +225,8 @@ impl Keeper {
     /// `GET /v1/status`.
     #[must_use]
     pub fn status(&self) -> Status {
-        let gate = Arc::clone(&self.live.in_force().gate);
+        let in_force = self.live.in_force();
+        let gate = Arc::clone(&in_force.gate);
         let state = self.state.lock();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -219,6 +238,7 @@ impl Keeper {
             last_rejection: state.last_rejection.clone(),
             time_scale: self.live.clock.scale(),
             in_flight: self.live.in_flight(),
+            countries: in_force.countries.digest(),
             pools: gate.pool_status(self.live.clock.now()),
         }
     }
@@ -227,11 +247,18 @@ impl Keeper {
 /// The sections that differ and are read only once, at the start: sockets, certificates, exporters.
 fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
     let sections = [
-        ("listeners", now.listeners != next.listeners),
+        ("listeners", sockets(now) != sockets(next)),
         ("admin", now.admin != next.admin),
         ("telemetry", now.telemetry != next.telemetry),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// Listeners without what is looked up per request. Their ids of access rules change with every rule whose
+/// name comes before, too.
+fn sockets(policy: &Policy) -> Vec<Listener> {
+    let without = |listener: &Listener| Listener { access: Vec::new(), ..listener.clone() };
+    policy.listeners.iter().map(without).collect()
 }
 
 fn now_ms() -> u64 {
