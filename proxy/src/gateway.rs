@@ -18,8 +18,9 @@ use vocabulary::admin::generations::Generation;
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
+use crate::countries::{self, Countries, CountriesError};
 use crate::doors::{KeySets, Overlay};
-use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::edge::{self, BindError, Edge, Followed, Pipes};
 use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
@@ -88,6 +89,9 @@ pub enum StartError {
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
     AdminToken(SecretError),
+    /// The database of countries cannot be used.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
     /// A listener cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -118,7 +122,7 @@ pub struct Gateway {
     stop: CancellationToken,
     tasks: TaskTracker,
     manifest: PathBuf,
-    certificates: Vec<Arc<Certificate>>,
+    certificates: Vec<Arc<dyn Followed>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -148,6 +152,7 @@ impl Gateway {
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
         let token = token.transpose().map_err(StartError::AdminToken)?;
+        let countries = Countries::read(policy.countries.as_deref(), &base)?;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
@@ -160,8 +165,13 @@ impl Gateway {
             .map_err(StartError::State)?;
         let observers = observability.observers();
         observers.policy_accepted(&gate);
-        let in_force =
-            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
+        let in_force = InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+            countries: Arc::new(countries),
+        };
         let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
@@ -181,7 +191,7 @@ impl Gateway {
         };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
-        let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
+        let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
         let admin_address = admin.address;
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
@@ -253,6 +263,7 @@ impl Gateway {
         self.spawn(tend_upstreams(Arc::clone(&live)));
         let issuers = Arc::clone(&live);
         self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
+        self.spawn(countries::follow(Arc::clone(&live)));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {
@@ -367,7 +378,7 @@ async fn tend_upstreams(live: Arc<Live>) {
     }
 }
 
-async fn follow_certificate(certificate: Arc<Certificate>) {
+async fn follow_certificate(certificate: Arc<dyn Followed>) {
     let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
     let mut watched = match watched {
         Ok(watched) => watched,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use decision::Gate;
 
 use crate::clock::Clock;
+use crate::countries::Countries;
 use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
@@ -26,6 +27,8 @@ pub struct InForce {
     pub pipes: Arc<Pipes>,
     /// Asks policy hooks.
     pub hooks: Arc<Hooks>,
+    /// Tells which country an address is in.
+    pub countries: Arc<Countries>,
 }
 
 /// The gateway's shared state.

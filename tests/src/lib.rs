@@ -19,6 +19,7 @@ pub mod faults;
 pub mod frames;
 pub mod gateway;
 pub mod manifest;
+pub mod mmdb;
 pub mod otlp;
 pub mod raw;
 pub mod redis;

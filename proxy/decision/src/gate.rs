@@ -11,6 +11,7 @@ use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, Pool
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
+use crate::access::AccessRules;
 use crate::callers::Callers;
 use crate::choose::{PoolView, SharedPool};
 use crate::homes::ResponseHomes;
@@ -28,6 +29,7 @@ pub struct Gate {
     generation: Generation,
     table: RouteTable,
     callers: Callers,
+    access: AccessRules,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
     homes: Arc<ResponseHomes>,
@@ -60,6 +62,7 @@ impl Gate {
         Self {
             table: RouteTable::build(&policy),
             callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
+            access: AccessRules::build(&policy),
             ledger: previous.map_or_else(|| Arc::new(Ledger::new()), |gate| Arc::clone(&gate.ledger)),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
@@ -138,6 +141,10 @@ impl Gate {
     #[must_use]
     pub fn knows_callers(&self) -> bool {
         !self.policy.consumers.is_empty() || !self.policy.issuers.is_empty()
+    }
+
+    pub(crate) fn access(&self) -> &AccessRules {
+        &self.access
     }
 
     pub(crate) fn homes(&self) -> &ResponseHomes {

@@ -2,6 +2,7 @@
 //! machine without IO. It owns the [`Exchange`] and who may add what to it; it refuses to know sockets,
 //! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
 
+mod access;
 mod admit;
 mod answer;
 mod callers;
@@ -15,6 +16,7 @@ mod hook;
 mod identify;
 mod inspect;
 pub mod keys;
+mod networks;
 mod peer;
 mod pool_spec;
 mod refusal;
@@ -26,6 +28,7 @@ mod settle;
 mod shed;
 mod tokens;
 
+pub use access::Country;
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
@@ -34,6 +37,7 @@ pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
 pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
+pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
 pub use rewrite::{

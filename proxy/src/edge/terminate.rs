@@ -109,7 +109,9 @@ impl Desk<'_> {
         held: &mut Held,
     ) -> Result<std::result::Result<Bytes, Refusal>> {
         let start = self.now();
-        let admitted = exchange.admit_json(&session.req_header().headers, self.listener.max_body);
+        let headers = &session.req_header().headers;
+        let admitted = exchange.admit_head(&super::service::head(session));
+        let admitted = admitted.and_then(|()| exchange.admit_json(headers, self.listener.max_body));
         let known = exchange.priority();
         // Where a route has the last word, the body has to be read first; only the bound itself holds here.
         let priority = known.unwrap_or(Priority::Critical);
@@ -127,6 +129,7 @@ impl Desk<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let inspected = exchange.inspect(operation, &body, &super::service::head(session));
+        let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
         let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
         let inspected = inspected.and_then(|()| match exchange.priority() {

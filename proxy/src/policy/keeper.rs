@@ -8,7 +8,7 @@ use std::sync::Arc;
 use decision::Gate;
 use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Admin, Bundle, Policy};
+use rule_table::{Admin, Bundle, Listener, Policy};
 use telemetry::settled::Reload;
 use vocabulary::admin::audit::AuditAction;
 use vocabulary::admin::generations::{Canary, Generation, RolledBack};
@@ -18,6 +18,7 @@ use super::change::{changed_sections, codes, version};
 use super::{Cause, History, Holds, LastGood, Source};
 use crate::audit::{Audit, Entry};
 use crate::clock::unix_nanos;
+use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
@@ -238,6 +239,10 @@ impl Keeper {
             Ok(hooks) => hooks,
             Err((hook, error)) => return self.reject(&cause, vec![format!("hook `{hook}`: {error}")]).await,
         };
+        let countries = match self.countries(bundle.policy(), &previous.countries).await {
+            Ok(countries) => countries,
+            Err(why) => return self.reject(&cause, vec![why]).await,
+        };
         let digest = bundle.digest().to_string();
         let unchanged = digest == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
@@ -251,8 +256,13 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        let next =
-            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
+        let next = InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+            countries,
+        };
         self.settings.holds.apply(&next);
         self.live.swap(next);
         let mut state = self.state.lock();
@@ -304,6 +314,19 @@ impl Keeper {
         self.settings.history.keep(kept, manifest).map_err(|error| failed("the history", error))
     }
 
+    /// The database of countries that `policy` names: the one in use where it is the same.
+    async fn countries(&self, policy: &Policy, in_use: &Arc<Countries>) -> Result<Arc<Countries>, String> {
+        let (file, base) = (policy.countries.clone(), self.settings.base.clone());
+        if in_use.is(file.as_deref(), &base) {
+            return Ok(Arc::clone(in_use));
+        }
+        let read = tokio::task::spawn_blocking(move || Countries::read(file.as_deref(), &base)).await;
+        match read {
+            Ok(read) => read.map(Arc::new).map_err(|error| error.to_string()),
+            Err(_) => Err("the database of countries could not be read".to_owned()),
+        }
+    }
+
     /// Records that an offer, or what it would have been, is rejected.
     pub async fn reject(&self, cause: &Cause, findings: Vec<String>) -> Offer {
         tracing::error!(
@@ -347,7 +370,8 @@ impl Keeper {
     /// `GET /v1/status`.
     #[must_use]
     pub fn status(&self) -> Status {
-        let gate = Arc::clone(&self.live.in_force().gate);
+        let in_force = self.live.in_force();
+        let gate = Arc::clone(&in_force.gate);
         let state = self.state.lock();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -363,6 +387,7 @@ impl Keeper {
             rolled_back: state.rolled_back.clone(),
             canary: state.canary.clone(),
             holds: self.settings.holds.list().to_vec(),
+            countries: in_force.countries.digest(),
             pools: gate.pool_status(self.live.clock.now()),
         }
     }
@@ -394,7 +419,7 @@ impl State {
 /// The sections that differ and are read only once, at the start: sockets, certificates, exporters.
 fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
     let sections = [
-        ("listeners", now.listeners != next.listeners),
+        ("listeners", sockets(now) != sockets(next)),
         ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
     ];
@@ -404,6 +429,13 @@ fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
 /// What of the admin API is read only at the start. Who may use it can change at any time.
 fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
     (&admin.address, &admin.token, &admin.tls, &admin.clients)
+}
+
+/// Listeners without what is looked up per request. Their ids of access rules change with every rule whose
+/// name comes before, too.
+fn sockets(policy: &Policy) -> Vec<Listener> {
+    let without = |listener: &Listener| Listener { access: Vec::new(), ..listener.clone() };
+    policy.listeners.iter().map(without).collect()
 }
 
 fn now_ms() -> u64 {

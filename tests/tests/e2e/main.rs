@@ -8,6 +8,7 @@ mod azure_trace;
 mod bodies;
 mod conformance;
 mod containers;
+mod doors;
 mod entra;
 mod failover;
 mod faults;
