@@ -15,11 +15,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminDesk, AdminError};
 use crate::clock::Clock;
+use crate::costs::{self, Costs};
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
+use crate::settlement::Observers;
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 
 /// Where the admin API listens unless the manifest says otherwise.
@@ -146,7 +148,8 @@ impl Gateway {
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
-        let observers = observability.observers();
+        let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
+        let observers = Observers { costs, ..observability.observers() };
         observers.policy_accepted(&gate);
         let in_force =
             InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
@@ -208,6 +211,10 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        let costs = live.observers.costs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
+            tracing::error!(%error, "the last costs were not written");
+        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
@@ -217,6 +224,7 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        self.spawn(costs::keep(live.observers.costs.clone()));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         for certificate in &self.certificates {
             self.spawn(follow_certificate(Arc::clone(certificate)));

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod costs;
 pub mod edge;
 pub mod gateway;
 pub mod hooks;

@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod otlp;
 pub mod raw;
 pub mod shared;
+pub mod soak;
 pub mod sse;
 pub mod tls;
 pub mod wait;

@@ -3,11 +3,13 @@
 
 mod check;
 mod compile;
+mod costs;
 mod expand;
 mod explain;
 mod init;
 mod key;
 mod output;
+mod reconcile;
 mod run;
 mod schema;
 
@@ -51,6 +53,10 @@ enum Command {
     Explain(explain::Args),
     /// Make an API key for a consumer
     Key(key::Args),
+    /// Export what everything cost
+    Costs(costs::Args),
+    /// Compare our account with a provider's
+    Reconcile(reconcile::Args),
 }
 
 /// How results are written.
@@ -80,6 +86,8 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Costs(args) => costs::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
     };
     ExitCode::from(code)
 }
