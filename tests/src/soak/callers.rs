@@ -49,15 +49,14 @@ impl Tally {
     #[must_use]
     pub fn ended(&self) -> Ended {
         let read = |count: &AtomicU64| count.load(Ordering::SeqCst);
-        let ended = Ended {
+        Ended {
             sent: read(&self.sent),
             served: read(&self.served),
             refused: read(&self.refused),
             cut: read(&self.cut),
             left: read(&self.left),
             lost: 0,
-        };
-        ended
+        }
     }
 
     /// The counts at the end.
@@ -99,7 +98,7 @@ pub(super) async fn one(address: SocketAddr, number: u64, seed: u64, tally: Arc<
         _ => Plan::Leave(2 + (draws.bits() % 6) as usize),
     };
     let prompt = text_of(60 + draws.bits() % 400, draws.bits() % 50);
-    let client = Client::new(address).with("x-sim-output-tokens", &OUTPUT_TOKENS.to_string());
+    let client = Client::new(address);
     let asking = async {
         match plan {
             Plan::Whole => whole(&client, &request(&prompt, false)).await,

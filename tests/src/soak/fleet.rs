@@ -43,6 +43,10 @@ impl Fleet {
         let mut manifest = Manifest::new()
             .set("/limits/wide", json!({"requests": "100k requests/min", "tokens": "900M tokens/min"}))
             .set("/routes/chat/limit", "wide")
+            .set(
+                "/routes/chat/rewrite/request/headers/set",
+                json!({"x-sim-output-tokens": OUTPUT_TOKENS.to_string()}),
+            )
             .set("/overload", json!({"maxInFlight": 2000, "maxBuffered": "256MiB"}))
             .set("/pools/chat/ejection", json!({"consecutiveFailures": 8, "base": "2s"}));
         for (name, sim) in ["a", "b", "c"].into_iter().zip(&self.sims) {

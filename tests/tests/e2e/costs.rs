@@ -12,7 +12,7 @@ use e2e::client::Client;
 use e2e::gateway::{chat, chat_stream};
 use e2e::manifest::{MODEL, Manifest};
 use model_sim::config::Flavour;
-use model_sim::{Profile, SimConfig, SimHandle};
+use model_sim::{Fault, FaultKind, FaultScript, Profile, SimConfig, SimHandle};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use vocabulary::{Prices, Usage};
@@ -65,8 +65,9 @@ fn manifest(hosted: &(SimHandle, Value), own: &(SimHandle, Value)) -> Manifest {
         .set("/pools/own/ejection", json!({"consecutiveFailures": 1000}))
         .set(
             "/routes/own",
-            json!({"match": {"path": "/v1/chat/completions", "header": {"x-own": "yes"}}, "pool": "own", "deadline": "20h"}),
+            json!({"match": {"path": "/v1/chat/completions", "method": "POST", "header": {"x-own": "yes"}}, "pool": "own", "deadline": "20h"}),
         )
+        .set("/routes/own/rewrite/request/headers/set", json!({"x-sim-output-tokens": "20"}))
         .set("/routes/chat/deadline", "20h");
     for (name, key) in KEYS {
         manifest = manifest.consumer(name, key).set(&format!("/consumers/{name}/team"), format!("team-{name}"));
@@ -79,26 +80,41 @@ fn manifest(hosted: &(SimHandle, Value), own: &(SimHandle, Value)) -> Manifest {
 fn counted_stream(words: &str) -> Value {
     let mut request = chat_stream(words);
     request["stream_options"] = json!({"include_usage": true, "continuous_usage_stats": true});
+    request["max_tokens"] = 20.into();
     request
 }
 
+/// Every request from now on meets this fault, or none.
+fn meets(sim: &SimHandle, fault: Option<FaultKind>) {
+    let faults = fault.map(|kind| Fault { lasting: None, ..Fault::new(0.0, 0.0, kind) });
+    sim.set_faults(FaultScript { faults: faults.into_iter().collect() });
+}
+
 /// One of each kind of request.
-async fn round(client: &Client, number: usize) {
-    let own = |fault: &str| client.clone().with("x-own", "yes").with("x-sim-fault", fault);
+async fn round(client: &Client, hosted: &SimHandle, own: &SimHandle, number: usize) {
+    let to_own = client.clone().with("x-own", "yes");
     let long = model_sim::tokens::text_of(1500, 1);
     assert_eq!(client.chat(&chat(&format!("hello {number}"))).await.status, 200);
     assert_eq!(client.chat(&chat(&long)).await.status, 200, "most of its prompt is cached");
     let mut whole = client.chat_events(&chat_stream(&long)).await;
     assert!(whole.rest().await.last().is_some_and(e2e::sse::Event::is_done));
-    assert_ne!(client.clone().with("x-sim-fault", "server_error:503").chat(&chat("hello")).await.status, 200);
+    meets(hosted, Some(FaultKind::ServerError { status: 503 }));
+    assert_ne!(client.chat(&chat("hello")).await.status, 200);
+    meets(hosted, None);
     // The connection ends in the middle: what was generated is owed.
-    let mut broken = own("drop_mid_stream:4").chat_events(&counted_stream(&format!("broken {number}"))).await;
-    assert!(!broken.rest().await.last().is_some_and(e2e::sse::Event::is_done));
+    meets(own, Some(FaultKind::DropMidStream { after_events: 4 }));
+    let mut broken = to_own.chat_events(&counted_stream(&format!("broken {number}"))).await;
+    let events = broken.rest().await;
+    assert!(!events.last().is_some_and(e2e::sse::Event::is_done), "{} {events:?}", broken.status);
     // The server stops in the middle and the caller gives up on it.
-    let mut left = own("hang_mid_stream:4").chat_events(&counted_stream("left alone")).await;
+    meets(own, Some(FaultKind::HangMidStream { after_events: 4 }));
+    let mut left = to_own.chat_events(&counted_stream("left alone")).await;
     for _ in 0..4 {
         left.next().await.unwrap();
     }
+    drop(left);
+    meets(own, None);
+    assert_eq!(to_own.chat(&chat("hello")).await.status, 200);
 }
 
 fn run(program: &Path, arguments: &[&str]) -> Output {
@@ -140,7 +156,7 @@ async fn a_simulated_days_export_sums_to_the_servers_own_logs_to_the_nano_dollar
     let begun = tokio::time::Instant::now();
     for number in 0..ROUNDS {
         let client = Client::new(address).with_key(KEYS[number % 2].1);
-        Box::pin(round(&client, number)).await;
+        Box::pin(round(&client, &hosted.0, &own.0, number)).await;
         // Spread over a day and a bit, with idle hours between.
         tokio::time::sleep_until(begun + Duration::from_millis(300) * u32::try_from(number + 1).unwrap()).await;
     }
