@@ -18,6 +18,7 @@ use vocabulary::admin::generations::Generation;
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
+use crate::costs::{self, Costs};
 use crate::countries::{self, Countries, CountriesError};
 use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, BindError, Edge, Followed, Pipes};
@@ -28,6 +29,7 @@ use crate::policy::{
     Cause, History, Holds, Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, version,
     watch_file,
 };
+use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 
@@ -163,7 +165,8 @@ impl Gateway {
         let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
             .map(Arc::new)
             .map_err(StartError::State)?;
-        let observers = observability.observers();
+        let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
+        let observers = Observers { costs, ..observability.observers() };
         observers.policy_accepted(&gate);
         let in_force = InForce {
             gate,
@@ -252,6 +255,10 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        let costs = live.observers.costs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
+            tracing::error!(%error, "the last costs were not written");
+        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
@@ -264,6 +271,7 @@ impl Gateway {
         let issuers = Arc::clone(&live);
         self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
         self.spawn(countries::follow(Arc::clone(&live)));
+        self.spawn(costs::keep(live.observers.costs.clone()));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {

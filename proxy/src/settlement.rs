@@ -18,6 +18,7 @@ use vocabulary::Moment;
 use vocabulary::admin::PoolStatus;
 
 use crate::clock::Clock;
+use crate::costs::Costs;
 use crate::trace_ids::TraceIds;
 
 /// Everyone who wants to know.
@@ -29,6 +30,8 @@ pub struct Observers {
     pub traces: Traces,
     /// Access log.
     pub access_log: AccessLog,
+    /// Money spent.
+    pub costs: Costs,
 }
 
 /// A settled request on its way to the observers.
@@ -55,6 +58,7 @@ impl Observers {
 
     /// Tells everyone about a request that is over.
     pub fn settled(&self, account: Account<'_>) {
+        self.costs.settled(account.exchange);
         if self.instruments.enabled() {
             self.record(&account);
         }
@@ -76,6 +80,7 @@ impl Observers {
         self.instruments.reload(Reload::Accepted);
         self.instruments.generation(gate.generation());
         let policy = gate.policy();
+        self.costs.policy_accepted(policy);
         let mut declared = Vec::new();
         for pool in &policy.pools {
             for member in &pool.members {
@@ -261,7 +266,7 @@ fn labels<'a>(
 }
 
 /// OTel's value of `gen_ai.provider.name`.
-fn provider(kind: BackendKind) -> &'static str {
+pub(crate) fn provider(kind: BackendKind) -> &'static str {
     match kind {
         BackendKind::Openai => "openai",
         BackendKind::AzureOpenai => "azure.ai.openai",

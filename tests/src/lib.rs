@@ -24,6 +24,7 @@ pub mod otlp;
 pub mod raw;
 pub mod redis;
 pub mod shared;
+pub mod soak;
 pub mod sse;
 pub mod tls;
 pub mod wait;

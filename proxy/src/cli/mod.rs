@@ -4,11 +4,13 @@
 mod audit;
 mod check;
 mod compile;
+mod costs;
 mod expand;
 mod explain;
 mod init;
 mod key;
 mod output;
+mod reconcile;
 mod run;
 mod schema;
 
@@ -54,6 +56,10 @@ enum Command {
     Key(key::Args),
     /// Verify or show an audit log
     Audit(audit::Args),
+    /// Export what everything cost
+    Costs(costs::Args),
+    /// Compare our account with a provider's
+    Reconcile(reconcile::Args),
 }
 
 /// How results are written.
@@ -84,6 +90,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Costs(args) => costs::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
     };
     ExitCode::from(code)
 }
