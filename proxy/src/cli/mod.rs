@@ -9,8 +9,10 @@ mod expand;
 mod explain;
 mod init;
 mod key;
+mod keys;
 mod output;
 mod reconcile;
+mod remote;
 mod run;
 mod schema;
 
@@ -60,6 +62,8 @@ enum Command {
     Costs(costs::Args),
     /// Compare our account with a provider's
     Reconcile(reconcile::Args),
+    /// Issue, list, rotate and revoke API keys of a running gateway
+    Keys(keys::Args),
 }
 
 /// How results are written.
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Costs(args) => costs::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
+        Command::Keys(args) => keys::run(&args),
     };
     ExitCode::from(code)
 }
