@@ -15,9 +15,10 @@ use tokio_util::task::TaskTracker;
 use vocabulary::admin::audit::AuditAction;
 use vocabulary::admin::generations::Generation;
 
-use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError};
+use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
+use crate::doors::Overlay;
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
@@ -143,6 +144,9 @@ impl Gateway {
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
+        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
+            .map(Arc::new)
+            .map_err(StartError::State)?;
         let observers = observability.observers();
         observers.policy_accepted(&gate);
         let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
@@ -170,7 +174,11 @@ impl Gateway {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let desk = AdminDesk { keeper: Arc::clone(&keeper), authn: AdminAuthn::new(live, token) };
+        let desk = AdminDesk {
+            keeper: Arc::clone(&keeper),
+            authn: AdminAuthn::new(Arc::clone(&live), token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay), live },
+        };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
             listeners,
@@ -186,6 +194,7 @@ impl Gateway {
         gateway.spawn_loops(options.source);
         gateway.spawn(following);
         gateway.spawn(holds.run(follower));
+        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 

@@ -16,6 +16,7 @@ pub mod trace_ids;
 pub mod upstream;
 
 mod admin;
+mod doors;
 pub(crate) mod observability;
 
 pub use admin::AdminError;

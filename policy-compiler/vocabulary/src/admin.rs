@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod generations;
 pub mod holds;
+pub mod keys;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct Status {
     pub generation: u64,
     /// Digest of the serving bundle, `sha256:…`.
     pub digest: String,
+    /// Version of the overlay that issued keys are kept in; 0 before the first one.
+    #[serde(default)]
+    pub overlay_version: u64,
     /// The one source of policy: `file` or `api`.
     pub source: String,
     /// Unix milliseconds of the last accepted policy.

@@ -4,6 +4,7 @@
 
 mod admit;
 mod answer;
+mod callers;
 mod choose;
 mod dialects;
 mod exchange;
@@ -12,7 +13,7 @@ mod gate;
 mod homes;
 mod identify;
 mod inspect;
-mod keys;
+pub mod keys;
 mod peer;
 mod pool_spec;
 mod refusal;
@@ -20,6 +21,7 @@ mod reserve;
 mod retry_budget;
 mod rewrite;
 mod settle;
+mod tokens;
 
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
@@ -34,3 +36,4 @@ pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };
 pub use settle::{Ending, Settled};
+pub use tokens::{Claims, IssuerKeys, KeySetFault, PublicKeys, TokenFault, Verified};

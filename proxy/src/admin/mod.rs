@@ -5,6 +5,7 @@
 mod answer;
 mod authn;
 mod holds;
+mod keys;
 mod openapi;
 mod publish;
 mod routes;
@@ -12,6 +13,7 @@ mod serve;
 mod table;
 
 pub(crate) use authn::Authn as AdminAuthn;
+pub(crate) use keys::KeyDesk;
 pub(crate) use routes::Desk as AdminDesk;
 pub(crate) use serve::Admin;
 pub use serve::AdminError;

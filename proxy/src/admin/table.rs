@@ -6,6 +6,7 @@ use schemars::{Schema, SchemaGenerator};
 use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::{Canary, Generations, ReasonOnly, RollbackRequest};
 use vocabulary::admin::holds::{Hold, HoldPlaced, HoldRequest, Holds};
+use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyStatus, RotateKey};
 use vocabulary::admin::{Accepted, Decisions, ShareChange, Status};
 
 /// What a route does.
@@ -25,6 +26,10 @@ pub(super) enum Does {
     Holds,
     Hold,
     Release,
+    Keys,
+    IssueKey,
+    RevokeKey,
+    RotateKey,
     Audit,
     Openapi,
 }
@@ -160,6 +165,16 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new("DELETE", "/v1/holds/{id}", Role::Operator, Does::Release, "Ends a hold before its time.")
         .takes(Body::Json(SchemaGenerator::subschema_for::<ReasonOnly>))
         .gives(Body::Json(SchemaGenerator::subschema_for::<Hold>)),
+    Route::new("GET", "/v1/keys", Role::Viewer, Does::Keys, "Issued API keys, without their values.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKeys>)),
+    Route::new("POST", "/v1/keys", Role::Operator, Does::IssueKey, "Issues an API key.")
+        .takes(Body::Json(SchemaGenerator::subschema_for::<IssueKey>))
+        .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKey>)),
+    Route::new("DELETE", "/v1/keys/{id}", Role::Operator, Does::RevokeKey, "Revokes an issued API key.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<KeyStatus>)),
+    Route::new("POST", "/v1/keys/{id}/rotate", Role::Operator, Does::RotateKey, "Issues a key in its place.")
+        .takes(Body::Json(SchemaGenerator::subschema_for::<RotateKey>))
+        .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKey>)),
     Route::new("GET", "/v1/audit", Role::Viewer, Does::Audit, "The latest lines of the audit log.")
         .with(&[LIMIT])
         .gives(Body::Json(SchemaGenerator::subschema_for::<AuditTail>)),

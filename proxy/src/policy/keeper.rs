@@ -8,7 +8,7 @@ use std::sync::Arc;
 use decision::Gate;
 use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Bundle, Policy};
+use rule_table::{Admin, Bundle, Policy};
 use telemetry::settled::Reload;
 use vocabulary::admin::audit::AuditAction;
 use vocabulary::admin::generations::{Canary, Generation, RolledBack};
@@ -348,6 +348,7 @@ impl Keeper {
             state: if self.live.draining() { "draining" } else { "serving" }.to_owned(),
             generation: gate.generation(),
             digest: gate.digest().to_owned(),
+            overlay_version: 0,
             source: self.settings.source.name().to_owned(),
             loaded_at_ms: state.loaded_at_ms,
             last_rejection: state.last_rejection.clone(),
@@ -388,10 +389,15 @@ impl State {
 fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
     let sections = [
         ("listeners", now.listeners != next.listeners),
-        ("admin", now.admin != next.admin),
+        ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// What of the admin API is read only at the start. Who may use it can change at any time.
+fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
+    (&admin.address, &admin.token, &admin.tls, &admin.clients)
 }
 
 fn now_ms() -> u64 {

@@ -20,6 +20,7 @@ pub use history::History;
 pub use holds::{HoldError, Holds, drained_of};
 pub use keeper::{Keeper, KeeperSettings, Offer};
 pub use last_good::LastGood;
+pub(crate) use last_good::write_whole;
 pub use return_to::NoReturn;
 pub use watch::watch_file;
 
