@@ -26,8 +26,10 @@ use crate::policy::{
     Cause, History, Holds, Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, version,
     watch_file,
 };
+use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
+use crate::why::Stories;
 
 /// Where the admin API listens unless the manifest says otherwise.
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
@@ -147,7 +149,8 @@ impl Gateway {
         let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
             .map(Arc::new)
             .map_err(StartError::State)?;
-        let observers = observability.observers();
+        let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+        let observers = Observers { stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
         let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
         let live = Arc::new(Live::new(clock, observers, in_force));
@@ -193,7 +196,8 @@ impl Gateway {
         };
         gateway.spawn_loops(options.source);
         gateway.spawn(following);
-        gateway.spawn(holds.run(follower));
+        gateway.spawn(Arc::clone(&holds).run(follower));
+        gateway.spawn(stories.run(holds));
         gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }

@@ -14,6 +14,7 @@ pub mod settlement;
 pub mod store;
 pub mod trace_ids;
 pub mod upstream;
+pub mod why;
 
 mod admin;
 mod doors;

@@ -62,6 +62,7 @@ impl Observability {
             instruments: self.export.as_ref().map(Telemetry::instruments).unwrap_or_default(),
             traces: self.export.as_ref().map(Telemetry::traces).unwrap_or_default(),
             access_log: self.access_log.clone(),
+            stories: None,
         }
     }
 

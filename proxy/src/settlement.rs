@@ -19,6 +19,7 @@ use vocabulary::admin::PoolStatus;
 
 use crate::clock::Clock;
 use crate::trace_ids::TraceIds;
+use crate::why::Stories;
 
 /// Everyone who wants to know.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,8 @@ pub struct Observers {
     pub traces: Traces,
     /// Access log.
     pub access_log: AccessLog,
+    /// Why requests ended otherwise than they should.
+    pub stories: Option<Stories>,
 }
 
 /// A settled request on its way to the observers.
@@ -63,6 +66,9 @@ impl Observers {
         let context = account.trace.context();
         if self.traces.keep(context, &outcome) {
             self.traces.record(&tree(&account));
+        }
+        if let Some(stories) = &self.stories {
+            stories.take(account.exchange, record);
         }
         if self.access_log.enabled() {
             let mut record = account.settled.record;

@@ -7,6 +7,7 @@ use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::{Canary, Generations, ReasonOnly, RollbackRequest};
 use vocabulary::admin::holds::{Hold, HoldPlaced, HoldRequest, Holds};
 use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyStatus, RotateKey};
+use vocabulary::admin::story::{Stories, Story};
 use vocabulary::admin::{Accepted, Decisions, ShareChange, Status};
 
 /// What a route does.
@@ -30,6 +31,8 @@ pub(super) enum Does {
     IssueKey,
     RevokeKey,
     RotateKey,
+    Stories,
+    Story,
     Audit,
     Openapi,
 }
@@ -175,6 +178,11 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new("POST", "/v1/keys/{id}/rotate", Role::Operator, Does::RotateKey, "Issues a key in its place.")
         .takes(Body::Json(SchemaGenerator::subschema_for::<RotateKey>))
         .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKey>)),
+    Route::new("GET", "/v1/requests", Role::Viewer, Does::Stories, "Requests that failed or moved, lately.")
+        .with(&[LIMIT])
+        .gives(Body::Json(SchemaGenerator::subschema_for::<Stories>)),
+    Route::new("GET", "/v1/requests/{id}", Role::Viewer, Does::Story, "Why one of them ended as it did.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<Story>)),
     Route::new("GET", "/v1/audit", Role::Viewer, Does::Audit, "The latest lines of the audit log.")
         .with(&[LIMIT])
         .gives(Body::Json(SchemaGenerator::subschema_for::<AuditTail>)),

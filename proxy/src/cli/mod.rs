@@ -14,6 +14,7 @@ mod output;
 mod publish;
 mod run;
 mod schema;
+mod why;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,8 @@ enum Command {
     Explain(explain::Args),
     /// Make an API key for a consumer
     Key(key::Args),
+    /// Tell why a request failed, was refused or went elsewhere
+    Why(why::Args),
     /// Verify or show an audit log
     Audit(audit::Args),
     /// Put a manifest in force on a running gateway, for good or for a time
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Publish(args) => publish::publish(&args),
         Command::Promote(args) => publish::promote(&args),

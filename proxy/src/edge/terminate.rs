@@ -265,6 +265,7 @@ impl Desk<'_> {
 
 fn note_refusal(exchange: &mut Exchange, refusal: &Refusal) {
     exchange.reason = Some(refusal.reason);
+    exchange.refusal = Some(refusal.clone());
     exchange.mark_refused(refusal.reason);
 }
 
