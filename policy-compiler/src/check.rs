@@ -3,11 +3,13 @@
 
 mod addresses;
 mod backends;
+mod callers;
 mod connections;
 mod exposure;
 mod failover;
 mod health;
 mod heartbeats;
+mod hooks;
 mod identities;
 mod limits;
 mod matches;
@@ -15,6 +17,7 @@ mod members;
 mod names;
 mod overlaps;
 mod pools;
+mod residency;
 mod resources;
 mod rewrites;
 mod routes;
@@ -77,17 +80,20 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let checks = [
         addresses::check,
         backends::check,
+        callers::check,
         connections::check,
         exposure::check,
         failover::check,
         health::check,
         heartbeats::check,
+        hooks::check,
         identities::check,
         limits::check,
         matches::check,
         members::check,
         overlaps::check,
         pools::check,
+        residency::check,
         rewrites::check,
         routes::check,
         shared_keys::check,
@@ -97,7 +103,11 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(&context)).collect();
     // What a mistaken reference or an empty pool leaves unused is not worth a finding of its own.
     let elsewhere = |finding: &&Finding| {
-        finding.code.as_str().starts_with("SG02") || matches!(finding.code, Code::EmptyPool | Code::NoModels)
+        finding.code.as_str().starts_with("SG02")
+            || matches!(
+                finding.code,
+                Code::EmptyPool | Code::NoModels | Code::UnknownHook | Code::UnknownTeam
+            )
     };
     if so_far.iter().chain(&findings).find(elsewhere).is_none() {
         findings.extend(unused::check(&context));

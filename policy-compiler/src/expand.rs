@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 14] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -17,7 +17,11 @@ const SECTIONS: [&str; 10] = [
     "pools",
     "routes",
     "consumers",
+    "teams",
+    "issuers",
     "limits",
+    "hooks",
+    "overload",
     "telemetry",
 ];
 /// Comments begin here unless a line is longer.

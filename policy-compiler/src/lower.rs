@@ -1,7 +1,9 @@
 //! From a checked manifest to the policy of a bundle. It owns ids and the canonical order of lists; it
 //! refuses to find fault: whatever could be wrong was reported before.
 
+mod callers;
 mod edge;
+mod guards;
 mod pools;
 mod reach;
 mod rewrite;
@@ -10,7 +12,7 @@ mod serving;
 
 use std::collections::BTreeMap;
 
-use rule_table::{Overload, Policy, Store};
+use rule_table::{Policy, Store};
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
@@ -30,25 +32,26 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
     let deployment_ids = ids(deployments.iter().map(|deployment| &deployment.name));
     let pools = pools::pools(manifest, names, &deployment_ids)?;
     let limit_ids = ids(manifest.limits.keys());
-    let consumers = edge::consumers(manifest, &limit_ids)?;
+    let consumers = callers::consumers(manifest, &limit_ids)?;
+    let teams = guards::teams(manifest, &limit_ids)?;
     let routes = routes::routes(manifest, &limit_ids)?;
     let policy = Policy {
         listeners: edge::listeners(manifest)?,
-        admin: edge::admin(manifest)?,
+        admin: callers::admin(manifest)?,
         backends,
         deployments,
         pools,
         routes,
         consumers,
-        teams: Vec::new(),
+        teams,
         models: Vec::new(),
-        issuers: Vec::new(),
+        issuers: callers::issuers(manifest)?,
         limits: edge::limits(manifest),
         access: Vec::new(),
         countries: None,
-        hooks: Vec::new(),
+        hooks: guards::hooks(manifest),
         store: Store::default(),
-        overload: Overload::default(),
+        overload: guards::overload(manifest),
         telemetry: edge::telemetry(manifest),
     };
     policy.check_references().ok()?;

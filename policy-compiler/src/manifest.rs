@@ -8,42 +8,52 @@
 mod admin;
 mod backend;
 mod consumer;
+mod geography;
+mod hook;
 mod identity;
+mod issuer;
 mod limit;
 mod listener;
 mod named;
+mod overload;
 mod pool;
 mod quantity;
 mod rewrite;
 mod route;
 mod secret;
+mod team;
 mod telemetry;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use admin::Admin;
+pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
     Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
     Quota, QuotaShape, Serving, Timeouts,
 };
-pub use consumer::{Consumer, KeyHash, KeySource};
+pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
+pub use geography::{Place, Residency, Sku};
+pub use hook::{Hook, HookFormat};
 pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
+pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
 pub use limit::{Limit, Mode, OnFailure};
 pub use listener::{Listener, ListenerTls};
 pub use named::{ModelName, Name, Named};
+pub use overload::Overload;
 pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
     Strategy, Unless,
 };
-pub use quantity::{Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use quantity::{Bytes, Cost, Date, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
 pub use rewrite::{
     BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
 };
 pub use route::{Match, Methods, Route};
 pub use secret::{FileRef, SecretRef, Setting};
+pub use team::{DataClass, Priority, Team};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
 
 use crate::resolve::Deployed;
@@ -88,9 +98,21 @@ pub struct Manifest {
     /// Callers and their API keys, by name. Without this section every route is open.
     #[serde(default)]
     pub consumers: Named<Name, Consumer>,
+    /// Consumers that share terms, by name.
+    #[serde(default)]
+    pub teams: Named<Name, Team>,
+    /// Whose tokens callers may show instead of a key, by name.
+    #[serde(default)]
+    pub issuers: Named<Name, Issuer>,
     /// Limits that routes and consumers refer to, by name.
     #[serde(default)]
     pub limits: Named<Name, Limit>,
+    /// Decisions asked of others, by name.
+    #[serde(default)]
+    pub hooks: Named<Name, Hook>,
+    /// When requests are shed; never unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Overload>,
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,

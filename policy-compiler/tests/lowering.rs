@@ -123,6 +123,7 @@ fn a_fallback_has_its_conditions_and_attempts_that_reach_it() {
             pool: claude,
             when: vec![FallbackWhen::Exhausted, FallbackWhen::ContextWindow],
             unless_consumers: vec![claims],
+            unless_data_classes: Vec::new(),
         }]
     );
     let retry = Retry { max_attempts: 3, ambiguous: false, budget: Share { ppm: 200_000 }, budget_floor: 10 };

@@ -18,8 +18,9 @@ use vocabulary::admin::generations::Generation;
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
-use crate::doors::Overlay;
+use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{
@@ -78,6 +79,14 @@ pub enum StartError {
         /// Why.
         source: UpstreamError,
     },
+    /// A policy hook cannot be asked.
+    #[error("hook `{hook}`: {source}")]
+    Hook {
+        /// Name in the manifest.
+        hook: String,
+        /// Why.
+        source: HookError,
+    },
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
     AdminToken(SecretError),
@@ -135,6 +144,8 @@ impl Gateway {
         let policy = bundle.policy();
         let upstreams = Upstreams::build(&policy.backends, &base, None)
             .map_err(|(backend, source)| StartError::Upstream { backend, source })?;
+        let hooks = Hooks::build(&policy.hooks, &base, None)
+            .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
@@ -152,8 +163,9 @@ impl Gateway {
         let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
         let observers = Observers { stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
-        let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
-        let live = Arc::new(Live::new(clock, observers, in_force));
+        let in_force =
+            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
+        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
@@ -179,8 +191,8 @@ impl Gateway {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let desk = AdminDesk {
             keeper: Arc::clone(&keeper),
-            authn: AdminAuthn::new(Arc::clone(&live), token),
-            keys: KeyDesk { overlay: Arc::clone(&overlay), live },
+            authn: AdminAuthn::new(live, token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay) },
         };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
@@ -243,6 +255,8 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        let issuers = Arc::clone(&live);
+        self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {

@@ -7,8 +7,10 @@ pub mod cli;
 pub mod clock;
 pub mod edge;
 pub mod gateway;
+pub mod hooks;
 pub mod live;
 pub mod live_check;
+pub mod overload;
 pub mod policy;
 pub mod settlement;
 pub mod store;
@@ -17,7 +19,7 @@ pub mod upstream;
 pub mod why;
 
 mod admin;
-mod doors;
+pub mod doors;
 pub(crate) mod observability;
 
 pub use admin::AdminError;

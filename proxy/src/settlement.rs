@@ -223,6 +223,7 @@ fn attempt_span(exchange: &Exchange, attempt: &Attempt, number: u32, end: Moment
         first_chunk: attempt.first_output,
         end: attempt.ended.unwrap_or(end),
         backend: Arc::from(deployment.name.as_str()),
+        processing: deployment.processing.as_ref().map(|place| Arc::from(place.name())),
         provider: Arc::from(provider(backend.kind)),
         address: Arc::from(backend.host.as_str()),
         port: backend.port,

@@ -21,6 +21,7 @@ pub mod gateway;
 pub mod manifest;
 pub mod otlp;
 pub mod raw;
+pub mod redis;
 pub mod shared;
 pub mod sse;
 pub mod tls;

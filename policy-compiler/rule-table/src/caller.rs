@@ -35,6 +35,36 @@ pub enum Geography {
     Global,
 }
 
+impl Geography {
+    /// Whether all of this place lies in `other`. A zone is never within a country, even one that is the
+    /// whole of it under another name: what is stated of the zone may grow.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Global) => true,
+            (Self::Zone(zone) | Self::Country { zone: Some(zone), .. }, Self::Zone(wanted)) => zone == wanted,
+            (Self::Country { code, .. }, Self::Country { code: wanted, .. }) => code == wanted,
+            _ => false,
+        }
+    }
+
+    /// As a manifest writes it: a zone, a country's two letters, or `global`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Zone(zone) => zone,
+            Self::Country { code, .. } => code,
+            Self::Global => "global",
+        }
+    }
+}
+
+impl std::fmt::Display for Geography {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// An accepted API key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
@@ -93,8 +123,8 @@ pub struct Team {
     pub residency: Option<Geography>,
     /// Classification of its data, for fallbacks and hooks.
     pub data_class: Option<String>,
-    /// Its place when there is not room for all.
-    pub priority: Priority,
+    /// Its place when there is not room for all; the route's unless stated.
+    pub priority: Option<Priority>,
 }
 
 /// A model's terms.
@@ -107,7 +137,7 @@ pub struct ModelTerms {
 }
 
 /// Where an issuer's keys are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySet {
     /// `<issuer>/.well-known/openid-configuration` says where (OpenID Connect Discovery 1.0 §4).
@@ -141,4 +171,27 @@ pub struct Issuer {
     pub teams: Vec<(String, TeamId)>,
     /// Clock difference that is tolerated, in seconds.
     pub leeway: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn country(code: &str, zone: Option<&str>) -> Geography {
+        Geography::Country { code: code.to_owned(), zone: zone.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_place_lies_in_itself_in_its_zone_and_in_the_world() {
+        let (eu, sweden) = (Geography::Zone("eu".to_owned()), country("se", Some("eu")));
+        for wider in [&sweden, &eu, &Geography::Global] {
+            assert!(sweden.within(wider), "{wider}");
+        }
+        for elsewhere in [&country("de", Some("eu")), &country("no", None), &Geography::Zone("us".to_owned())]
+        {
+            assert!(!sweden.within(elsewhere), "{elsewhere}");
+        }
+        assert!(!eu.within(&sweden) && !Geography::Global.within(&eu));
+        assert!(!country("ch", None).within(&eu), "a country outside every zone");
+    }
 }

@@ -43,6 +43,17 @@ pub struct Store {
     pub sync: Duration,
 }
 
+/// How a hook is asked and answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookFormat {
+    /// The contract as it is.
+    #[default]
+    Plain,
+    /// The question under `input` and the answer under `result`, as Open Policy Agent's data API has them.
+    Opa,
+}
+
 /// A decision asked of somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
@@ -50,6 +61,8 @@ pub struct Hook {
     pub name: String,
     /// Where it is POSTed to.
     pub url: String,
+    /// How.
+    pub format: HookFormat,
     /// A header with a secret, such as `x-functions-key`.
     pub header: Option<(String, SecretRef)>,
     /// How long it may take.
@@ -69,6 +82,8 @@ pub struct Overload {
     pub max_in_flight: Option<u32>,
     /// Bytes of request and answer bodies held at once.
     pub max_buffered: Option<u64>,
+    /// Refuse or count.
+    pub mode: Mode,
 }
 
 /// What an administrator may do; each may do what those before it may.

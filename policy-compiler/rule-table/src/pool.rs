@@ -107,6 +107,8 @@ pub struct Fallback {
     pub when: Vec<FallbackWhen>,
     /// Never for these consumers, sorted.
     pub unless_consumers: Vec<ConsumerId>,
+    /// Never for data of these classes, sorted.
+    pub unless_data_classes: Vec<String>,
 }
 
 /// Interchangeable deployments.

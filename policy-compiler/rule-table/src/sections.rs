@@ -13,7 +13,7 @@ pub use crate::access::{
 };
 pub use crate::caller::{Consumer, Credentials, Geography, Issuer, Key, KeySet, ModelTerms, Priority, Team};
 pub use crate::operation::{
-    Admin, AdminOidc, AdminToken, Hook, Overload, Role, SharedStore, Store, WhenAway,
+    Admin, AdminOidc, AdminToken, Hook, HookFormat, Overload, Role, SharedStore, Store, WhenAway,
 };
 pub use crate::pool::{Breaker, Ejection, Fallback, FallbackWhen, Member, Objective, Pool, Retry, Strategy};
 pub use crate::rewrite::{BodyEdit, BodyOperation, HeaderEdits, PathRewrite, Rewrite};
@@ -273,6 +273,8 @@ pub struct Route {
     pub access: Vec<AccessRuleId>,
     /// Asked before a request is sent on.
     pub hook: Option<HookId>,
+    /// Its place when there is not room for all, where neither consumer nor team has one.
+    pub priority: Option<Priority>,
     /// Total time for a request until its commit point.
     pub deadline: Duration,
     /// Time between the comments that keep a stream's connection alive before its first token; none
@@ -288,12 +290,13 @@ pub struct Route {
 }
 
 /// Whether a rule refuses or only counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Count what would have been refused.
     Shadow,
     /// Refuse.
+    #[default]
     Enforce,
 }
 

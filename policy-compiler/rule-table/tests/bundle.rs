@@ -100,6 +100,7 @@ fn route() -> Route {
         limits: vec![0],
         access: Vec::new(),
         hook: None,
+        priority: None,
         deadline: Duration::from_secs(120),
         heartbeat: None,
         pass_through: false,

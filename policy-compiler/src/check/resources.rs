@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use rule_table::{Backend, Credential, EntraSource, Policy, SecretRef, Setting};
+use rule_table::{Backend, Credential, EntraSource, KeySet, Policy, SecretRef, Setting};
 
 use crate::diagnostics::{Code, Finding};
 
@@ -28,6 +28,21 @@ pub fn check_resources(
         findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
         findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
     }
+    if let Some(tls) = policy.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
+        let path = |field| ["admin", "tls", field, "file"];
+        findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
+        findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+    }
+    if let Some(clients) = policy.admin.as_ref().and_then(|admin| admin.clients.as_ref()) {
+        let path = ["admin", "tls", "clients", "file"];
+        findings.extend(resources.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+    }
+    for issuer in &policy.issuers {
+        if let KeySet::File(file) = &issuer.keys {
+            let path = ["issuers", issuer.name.as_str(), "keys", "file"];
+            findings.extend(resources.content(file, &path).err().map(|finding| *finding));
+        }
+    }
     let mut seen = BTreeSet::new();
     let mut secret = |reference: &SecretRef, path: &[&str]| {
         if seen.insert(format!("{reference:?}")) {
@@ -48,6 +63,11 @@ pub fn check_resources(
         if let Some(authorization) = backend.egress.as_ref().and_then(|egress| egress.authorization.as_ref())
         {
             secret(authorization, &["backends", &backend.name, "egressProxy", "authorization"]);
+        }
+    }
+    for hook in &policy.hooks {
+        if let Some((_, value)) = &hook.header {
+            secret(value, &["hooks", &hook.name, "header", "value"]);
         }
     }
     for (name, value) in policy.telemetry.otlp.iter().flat_map(|otlp| &otlp.headers) {

@@ -48,10 +48,16 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         report("identity", &["identities", name], "backend");
     }
     let by_consumers = manifest.consumers.values().filter_map(|consumer| consumer.limit.as_ref());
+    let by_teams = manifest.teams.values().flat_map(|team| team.limit.iter().chain(&team.each));
     let limits: BTreeSet<&String> =
-        routes().filter_map(|route| route.limit.as_ref()).chain(by_consumers).collect();
+        routes().filter_map(|route| route.limit.as_ref()).chain(by_consumers).chain(by_teams).collect();
     for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
         report("limit", &["limits", name], "route or consumer");
+    }
+    for name in manifest.hooks.keys() {
+        if routes().all(|route| route.hook.as_ref() != Some(name)) {
+            report("hook", &["hooks", name], "route");
+        }
     }
     let for_any = routes().any(|route| route.consumers.is_empty());
     for name in manifest.consumers.keys() {

@@ -1,5 +1,6 @@
 //! The registry of codes: each with its severity, title and explanation. It owns every code there is;
 //! `sluicegate explain` and the reference page are printed from it.
+//! Long because it is one registry, whose order is its numbers.
 
 use std::fmt;
 
@@ -335,6 +336,63 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
+
+UnknownIssuer "SG1201" Error "unknown issuer"
+"A credential or the admin API names an entry of `issuers`, and there is no such entry."
+
+RepeatedIssuer "SG1202" Error "issuer written twice"
+"A token says who issued it and nothing of which entry is meant, so one of the two would never be asked. One entry takes several audiences."
+
+UnusableKeySet "SG1203" Error "keys of an issuer cannot be fetched"
+"The issuer's keys are fetched from its `issuer` URL, or from `keys`. Whoever can change that answer can make tokens for anybody, so the way there is encrypted, unless it stays on this machine."
+
+SharedCredential "SG1204" Error "credential shared by consumers"
+"A subject or a certificate tells who calls, so it is one consumer's, once."
+
+UnaskedCertificate "SG1205" Error "client certificates that nobody asks for"
+"`admin.certificates` gives roles to names in client certificates. Those are asked for where `admin.tls.clients` says which authorities sign them."
+
+SharedAdminToken "SG1206" Error "admin token shared by names"
+"What an administrator did is recorded under the name of the token, so each name has its own."
+
+UnknownPlace "SG1501" Error "unknown place"
+"A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."
+
+UnknownRegion "SG1502" Error "unknown region"
+"The compiler knows which country each Azure region lies in, and this region is not in its table. If it is new, say where data is processed there: `processing: eu` on the backend or its deployments."
+
+ContradictoryProcessing "SG1503" Error "stated place contradicts the SKU"
+"Where an Azure deployment processes data follows from its SKU: `Standard` and `ProvisionedManaged` in its region, `DataZone…` anywhere in the EU or the United States, `Global…` anywhere at all. `processing` may say the same or something wider, never something narrower: residency would be promised and not kept."
+
+NoResidentMember "SG1504" Error "no backend within a team's residency"
+"The team's data has to stay in a place, and none of the routes its consumers may use leads to a backend of which it is known that it processes data there. A backend of which nothing is known does not qualify."
+
+FallbackOutsideResidency "SG1505" Warning "fallback that residency forbids"
+"Everybody who uses this pool has data that has to stay in a place, and no member of the fallback pool is known to process data there. The fallback is never taken, just when it is needed."
+
+UselessRegion "SG1506" Warning "region tells nothing"
+"The provider decides where this kind of backend processes data, whatever region its name has. State `processing` as its contract has it."
+
+UnknownHook "SG1507" Error "unknown hook"
+"`hook` names an entry of `hooks`, and there is no such entry."
+
+MalformedHook "SG1508" Error "hook cannot be asked"
+"A hook's URL is `http://` or `https://`, a host, an optional port and a path, without query and credentials: a secret goes into `header`, by reference."
+
+PlainHook "SG1509" Warning "secret sent to a hook unencrypted"
+"The hook is reached by plain `http://` beyond this machine, with a header that anyone on the way can read."
+
+SlowHook "SG1510" Warning "hook outlasts the request"
+"The hook may take as long as the route has for the whole request, so that a slow hook ends requests whatever its `onFailure` says."
+
+EmptyOverload "SG1511" Error "nothing to shed at"
+"`overload` states `maxInFlight`, `maxBuffered` or both."
+
+UnknownDataClass "SG1512" Error "class of data that no team has"
+"`unless: {dataClass: …}` keeps data of a class from a fallback, and no team has data of this class. A misspelt class would keep nobody from it."
+
+UnknownTeam "SG1513" Error "unknown team"
+"`team` names an entry of `teams`, and there is no such entry."
 }
 
 impl Code {
@@ -368,7 +426,7 @@ pub fn explain(code: &str) -> Option<String> {
 /// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
 #[must_use]
 pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 11] = [
+    const GROUPS: [(&str, &str); 13] = [
         ("SG00", "Reading"),
         ("SG01", "Structure"),
         ("SG02", "Names"),
@@ -380,6 +438,8 @@ pub fn reference() -> String {
         ("SG08", "Telemetry"),
         ("SG09", "Failover"),
         ("SG10", "Rewrites"),
+        ("SG12", "Callers"),
+        ("SG15", "Residency, hooks and overload"),
     ];
     let mut page = String::from(
         "<!-- Generated by `cargo run -p policy-compiler --example reference` from its registry of codes. -->\n\n\

@@ -1,11 +1,10 @@
-//! Listeners, admin, consumers, limits and telemetry.
+//! Listeners, limits and telemetry.
 
 use rule_table::{
-    AccessLogTarget, Admin, Consumer, Key, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol,
-    SecretRef, Telemetry, TlsVersion,
+    AccessLogTarget, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry,
+    TlsVersion,
 };
 
-use super::{Ids, reference};
 use crate::manifest::{self, Manifest};
 use crate::resolve::address;
 
@@ -42,40 +41,6 @@ pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
     manifest.listeners.iter().map(one).collect()
 }
 
-pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
-    let Some(admin) = &manifest.admin else { return Some(None) };
-    let address = address(&admin.address).ok()?.to_string();
-    Some(Some(Admin {
-        address,
-        token: admin.token.as_ref().map(secret),
-        tokens: Vec::new(),
-        oidc: None,
-        certificates: Vec::new(),
-        tls: None,
-        clients: None,
-    }))
-}
-
-pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consumer>> {
-    let one = |(name, consumer): (&String, &manifest::Consumer)| {
-        let key = |(name, key): (&String, &manifest::KeySource)| Key {
-            name: name.clone(),
-            sha256: key.sha256.0.clone(),
-            prefix: None,
-            expires: None,
-        };
-        Some(Consumer {
-            name: name.clone(),
-            keys: consumer.keys.iter().map(key).collect(),
-            credentials: Vec::new(),
-            team: None,
-            limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
-            priority: None,
-        })
-    };
-    manifest.consumers.iter().map(one).collect()
-}
-
 pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
     let one = |(name, limit): (&String, &manifest::Limit)| Limit {
         name: name.clone(),
@@ -84,16 +49,24 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         streams: None,
         budget: None,
         hard: false,
-        mode: match limit.mode {
-            manifest::Mode::Shadow => Mode::Shadow,
-            manifest::Mode::Enforce => Mode::Enforce,
-        },
-        on_failure: match limit.on_failure {
-            manifest::OnFailure::Open => OnFailure::Open,
-            manifest::OnFailure::Closed => OnFailure::Closed,
-        },
+        mode: mode(limit.mode),
+        on_failure: on_failure(limit.on_failure),
     };
     manifest.limits.iter().map(one).collect()
+}
+
+pub(super) fn mode(written: manifest::Mode) -> Mode {
+    match written {
+        manifest::Mode::Shadow => Mode::Shadow,
+        manifest::Mode::Enforce => Mode::Enforce,
+    }
+}
+
+pub(super) fn on_failure(written: manifest::OnFailure) -> OnFailure {
+    match written {
+        manifest::OnFailure::Open => OnFailure::Open,
+        manifest::OnFailure::Closed => OnFailure::Closed,
+    }
 }
 
 pub(super) fn telemetry(manifest: &Manifest) -> Telemetry {

@@ -85,7 +85,13 @@ fn fallback(written: &manifest::Fallback, pools: &Ids, consumers: &Ids) -> Optio
     let mut unless: Vec<u32> = unless.map(|name| consumers.get(name).copied()).collect::<Option<_>>()?;
     unless.sort_unstable();
     unless.dedup();
-    Some(Fallback { pool: *pools.get(&written.to)?, when, unless_consumers: unless })
+    let class = written.unless.iter().filter_map(|unless| unless.data_class.as_ref());
+    Some(Fallback {
+        pool: *pools.get(&written.to)?,
+        when,
+        unless_consumers: unless,
+        unless_data_classes: class.map(|class| class.0.clone()).collect(),
+    })
 }
 
 fn condition(when: manifest::FallbackWhen) -> FallbackWhen {

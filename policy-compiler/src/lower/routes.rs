@@ -6,12 +6,13 @@ use rule_table::{Route, Specificity};
 
 use super::rewrite::rewrite;
 use super::{Ids, ids, reference};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::matching;
 
 pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
     let pools = ids(manifest.pools.keys());
     let consumers = ids(manifest.consumers.keys());
+    let hooks = ids(manifest.hooks.keys());
     let one = |(name, route): (&String, &manifest::Route)| {
         let mut allowed: Vec<u32> =
             route.consumers.iter().map(|name| consumers.get(name).copied()).collect::<Option<_>>()?;
@@ -25,7 +26,8 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             public: route.public.unwrap_or_default(),
             limits: reference(route.limit.as_ref(), limits)?.into_iter().collect(),
             access: Vec::new(),
-            hook: None,
+            hook: reference(route.hook.as_ref(), &hooks)?,
+            priority: route.priority.map(Priority::compiled),
             deadline: route.deadline.0.0,
             heartbeat: route.heartbeat.map(|heartbeat| heartbeat.0.0),
             pass_through: route.pass_through,

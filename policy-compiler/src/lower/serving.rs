@@ -5,7 +5,7 @@ use vocabulary::Prices;
 
 use super::ids;
 use crate::manifest::{self, Manifest, Serving};
-use crate::resolve::{Deployed, LEAKY_BUCKET_DEPTH};
+use crate::resolve::{Deployed, LEAKY_BUCKET_DEPTH, place};
 
 /// Every deployment, in the order of full names.
 pub(super) fn deployments(manifest: &Manifest) -> Vec<Deployment> {
@@ -14,7 +14,7 @@ pub(super) fn deployments(manifest: &Manifest) -> Vec<Deployment> {
     for (backend, written) in &manifest.backends {
         let id = backend_ids.get(backend).copied().unwrap_or_default();
         if !written.kind.has_models() {
-            all.push(piped(backend, id));
+            all.push(piped(backend, id, written));
         }
         let models = written.models.iter().map(|(name, model)| (name, model.serving(name)));
         let deployments =
@@ -28,7 +28,7 @@ pub(super) fn deployments(manifest: &Manifest) -> Vec<Deployment> {
     all
 }
 
-fn piped(backend: &str, id: u32) -> Deployment {
+fn piped(backend: &str, id: u32, written: &manifest::Backend) -> Deployment {
     Deployment {
         name: backend.to_owned(),
         backend: id,
@@ -41,7 +41,7 @@ fn piped(backend: &str, id: u32) -> Deployment {
         quota: None,
         concurrency: None,
         expected_ttft: std::time::Duration::ZERO,
-        processing: None,
+        processing: written.processing.as_ref().and_then(|stated| place(&stated.0)),
     }
 }
 
@@ -58,7 +58,7 @@ fn deployment(name: String, backend: u32, serving: &Serving<'_>) -> Deployment {
         quota: serving.quota.map(quota),
         concurrency: serving.concurrency,
         expected_ttft: serving.expected_ttft.0.0,
-        processing: None,
+        processing: serving.processing.and_then(|stated| place(&stated.0)),
     }
 }
 

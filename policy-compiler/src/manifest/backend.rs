@@ -7,6 +7,7 @@ mod serving;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::geography::Place;
 use super::named::{ModelName, Named};
 use super::quantity::Duration;
 use super::rewrite::Rewrite;
@@ -28,6 +29,15 @@ pub struct Backend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = "2024-10-21")]
     pub api_version: Option<String>,
+    /// The Azure region it stands in, for kinds `azure-openai`, `azure-ml`, `vllm`, `llama-cpp`, `kserve` and
+    /// `http`. Together with a deployment's `sku` it tells where data is processed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = &"swedencentral")]
+    pub region: Option<String>,
+    /// Where it processes data. Follows from `region` and `sku` where those are known; a statement of its own
+    /// may only be wider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processing: Option<Place>,
     /// The identity whose credential is presented, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quantity::Duration;
 use super::rewrite::Rewrite;
+use super::team::Priority;
 
 /// A route from matching requests to a pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,13 @@ pub struct Route {
     /// The limit counted for this route, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// The hook asked before a request is sent on, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// The place of its requests when there is not room for all, where neither consumer nor team has one;
+    /// `standard` unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
     /// Time for a request until the first byte of its answer, attempts included.
     #[serde(default = "deadline")]
     pub deadline: Duration,

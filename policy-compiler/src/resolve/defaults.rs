@@ -8,7 +8,7 @@ use vocabulary::Span;
 use crate::manifest::{
     Backend, BackendKind, Duration, Health, Manifest, Pool, Price, QuotaShape, Scope, Strategy,
 };
-use crate::resolve::{Chains, Names};
+use crate::resolve::{Chains, Names, derived, written};
 
 /// Enough for a few long prompts to arrive together, not for a minute's worth of them.
 pub(crate) const LEAKY_BUCKET_DEPTH: std::time::Duration = std::time::Duration::from_secs(10);
@@ -50,14 +50,33 @@ pub(crate) fn fill(manifest: &mut Manifest, names: &Names<'_>) {
             });
         }
     }
-    let open = manifest.consumers.is_empty();
+    let open = manifest.consumers.is_empty() && manifest.issuers.is_empty();
     for route in manifest.routes.values_mut() {
         // Routes for named consumers are not public, whatever else the manifest says.
         route.public.get_or_insert(open && route.consumers.is_empty());
     }
 }
 
+/// Where data is processed, as far as region and SKU tell; else as the backend says of all it serves.
+fn fill_processing(backend: &mut Backend) {
+    let own = derived(backend, None).as_ref().map(written);
+    let skus: Vec<_> =
+        backend.deployments.values().map(|deployment| derived(backend, deployment.sku)).collect();
+    for (deployment, derived) in backend.deployments.values_mut().zip(&skus) {
+        let place = derived.as_ref().map(written).or_else(|| backend.processing.clone());
+        deployment.processing = deployment.processing.take().or(place);
+    }
+    let place = own.or_else(|| backend.processing.clone());
+    for model in backend.models.values_mut() {
+        model.processing = model.processing.take().or_else(|| place.clone());
+    }
+    if !backend.kind.has_models() {
+        backend.processing = backend.processing.take().or(place);
+    }
+}
+
 fn fill_backend(backend: &mut Backend) {
+    fill_processing(backend);
     if backend.kind == BackendKind::AzureOpenai {
         backend.api_version.get_or_insert_with(|| AZURE_API_VERSION.to_owned());
     }

@@ -90,6 +90,9 @@ pub struct AccessLogRecord {
 pub struct AttemptRecord {
     /// `backend/deployment`.
     pub backend: String,
+    /// Where it processes data, as the manifest has it: a zone, a country's two letters or `global`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processing: Option<String>,
     /// Status of the backend, if one arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,

@@ -6,6 +6,7 @@ pub mod access_log;
 pub mod admin;
 pub mod date;
 pub mod facts;
+pub mod hook;
 pub mod moment;
 pub mod money;
 pub mod reason;

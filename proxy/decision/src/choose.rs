@@ -1,5 +1,5 @@
 //! Stage 6: one pick among a pool's members. It owns which members a request may use at all (model,
-//! operation, context window, home of its state, already tried) and the pool's short lock; the pick itself is `feedback-loop`'s.
+//! operation, context window, home of its state, residency, already tried) and the pool's short lock; the pick itself is `feedback-loop`'s.
 //!
 //! The lock is on purpose: in-flight counts, quotas and the model must be seen together, or two picks
 //! spend the same room. It is held for microseconds and never across IO.
@@ -161,18 +161,20 @@ impl Exchange {
     ///
     /// # Errors
     /// [`Reason::NoBackend`] or what the last backend said, with the time after which one may be free;
-    /// [`Reason::OperationUnsupported`]; [`Reason::UnknownResponse`].
+    /// [`Reason::OperationUnsupported`]; [`Reason::UnknownResponse`]; [`Reason::Residency`].
     pub fn choose(&mut self, now: Moment, span_id: u64) -> Result<Choice, Refusal> {
         // One attempt at a time: a second one must not hide the first one's room.
         self.attempt_failed_if_open(now, Failure::Refused);
         let gate = Arc::clone(&self.gate);
         let mut soonest: Option<Duration> = None;
+        let mut residents = Residents::default();
         // Each turn leaves a pool for good, so there are no more turns than pools.
         for _ in 0..=gate.policy().pools.len() {
             let found =
                 self.pool.and_then(|id| Some((gate.pool(id)?, gate.policy().pools.get(id as usize)?)));
             let Some((view, section)) = found else { break };
             let eligible = self.eligible(section)?;
+            residents.see(&eligible);
             if eligible.too_long && self.enter_fallback(section, &[FallbackWhen::ContextWindow]) {
                 continue;
             }
@@ -181,6 +183,9 @@ impl Exchange {
                 Err(after) => soonest = soonest.into_iter().chain(after).min(),
             }
             if let Next::Stop(refusal) = self.exhausted(section, eligible.too_long) {
+                if residents.kept_out() && refusal.reason == Reason::NoBackend {
+                    return Err(self.outside());
+                }
                 return Err(refusal.with_retry_after(soonest));
             }
         }
@@ -249,7 +254,12 @@ impl Exchange {
     /// Members with the right model that offer the operation and, where any has one, a context window that
     /// holds the request.
     fn eligible(&self, section: &PoolSection) -> Result<Eligible, Refusal> {
-        let candidates = self.candidates(section)?;
+        let able = self.candidates(section)?;
+        let candidates = able & self.residents(section);
+        if candidates == 0 && able != 0 && self.continues() {
+            // Nobody else has the response it continues.
+            return Err(self.outside());
+        }
         // Saturating: the caller may name any ceiling.
         let needed = self
             .facts
@@ -270,7 +280,21 @@ impl Exchange {
             .fold(0, |set, (index, _)| set | bit(index));
         // The prompt's size is an estimate: when nothing seems to fit, the backends shall judge.
         let too_long = fitting == 0 && candidates != 0;
-        Ok(Eligible { members: if too_long { candidates } else { fitting }, too_long })
+        let members = if too_long { candidates } else { fitting };
+        Ok(Eligible { members, too_long, outside: able & !candidates != 0 })
+    }
+
+    /// Members that process data where the caller's may be.
+    fn residents(&self, section: &PoolSection) -> u64 {
+        let members = section.members.iter().enumerate();
+        let inside = members.filter(|(_, member)| self.may_process(member.deployment));
+        inside.fold(0, |set, (index, _)| set | bit(index))
+    }
+
+    /// Whether it is about an earlier response.
+    fn continues(&self) -> bool {
+        self.stored_response.is_some()
+            || self.facts.as_ref().is_some_and(|facts| facts.previous_response.is_some())
     }
 
     /// Members that could serve the request, were it short enough.
@@ -352,6 +376,27 @@ struct Eligible {
     members: u64,
     /// None of them seems to hold it.
     too_long: bool,
+    /// Others could serve it and are outside the caller's residency.
+    outside: bool,
+}
+
+/// What residency left over the pools looked at.
+#[derive(Default)]
+struct Residents {
+    inside: bool,
+    outside: bool,
+}
+
+impl Residents {
+    fn see(&mut self, eligible: &Eligible) {
+        self.inside |= eligible.members != 0;
+        self.outside |= eligible.outside;
+    }
+
+    /// Whether it is residency alone that leaves nobody.
+    fn kept_out(&self) -> bool {
+        self.outside && !self.inside
+    }
 }
 
 /// Which backends can hold an earlier response.

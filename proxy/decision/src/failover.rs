@@ -92,11 +92,14 @@ impl Exchange {
         Next::Stop(self.last_failure.clone().unwrap_or(none))
     }
 
-    /// Enters the first fallback that is for any of `when` and for this consumer.
+    /// Enters the first fallback that is for any of `when`, for this consumer and for data of this class.
     pub(crate) fn enter_fallback(&mut self, section: &PoolSection, when: &[FallbackWhen]) -> bool {
         let next = section.fallback.iter().find(|fallback| {
             let forbidden =
-                self.consumer.is_some_and(|consumer| fallback.unless_consumers.contains(&consumer));
+                self.consumer.is_some_and(|consumer| fallback.unless_consumers.contains(&consumer))
+                    || self.data_class().is_some_and(|class| {
+                        fallback.unless_data_classes.iter().any(|kept_out| kept_out == class)
+                    });
             let seen = self.pools_left.contains(&fallback.pool) || self.pool == Some(fallback.pool);
             !forbidden && !seen && fallback.when.iter().any(|condition| when.contains(condition))
         });

@@ -11,6 +11,7 @@ mod exchange;
 mod failover;
 mod gate;
 mod homes;
+mod hook;
 mod identify;
 mod inspect;
 pub mod keys;
@@ -18,9 +19,11 @@ mod peer;
 mod pool_spec;
 mod refusal;
 mod reserve;
+mod residency;
 mod retry_budget;
 mod rewrite;
 mod settle;
+mod shed;
 mod tokens;
 
 pub use admit::too_large;
@@ -29,6 +32,7 @@ pub use choose::{Choice, PoolView, SharedPool};
 pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
+pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
 pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
@@ -36,4 +40,5 @@ pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };
 pub use settle::{Ending, Settled};
+pub use shed::Load;
 pub use tokens::{Claims, IssuerKeys, KeySetFault, PublicKeys, TokenFault, Verified};

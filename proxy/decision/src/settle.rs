@@ -121,6 +121,10 @@ impl Exchange {
                 .iter()
                 .map(|attempt| AttemptRecord {
                     backend: name(attempt).unwrap_or_default(),
+                    processing: self
+                        .gate
+                        .deployment(attempt.deployment)
+                        .and_then(|deployment| Some(deployment.processing.as_ref()?.to_string())),
                     status: attempt.status,
                     reason: attempt.reason,
                     ttft_ms: attempt.first_output.map(|at| millis(attempt.started, at)),

@@ -1,99 +1,110 @@
-//! `/v1/keys`: issuing, listing, rotating and revoking API keys. It owns bodies and statuses; what a
-//! key may be is the overlay's business.
+//! API keys over the admin API: issuing, listing, rotating and revoking. It owns what is answered and that each
+//! change is audited before it is made; what a key may be is the overlay's business.
 
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde::de::DeserializeOwned;
-use vocabulary::admin::keys::{IssueKey, IssuedKeys, RotateKey};
+use vocabulary::admin::audit::AuditAction;
+use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, RotateKey};
 
 use super::answer::{Answer, json, problem};
-use super::authn::Principal;
+use super::routes::{Desk, Order};
+use crate::audit::Entry;
 use crate::clock::unix_nanos;
 use crate::doors::{Overlay, OverlayError};
-use crate::live::Live;
+use crate::policy::version;
 
 /// How long a rotated key stays good unless asked otherwise, and at most: an hour, a month.
 const OVERLAP: (u64, u64) = (3600, 30 * 86_400);
 
-/// Answers for issued keys.
+/// The issued keys.
 #[derive(Debug)]
 pub(crate) struct KeyDesk {
     pub(crate) overlay: Arc<Overlay>,
-    pub(crate) live: Arc<Live>,
 }
 
 impl KeyDesk {
-    /// Every issued key, without its value.
+    /// Every issued key, without its secret.
     pub(super) fn list(&self) -> Answer {
         let (version, keys) = self.overlay.list();
         json(&IssuedKeys { version, keys })
     }
+}
 
-    /// Issues a key. Gives its id beside the answer, as do the others.
-    pub(super) fn issue(&self, principal: &Principal, body: &[u8]) -> Result<(String, Answer), Answer> {
-        let asked: IssueKey = read(body, None)?;
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let issued = self.overlay.issue(gate.policy(), asked, &principal.name, now()).map_err(refused)?;
-        tracing::info!(id = %issued.known.id, consumer = %issued.known.consumer, by = %principal.name, "key issued");
-        let mut answer = json(&issued);
-        *answer.status_mut() = StatusCode::CREATED;
-        Ok((issued.known.id, answer))
+impl Desk {
+    pub(super) async fn issue_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let asked: IssueKey = order.json()?;
+        let entry = self.key_entry(order, "issued").to(format!("{}/{}", asked.consumer, asked.name));
+        self.audited(&entry).await?;
+        let gate = Arc::clone(&self.keeper.live().in_force().gate);
+        match self.keys.overlay.issue(gate.policy(), asked, &order.principal.name, now()) {
+            Ok(issued) => Ok(self.created(&issued).await),
+            Err(error) => Err(self.not_done(entry, &error).await),
+        }
     }
 
-    /// Issues a key in place of another, which stays good for a while.
-    pub(super) fn rotate(
-        &self,
-        principal: &Principal,
-        id: &str,
-        body: &[u8],
-    ) -> Result<(String, Answer), Answer> {
-        let asked: RotateKey = read(body, Some(RotateKey::default()))?;
+    pub(super) async fn rotate_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let asked: RotateKey = order.json()?;
         let overlap = asked.overlap_s.unwrap_or(OVERLAP.0).min(OVERLAP.1);
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let issued =
-            self.overlay.rotate(gate.policy(), id, overlap, &principal.name, now()).map_err(refused)?;
-        tracing::info!(old = %id, id = %issued.known.id, by = %principal.name, "key rotated");
-        let mut answer = json(&issued);
-        *answer.status_mut() = StatusCode::CREATED;
-        Ok((issued.known.id, answer))
+        let id = order.values.first().copied().unwrap_or_default();
+        let entry = self.key_entry(order, "rotated").to(id);
+        self.audited(&entry).await?;
+        let gate = Arc::clone(&self.keeper.live().in_force().gate);
+        match self.keys.overlay.rotate(gate.policy(), id, overlap, &order.principal.name, now()) {
+            Ok(issued) => Ok(self.created(&issued).await),
+            Err(error) => Err(self.not_done(entry, &error).await),
+        }
     }
 
-    /// Revokes a key.
-    pub(super) fn revoke(&self, principal: &Principal, id: &str) -> Result<(String, Answer), Answer> {
-        let status = self.overlay.revoke(id, now()).map_err(refused)?;
-        tracing::info!(%id, consumer = %status.consumer, by = %principal.name, "key revoked");
-        Ok((id.to_owned(), json(&status)))
+    pub(super) async fn revoke_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let id = order.values.first().copied().unwrap_or_default();
+        let entry = self.key_entry(order, "revoked").to(id);
+        self.audited(&entry).await?;
+        match self.keys.overlay.revoke(id, now()) {
+            Ok(status) => {
+                self.keys.overlay.share().await;
+                Ok(json(&status))
+            }
+            Err(error) => Err(self.not_done(entry, &error).await),
+        }
+    }
+
+    fn key_entry(&self, order: &Order<'_>, what: &str) -> Entry {
+        let policy = version(&self.keeper.live().in_force().gate);
+        Entry { detail: Some(what.to_owned()), ..Entry::done(order.actor(), AuditAction::Key, policy) }
+    }
+
+    /// What cannot be written down is not done.
+    async fn audited(&self, entry: &Entry) -> Result<(), Box<Answer>> {
+        self.keeper.audit().record(entry.clone()).await.map_err(|error| {
+            let how = format!("the audit log cannot be written, so nothing was changed: {error}");
+            Box::new(problem(StatusCode::INTERNAL_SERVER_ERROR, "Not kept", &how, &[]))
+        })
+    }
+
+    async fn created(&self, issued: &IssuedKey) -> Answer {
+        self.keys.overlay.share().await;
+        let mut answer = json(issued);
+        *answer.status_mut() = StatusCode::CREATED;
+        answer
+    }
+
+    /// The line before says that it was done; this one takes it back.
+    async fn not_done(&self, entry: Entry, error: &OverlayError) -> Box<Answer> {
+        if let Err(error) = self.keeper.audit().record(entry.refused(error.to_string())).await {
+            tracing::error!(%error, "the audit log cannot be written");
+        }
+        let (status, title) = match error {
+            OverlayError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The key was not issued"),
+            OverlayError::Unknown(_) => (StatusCode::NOT_FOUND, "No such key"),
+            OverlayError::NoPlace => (StatusCode::CONFLICT, "No place to keep keys"),
+            OverlayError::NotKept(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Not kept"),
+        };
+        Box::new(problem(status, title, &error.to_string(), &[]))
     }
 }
 
 /// Unix seconds.
 fn now() -> u64 {
     unix_nanos() / 1_000_000_000
-}
-
-/// A body in JSON; `absent` stands for none.
-fn read<T: DeserializeOwned>(body: &[u8], absent: Option<T>) -> Result<T, Answer> {
-    match absent {
-        Some(absent) if body.is_empty() => Ok(absent),
-        _ => serde_json::from_slice(body).map_err(|error| {
-            // Of the error only the place: its words may quote a value.
-            let how = format!(
-                "the body is not the JSON this call takes, see line {}, column {}; `sluicegate keys --help` shows what it is",
-                error.line(),
-                error.column()
-            );
-            problem(StatusCode::BAD_REQUEST, "Bad body", &how, &[])
-        }),
-    }
-}
-
-fn refused(error: OverlayError) -> Answer {
-    let (status, title) = match &error {
-        OverlayError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The key was not issued"),
-        OverlayError::Unknown(_) => (StatusCode::NOT_FOUND, "No such key"),
-        OverlayError::NoPlace => (StatusCode::CONFLICT, "No place to keep keys"),
-        OverlayError::NotKept(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Not kept"),
-    };
-    problem(status, title, &error.to_string(), &[])
 }

@@ -3,24 +3,25 @@
 
 use std::sync::Arc;
 
+use http::header::ALLOW;
 use http::request::Parts;
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use serde::de::DeserializeOwned;
-use vocabulary::admin::audit::{AuditAction, AuditTail};
+use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::Generations;
 use vocabulary::admin::holds::Holds;
 use vocabulary::admin::story as told;
 use vocabulary::admin::{Decisions, Status};
 
-use super::answer::{Answer, json, not_allowed, problem, tagged, text, with};
+use super::answer::{Answer, json, problem, tagged, text, with};
 use super::authn::{Authn, Principal};
 use super::keys::KeyDesk;
 use super::openapi;
 use super::table::{self, Does, Found, Route};
-use crate::audit::{Actor, Entry};
-use crate::policy::{Keeper, version};
+use crate::audit::Actor;
+use crate::policy::Keeper;
 use crate::why::Stories;
 
 /// The largest manifest taken over the network.
@@ -104,9 +105,6 @@ impl Desk {
             Does::Canary => self.canary(),
             Does::EndCanary => self.end_canary(order).await,
             Does::Promote => self.promote(order).await,
-            Does::Keys | Does::IssueKey | Does::RevokeKey | Does::RotateKey => {
-                self.key(route.does, order).await
-            }
             Does::Holds => Ok(json(&Holds { holds: self.keeper.holds().list().to_vec() })),
             Does::Hold => self.hold(order).await,
             Does::Release => self.release(order).await,
@@ -117,41 +115,15 @@ impl Desk {
                 Ok(json(&told))
             }
             Does::Story => self.story(order).await,
+            Does::Keys => Ok(self.keys.list()),
+            Does::IssueKey => self.issue_key(order).await,
+            Does::RotateKey => self.rotate_key(order).await,
+            Does::RevokeKey => self.revoke_key(order).await,
             Does::Audit => {
                 let lines = self.keeper.audit().latest(order.limit()?);
                 Ok(json(&AuditTail { lines }))
             }
             Does::Openapi => Ok(with(StatusCode::OK, "application/json", openapi::text().into_bytes())),
-        }
-    }
-
-    fn status(&self) -> Status {
-        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
-    }
-
-    /// Issued keys: what changes them is told to other replicas and to the audit log.
-    async fn key(&self, does: Does, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
-        let id = order.values.first().copied().unwrap_or_default();
-        let (what, done) = match does {
-            Does::IssueKey => ("issued", self.keys.issue(&order.principal, &order.body)),
-            Does::RevokeKey => ("revoked", self.keys.revoke(&order.principal, id)),
-            Does::RotateKey => ("rotated", self.keys.rotate(&order.principal, id, &order.body)),
-            _ => return Ok(self.keys.list()),
-        };
-        let policy = version(&self.keeper.live().in_force().gate);
-        let entry = Entry::done(order.actor(), AuditAction::Key, policy);
-        match done {
-            Ok((id, answer)) => {
-                let entry = Entry { detail: Some(what.to_owned()), ..entry.to(id) };
-                self.keeper.tell(entry).await;
-                self.keys.overlay.share().await;
-                Ok(answer)
-            }
-            Err(answer) => {
-                let what = format!("not {what}: status {}", answer.status().as_u16());
-                self.keeper.tell(entry.refused(what)).await;
-                Err(Box::new(answer))
-            }
         }
     }
 
@@ -189,6 +161,10 @@ impl Desk {
         let limit = order.limit()?;
         let gate = &self.keeper.live().in_force().gate;
         Ok(json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() }))
+    }
+
+    fn status(&self) -> Status {
+        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
     }
 
     fn generations(&self) -> Generations {
@@ -247,4 +223,13 @@ pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Box<Answer
 /// 400, and how to do better.
 pub(super) fn bad(title: &str, how: &str) -> Box<Answer> {
     Box::new(problem(StatusCode::BAD_REQUEST, title, how, &[]))
+}
+
+fn not_allowed(methods: &[&str]) -> Answer {
+    let mut answer =
+        problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
+    if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    answer
 }

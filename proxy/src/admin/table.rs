@@ -29,8 +29,8 @@ pub(super) enum Does {
     Release,
     Keys,
     IssueKey,
-    RevokeKey,
     RotateKey,
+    RevokeKey,
     Stories,
     Story,
     Audit,
@@ -168,16 +168,16 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new("DELETE", "/v1/holds/{id}", Role::Operator, Does::Release, "Ends a hold before its time.")
         .takes(Body::Json(SchemaGenerator::subschema_for::<ReasonOnly>))
         .gives(Body::Json(SchemaGenerator::subschema_for::<Hold>)),
-    Route::new("GET", "/v1/keys", Role::Viewer, Does::Keys, "Issued API keys, without their values.")
+    Route::new("GET", "/v1/keys", Role::Viewer, Does::Keys, "API keys issued here, without the keys.")
         .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKeys>)),
-    Route::new("POST", "/v1/keys", Role::Operator, Does::IssueKey, "Issues an API key.")
+    Route::new("POST", "/v1/keys", Role::Operator, Does::IssueKey, "Issues an API key and tells it once.")
         .takes(Body::Json(SchemaGenerator::subschema_for::<IssueKey>))
         .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKey>)),
-    Route::new("DELETE", "/v1/keys/{id}", Role::Operator, Does::RevokeKey, "Revokes an issued API key.")
-        .gives(Body::Json(SchemaGenerator::subschema_for::<KeyStatus>)),
-    Route::new("POST", "/v1/keys/{id}/rotate", Role::Operator, Does::RotateKey, "Issues a key in its place.")
+    Route::new("POST", "/v1/keys/{id}/rotate", Role::Operator, Does::RotateKey, "Issues its successor.")
         .takes(Body::Json(SchemaGenerator::subschema_for::<RotateKey>))
         .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKey>)),
+    Route::new("DELETE", "/v1/keys/{id}", Role::Operator, Does::RevokeKey, "Revokes it at once.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<KeyStatus>)),
     Route::new("GET", "/v1/requests", Role::Viewer, Does::Stories, "Requests that failed or moved, lately.")
         .with(&[LIMIT])
         .gives(Body::Json(SchemaGenerator::subschema_for::<Stories>)),

@@ -55,20 +55,25 @@ enum By {
 }
 
 /// Stages 3 to 5 of a piped request.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     desk: &Desk<'_>,
     session: &Session,
     exchange: &mut Exchange,
 ) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
     let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
+    let priority = exchange.priority().unwrap_or_default();
+    let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
+    desk.ask_hook(exchange).await?;
+    let now = desk.live.clock.now();
     let reserved = exchange.reserve(now);
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
+    pool.map_or(Ok(()), |pool| exchange.admit_residency(pool))?;
     let balancer = pool.and_then(|pool| desk.in_force.pipes.balancer(pool));
     let by = balancer.map_or(By::Pool, By::Balancer);
     let body_until = Instant::now() + desk.listener.body_timeout;
@@ -90,7 +95,9 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let piping = request.piping.as_mut().ok_or_else(none)?;
     let (member, address) = match &piping.by {
         By::Balancer(pool) => {
-            let takes = |backend: &Backend| backend.ext.get::<Member>().is_some_and(|one| pool.takes(one));
+            let exchange = &request.exchange;
+            let inside = |member: &Member| pool.takes(member) && exchange.may_process(member.deployment);
+            let takes = |backend: &Backend| backend.ext.get::<Member>().is_some_and(inside);
             let promising = |backend: &Backend, healthy: bool| {
                 let hopeful = |member: &Member| member.is_promising(backend);
                 healthy && takes(backend) && backend.ext.get::<Member>().is_some_and(hopeful)

@@ -105,7 +105,14 @@ impl EdgeService {
         let Request { exchange, in_force, trace, piping, status, .. } = request;
         let desk = Desk { live: &self.live, in_force, links: &self.links, listener: &self.listener, trace };
         let start = self.live.clock.now();
-        let identified = framing::check(session).and_then(|()| exchange.identify(&head(session)));
+        let mut identified = framing::check(session).and_then(|()| exchange.identify(&head(session)));
+        if let Some(issuer) = exchange.wants_keys_of() {
+            // Nothing but its issuer's next keys can tell what the token is worth.
+            watch.pause();
+            self.live.key_sets.missed(&exchange.gate, issuer).await;
+            watch.resume();
+            identified = exchange.identify(&head(session));
+        }
         exchange.mark(Stage::Identify, start, self.live.clock.now());
         let outcome = match identified {
             Err(refusal) => desk.refuse(session, exchange, refusal).await?,
@@ -116,7 +123,7 @@ impl EdgeService {
             Ok(Destination::Terminate(operation)) => {
                 desk.terminate(session, exchange, operation, watch).await?
             }
-            Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange) {
+            Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange).await {
                 Ok(ready) => {
                     *piping = Some(ready);
                     return Ok(false);

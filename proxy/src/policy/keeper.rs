@@ -19,6 +19,7 @@ use super::{Cause, History, Holds, LastGood, Source};
 use crate::audit::{Audit, Entry};
 use crate::clock::unix_nanos;
 use crate::edge::Pipes;
+use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstreams;
 
@@ -233,6 +234,10 @@ impl Keeper {
                 return self.reject(&cause, vec![format!("backend `{backend}`: {error}")]).await;
             }
         };
+        let hooks = match Hooks::build(&bundle.policy().hooks, base, Some(&previous.hooks)) {
+            Ok(hooks) => hooks,
+            Err((hook, error)) => return self.reject(&cause, vec![format!("hook `{hook}`: {error}")]).await,
+        };
         let digest = bundle.digest().to_string();
         let unchanged = digest == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
@@ -246,7 +251,8 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        let next = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
+        let next =
+            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
         self.settings.holds.apply(&next);
         self.live.swap(next);
         let mut state = self.state.lock();

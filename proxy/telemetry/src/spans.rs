@@ -163,6 +163,8 @@ pub struct AttemptSpan {
     pub end: Moment,
     /// `backend/deployment`.
     pub backend: Arc<str>,
+    /// Where it processes data, if that is known.
+    pub processing: Option<Arc<str>>,
     /// `gen_ai.provider.name`.
     pub provider: Arc<str>,
     /// Host name of the backend as configured.

@@ -199,7 +199,8 @@ fn check_page(shown: &[(&'static str, String)]) {
 /// The page with `text` between the marks called `name`.
 fn filled(page: &str, name: &str, text: &str) -> String {
     let (begin, end) = (format!("<!-- said: {name} -->\n"), format!("<!-- end: {name} -->"));
-    let at = page.find(&begin).unwrap_or_else(|| panic!("docs/incident.md has no mark {begin}")) + begin.len();
+    let at =
+        page.find(&begin).unwrap_or_else(|| panic!("docs/incident.md has no mark {begin}")) + begin.len();
     let until = page[at..].find(&end).expect("every mark ends") + at;
     format!("{}```text\n{}\n```\n{}", &page[..at], text.trim_end(), &page[until..])
 }
@@ -209,7 +210,8 @@ fn steady(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let indent = line.len() - line.trim_start().len();
         let words: Vec<&str> = line[indent..].split(' ').collect();
-        let steady: Vec<String> = (0..words.len()).map(|at| word(words[at], words.get(at + 1).copied())).collect();
+        let steady: Vec<String> =
+            (0..words.len()).map(|at| word(words[at], words.get(at + 1).copied())).collect();
         format!("{}{}", &line[..indent], steady.join(" ").replace(" s,", " ms,"))
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -18,6 +18,7 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         limits: Vec::new(),
         access: Vec::new(),
         hook: None,
+        priority: None,
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
         pass_through: false,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::Span;
 
+use crate::manifest::geography::{Place, Sku};
 use crate::manifest::quantity::{Cost, Duration, RequestRate, TokenRate, UnitPrice};
 
 /// A model on a backend of an AI kind other than `azure-openai`, named as callers name it.
@@ -36,6 +37,9 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrency: Option<u32>,
+    /// Where it processes data; as the backend unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processing: Option<Place>,
     /// A guess of the time to first token for a median prompt, used until one is measured.
     #[serde(default = "expected_ttft")]
     pub expected_ttft: Duration,
@@ -70,6 +74,12 @@ pub struct Deployment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrency: Option<u32>,
+    /// How it was made, by the name of Azure's SKU; tells where it processes data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<Sku>,
+    /// Where it processes data. Follows from `sku` and the backend's `region` where those are stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processing: Option<Place>,
     /// A guess of the time to first token for a median prompt, used until one is measured.
     #[serde(default = "expected_ttft")]
     pub expected_ttft: Duration,
@@ -148,6 +158,8 @@ pub struct Serving<'m> {
     pub concurrency: Option<u32>,
     /// See [`Model::expected_ttft`].
     pub expected_ttft: Duration,
+    /// See [`Model::processing`].
+    pub processing: Option<&'m Place>,
 }
 
 impl Model {
@@ -164,6 +176,7 @@ impl Model {
             quota: self.quota.as_ref(),
             concurrency: self.concurrency,
             expected_ttft: self.expected_ttft,
+            processing: self.processing.as_ref(),
         }
     }
 }
@@ -182,6 +195,7 @@ impl Deployment {
             quota: self.quota.as_ref(),
             concurrency: self.concurrency,
             expected_ttft: self.expected_ttft,
+            processing: self.processing.as_ref(),
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use vocabulary::Share;
 
 use crate::manifest::quantity::{Duration, Percent};
+use crate::manifest::team::DataClass;
 
 /// When a failed attempt is followed by another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -135,13 +136,18 @@ pub enum FallbackWhen {
     ContentFilter,
 }
 
-/// Requests that a fallback is not for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// Requests that a fallback is not for: those of these consumers, and those of this class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Unless {
     /// Those of these consumers, by name.
     #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<String>,
+    /// Those whose team's data is of this class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_class: Option<DataClass>,
 }
 
 /// A chain of fallbacks, in order: the first whose condition holds.

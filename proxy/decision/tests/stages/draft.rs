@@ -6,7 +6,7 @@ use std::time::Duration;
 use decision::Gate;
 use rule_table::{
     AccessLogTarget, Backend, BackendKind, Bundle, Consumer, Deployment, Ejection, HostMatch, Limit, Member,
-    Mode, Objective, OnFailure, PathMatch, Policy, Pool, Retry, Rewrite, Route, RouteMatch, Strategy,
+    Mode, Objective, OnFailure, PathMatch, Policy, Pool, Retry, Rewrite, Route, RouteMatch, Strategy, Team,
     Telemetry, Timeouts, TlsOptions,
 };
 use sha2::{Digest, Sha256};
@@ -116,6 +116,7 @@ impl Draft {
             limits: Vec::new(),
             access: Vec::new(),
             hook: None,
+            priority: None,
             deadline: 120 * SECOND,
             heartbeat: None,
             pass_through: false,
@@ -136,6 +137,39 @@ impl Draft {
             limits: Vec::new(),
             priority: None,
         });
+        self
+    }
+
+    /// Makes a consumer one of a team, which is added where it is missing.
+    pub(crate) fn in_team(mut self, consumer: &str, team: &str) -> Self {
+        if id(self.0.teams.iter().map(|known| &known.name), team).is_none() {
+            self.0.teams.push(Team {
+                name: team.to_owned(),
+                limits: Vec::new(),
+                each: Vec::new(),
+                residency: None,
+                data_class: None,
+                priority: None,
+            });
+        }
+        let team = id(self.0.teams.iter().map(|known| &known.name), team);
+        self.0.consumers.iter_mut().find(|known| known.name == consumer).unwrap().team = team;
+        self
+    }
+
+    pub(crate) fn with_consumer(mut self, name: &str, change: impl FnOnce(&mut Consumer)) -> Self {
+        change(self.0.consumers.iter_mut().find(|consumer| consumer.name == name).unwrap());
+        self
+    }
+
+    /// Sets when requests are shed.
+    pub(crate) fn overload(mut self, change: impl FnOnce(&mut rule_table::Overload)) -> Self {
+        change(&mut self.0.overload);
+        self
+    }
+
+    pub(crate) fn with_team(mut self, name: &str, change: impl FnOnce(&mut Team)) -> Self {
+        change(self.0.teams.iter_mut().find(|team| team.name == name).unwrap());
         self
     }
 

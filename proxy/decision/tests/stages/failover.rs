@@ -12,7 +12,12 @@ use crate::request::{Caller, Course, NOW, after, chat_of, smallest};
 
 /// A pool `chat` whose requests go on to the pool `spare`, for these reasons.
 fn chain(when: &[FallbackWhen]) -> Draft {
-    let fallback = Fallback { pool: 1, when: when.to_vec(), unless_consumers: Vec::new() };
+    let fallback = Fallback {
+        pool: 1,
+        when: when.to_vec(),
+        unless_consumers: Vec::new(),
+        unless_data_classes: Vec::new(),
+    };
     Draft::chat(&["east/gpt-4o", "west/gpt-4o"])
         .pool("spare", &["claude/sonnet"])
         .with_deployment("claude/sonnet", |deployment| deployment.model = Some("sonnet".to_owned()))

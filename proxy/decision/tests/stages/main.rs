@@ -18,6 +18,8 @@ mod interleavings;
 mod reload;
 mod request;
 mod reserve;
+mod residency;
 mod rewrite;
 mod secrecy;
 mod settle;
+mod shed;

@@ -31,6 +31,7 @@ fn record(id: &str) -> AccessLogRecord {
         backend: Some("east/gpt-4o".to_owned()),
         attempts: vec![AttemptRecord {
             backend: "east/gpt-4o".to_owned(),
+            processing: Some("eu".to_owned()),
             status: Some(429),
             reason: Some(Reason::BackendRateLimited),
             ttft_ms: None,

@@ -50,6 +50,7 @@ attributes! {
     SLUICEGATE_COST_USD = "sluicegate.cost.usd", "Cost in USD.";
     SLUICEGATE_OVERHEAD = "sluicegate.overhead", "The gateway's own share of the time, in seconds.";
     SLUICEGATE_POOL = "sluicegate.pool", "Pool's name in the manifest.";
+    SLUICEGATE_PROCESSING = "sluicegate.processing", "Where the backend processes data: a zone, a country or `global`; spans only.";
     SLUICEGATE_REASON = "sluicegate.reason", "Reason code.";
     SLUICEGATE_REQUEST_ID = "sluicegate.request_id", "Request id, as in the `x-request-id` response header.";
     SLUICEGATE_RESULT = "sluicegate.result", "`accepted` or `rejected`.";

@@ -149,6 +149,7 @@ fn attempt_attributes(trace: &ExchangeTrace, attempt: &AttemptSpan) -> Vec<KeyVa
     let mut list = Attributes(Vec::with_capacity(20));
     list.push(&attr::SLUICEGATE_ATTEMPT, i64::from(attempt.number));
     list.push(&attr::SLUICEGATE_BACKEND, Arc::clone(&attempt.backend));
+    list.maybe(&attr::SLUICEGATE_PROCESSING, attempt.processing.clone());
     list.push(&attr::HTTP_REQUEST_METHOD, trace.root.method.name());
     list.push(&attr::SERVER_ADDRESS, Arc::clone(&attempt.address));
     list.push(&attr::SERVER_PORT, i64::from(attempt.port));

@@ -147,6 +147,7 @@ pub(crate) fn attempt_span(number: u32, backend: &str) -> AttemptSpan {
         first_chunk: None,
         end: millis(u64::from(number) * 100 + 50),
         backend: arc(backend),
+        processing: Some(arc("eu")),
         provider: arc("azure.ai.openai"),
         address: arc("east.example"),
         port: 443,
