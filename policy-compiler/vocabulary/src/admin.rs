@@ -5,6 +5,7 @@ pub mod audit;
 pub mod generations;
 pub mod holds;
 pub mod keys;
+pub mod shadow;
 pub mod story;
 
 use schemars::JsonSchema;

@@ -17,6 +17,7 @@ mod inspect;
 pub mod keys;
 mod peer;
 mod pool_spec;
+mod prospect;
 mod refusal;
 mod reserve;
 mod residency;
@@ -35,6 +36,7 @@ pub use gate::{Gate, Generation};
 pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
 pub use peer::{ClientCertificate, Peer};
+pub use prospect::Prospect;
 pub use refusal::Refusal;
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,

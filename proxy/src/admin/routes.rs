@@ -114,6 +114,9 @@ impl Desk {
                     told::Stories { stories: stories.latest(order.limit()?), dropped: stories.dropped() };
                 Ok(json(&told))
             }
+            Does::Shadow => self.shadow(),
+            Does::BeginShadow => self.begin_shadow(order).await,
+            Does::EndShadow => self.end_shadow(order).await,
             Does::Story => self.story(order).await,
             Does::Keys => Ok(self.keys.list()),
             Does::IssueKey => self.issue_key(order).await,

@@ -14,6 +14,7 @@ mod output;
 mod publish;
 mod run;
 mod schema;
+mod shadow;
 mod why;
 
 use std::process::ExitCode;
@@ -67,6 +68,8 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Make the policy on trial permanent
     Promote(publish::PromoteArgs),
+    /// Compare a second policy with the one in force, on live traffic
+    Shadow(shadow::Args),
     /// Put an earlier generation in force again
     Rollback(publish::RollbackArgs),
     /// List the generations that can be rolled back to
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Publish(args) => publish::publish(&args),
         Command::Promote(args) => publish::promote(&args),
+        Command::Shadow(args) => shadow::run(&args),
         Command::Rollback(args) => publish::roll_back(&args),
         Command::Generations(args) => publish::generations(&args),
         Command::Drain(args) => hold::drain(&args),
