@@ -32,6 +32,7 @@ use crate::policy::{
 use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
+use crate::why::Stories;
 
 /// Where the admin API listens unless the manifest says otherwise.
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
@@ -166,7 +167,8 @@ impl Gateway {
             .map(Arc::new)
             .map_err(StartError::State)?;
         let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
-        let observers = Observers { costs, ..observability.observers() };
+        let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+        let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
         let in_force = InForce {
             gate,
@@ -217,9 +219,10 @@ impl Gateway {
             certificates,
         };
         gateway.spawn_loops(options.source);
-        gateway.spawn(async move { overlay.keep_sharing().await });
         gateway.spawn(following);
-        gateway.spawn(holds.run(follower));
+        gateway.spawn(Arc::clone(&holds).run(follower));
+        gateway.spawn(stories.run(holds));
+        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 

@@ -18,6 +18,7 @@ pub mod settlement;
 pub mod store;
 pub mod trace_ids;
 pub mod upstream;
+pub mod why;
 
 mod admin;
 pub mod doors;

@@ -13,6 +13,7 @@ use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::overload::Buffered;
+use crate::policy::Shadow;
 use crate::settlement::Observers;
 use crate::upstream::Upstreams;
 
@@ -42,6 +43,8 @@ pub struct Live {
     pub buffered: Buffered,
     /// Fetches keys of issuers.
     pub key_sets: KeySets,
+    /// A second policy that is compared with the one in force.
+    pub shadow: Shadow,
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
@@ -56,6 +59,7 @@ impl Live {
             observers,
             buffered: Buffered::default(),
             key_sets,
+            shadow: Shadow::default(),
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),

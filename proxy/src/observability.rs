@@ -64,6 +64,7 @@ impl Observability {
             traces: self.export.as_ref().map(Telemetry::traces).unwrap_or_default(),
             access_log: self.access_log.clone(),
             costs: Costs::default(),
+            stories: None,
         }
     }
 

@@ -20,6 +20,7 @@ use vocabulary::admin::PoolStatus;
 use crate::clock::Clock;
 use crate::costs::Costs;
 use crate::trace_ids::TraceIds;
+use crate::why::Stories;
 
 /// Everyone who wants to know.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Observers {
     pub access_log: AccessLog,
     /// Money spent.
     pub costs: Costs,
+    /// Why requests ended otherwise than they should.
+    pub stories: Option<Stories>,
 }
 
 /// A settled request on its way to the observers.
@@ -67,6 +70,9 @@ impl Observers {
         let context = account.trace.context();
         if self.traces.keep(context, &outcome) {
             self.traces.record(&tree(&account));
+        }
+        if let Some(stories) = &self.stories {
+            stories.take(account.exchange, record);
         }
         if self.access_log.enabled() {
             let mut record = account.settled.record;

@@ -4,11 +4,12 @@
 pub mod audit;
 pub mod generations;
 pub mod holds;
+pub mod keys;
+pub mod shadow;
+pub mod story;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-pub mod keys;
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

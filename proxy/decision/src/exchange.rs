@@ -146,6 +146,8 @@ pub struct Exchange {
     pub first_output: Option<Moment>,
     /// Why it was refused or cut.
     pub reason: Option<Reason>,
+    /// The words that went with it, where a stage of ours refused.
+    pub refusal: Option<Refusal>,
     /// What rules in shadow mode would have refused it for, each reason once.
     pub would_refuse: Vec<Reason>,
     /// The limits' answer, for `x-ratelimit-*`.
@@ -203,6 +205,7 @@ impl Exchange {
             usage_source: UsageSource::Gateway,
             first_output: None,
             reason: None,
+            refusal: None,
             would_refuse: Vec::new(),
             remaining: None,
             layout: None,

@@ -73,6 +73,15 @@ impl Gate {
         }
     }
 
+    /// A gate that stands beside another one and shares nothing with it that either could change: pools that
+    /// have learned nothing, a ledger from zero. Only issued keys are the same.
+    #[must_use]
+    pub fn beside(&self, bundle: Bundle, seed: u64, now: Moment) -> Self {
+        let callers = bundle.policy();
+        let callers = Callers::build(callers, Some(&self.callers));
+        Self { callers, ..Self::new(bundle, self.generation, None, seed, now) }
+    }
+
     /// The policy's sections.
     #[must_use]
     pub fn policy(&self) -> &Policy {

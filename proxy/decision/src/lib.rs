@@ -19,6 +19,7 @@ pub mod keys;
 mod networks;
 mod peer;
 mod pool_spec;
+mod prospect;
 mod refusal;
 mod reserve;
 mod residency;
@@ -39,6 +40,7 @@ pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict
 pub use identify::{Destination, Head};
 pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
+pub use prospect::Prospect;
 pub use refusal::Refusal;
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,

@@ -10,6 +10,7 @@ mod openapi;
 mod publish;
 mod routes;
 mod serve;
+mod shadow;
 mod table;
 
 pub(crate) use authn::Authn as AdminAuthn;

@@ -18,7 +18,7 @@ const LONGEST_CANARY: u128 = 24 * 60 * 60 * 1000;
 
 impl Desk {
     pub(super) async fn publish(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
-        let canary = order.query("canary").map(time).transpose()?;
+        let canary = order.query("canary").map(|text| time("canary", text)).transpose()?;
         if canary.is_none() && self.keeper.source() != Source::Api {
             let how = "this gateway reads its manifest from a file; start it with `--source api` to publish over the network, or try it for a time with ?canary=10m";
             return Ok(problem(StatusCode::CONFLICT, "Another source of policy is in force", how, &[]));
@@ -84,12 +84,12 @@ impl Desk {
     }
 }
 
-/// A time such as `10m`, in milliseconds.
-fn time(text: &str) -> Result<u64, Box<Answer>> {
+/// A query parameter that is a time such as `10m`, in milliseconds.
+pub(super) fn time(name: &str, text: &str) -> Result<u64, Box<Answer>> {
     let span = text.parse::<Span>().ok().map(|span| span.0.as_millis());
     match span {
         Some(length @ 1..=LONGEST_CANARY) => Ok(u64::try_from(length).unwrap_or(u64::MAX)),
-        _ => Err(bad("Bad query", "canary must be a time of at most 24h, such as ?canary=10m")),
+        _ => Err(bad("Bad query", &format!("{name} must be a time of at most 24h, such as ?{name}=10m"))),
     }
 }
 

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::Generations;
 use vocabulary::admin::holds::Holds;
+use vocabulary::admin::story as told;
 use vocabulary::admin::{Decisions, Status};
 
 use super::answer::{Answer, json, problem, tagged, text, with};
@@ -21,6 +22,7 @@ use super::openapi;
 use super::table::{self, Does, Found, Route};
 use crate::audit::Actor;
 use crate::policy::Keeper;
+use crate::why::Stories;
 
 /// The largest manifest taken over the network.
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
@@ -106,6 +108,16 @@ impl Desk {
             Does::Holds => Ok(json(&Holds { holds: self.keeper.holds().list().to_vec() })),
             Does::Hold => self.hold(order).await,
             Does::Release => self.release(order).await,
+            Does::Stories => {
+                let stories = self.stories()?;
+                let told =
+                    told::Stories { stories: stories.latest(order.limit()?), dropped: stories.dropped() };
+                Ok(json(&told))
+            }
+            Does::Shadow => self.shadow(),
+            Does::BeginShadow => self.begin_shadow(order).await,
+            Does::EndShadow => self.end_shadow(order).await,
+            Does::Story => self.story(order).await,
             Does::Keys => Ok(self.keys.list()),
             Does::IssueKey => self.issue_key(order).await,
             Does::RotateKey => self.rotate_key(order).await,
@@ -116,6 +128,28 @@ impl Desk {
             }
             Does::Openapi => Ok(with(StatusCode::OK, "application/json", openapi::text().into_bytes())),
         }
+    }
+
+    fn stories(&self) -> Result<&Stories, Box<Answer>> {
+        let stories = self.keeper.live().observers.stories.as_ref();
+        stories.ok_or_else(|| {
+            Box::new(problem(StatusCode::NOT_FOUND, "Not kept", "no stories are kept here", &[]))
+        })
+    }
+
+    async fn story(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let id = order.values.first().copied().unwrap_or_default();
+        let id = uuid::Uuid::try_parse(id).map_err(|_| {
+            bad("Bad path", "a request id is what the header x-request-id says: 32 hex digits")
+        })?;
+        Ok(match self.stories()?.find(id).await {
+            Ok(Some(story)) => json(&story),
+            Ok(None) => {
+                let how = "stories are kept for a day, and only of requests that failed, were refused or moved to another backend; the access log has the others";
+                problem(StatusCode::NOT_FOUND, "No such story", how, &[])
+            }
+            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Not readable", &error.to_string(), &[]),
+        })
     }
 
     fn ready(&self) -> Answer {

@@ -7,6 +7,8 @@ use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::{Canary, Generations, ReasonOnly, RollbackRequest};
 use vocabulary::admin::holds::{Hold, HoldPlaced, HoldRequest, Holds};
 use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyStatus, RotateKey};
+use vocabulary::admin::shadow::ShadowStatus;
+use vocabulary::admin::story::{Stories, Story};
 use vocabulary::admin::{Accepted, Decisions, ShareChange, Status};
 
 /// What a route does.
@@ -30,6 +32,11 @@ pub(super) enum Does {
     IssueKey,
     RotateKey,
     RevokeKey,
+    Stories,
+    Story,
+    Shadow,
+    BeginShadow,
+    EndShadow,
     Audit,
     Openapi,
 }
@@ -115,6 +122,9 @@ const IF_MATCH: Parameter = Parameter {
 const CANARY: Parameter =
     query("canary", "A time such as `10m`: only this replica serves it, and goes back afterwards.");
 
+const FOR: Parameter =
+    Parameter { required: true, ..query("for", "For how long, such as `10m`; at most 24 hours.") };
+
 /// Every route that asks who is there. `/livez` and `/readyz` ask nobody.
 pub(super) const ROUTES: &[Route] = &[
     Route::new("GET", "/v1/status", Role::Viewer, Does::Status, "The policy in force and every pool.")
@@ -175,6 +185,19 @@ pub(super) const ROUTES: &[Route] = &[
         .gives(Body::Json(SchemaGenerator::subschema_for::<IssuedKey>)),
     Route::new("DELETE", "/v1/keys/{id}", Role::Operator, Does::RevokeKey, "Revokes it at once.")
         .gives(Body::Json(SchemaGenerator::subschema_for::<KeyStatus>)),
+    Route::new("GET", "/v1/requests", Role::Viewer, Does::Stories, "Requests that failed or moved, lately.")
+        .with(&[LIMIT])
+        .gives(Body::Json(SchemaGenerator::subschema_for::<Stories>)),
+    Route::new("GET", "/v1/requests/{id}", Role::Viewer, Does::Story, "Why one of them ended as it did.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<Story>)),
+    Route::new("GET", "/v1/shadow", Role::Viewer, Does::Shadow, "What comparing two policies has found.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<ShadowStatus>)),
+    Route::new("POST", "/v1/shadow", Role::Operator, Does::BeginShadow, "Compares a policy on live traffic.")
+        .with(&[FOR])
+        .takes(Body::Manifest)
+        .gives(Body::Json(SchemaGenerator::subschema_for::<ShadowStatus>)),
+    Route::new("DELETE", "/v1/shadow", Role::Operator, Does::EndShadow, "Ends it, and tells what was found.")
+        .gives(Body::Json(SchemaGenerator::subschema_for::<ShadowStatus>)),
     Route::new("GET", "/v1/audit", Role::Viewer, Does::Audit, "The latest lines of the audit log.")
         .with(&[LIMIT])
         .gives(Body::Json(SchemaGenerator::subschema_for::<AuditTail>)),

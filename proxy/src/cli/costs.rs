@@ -117,6 +117,8 @@ mod tests {
     fn a_day_is_midnight_in_utc_and_a_time_says_its_zone() {
         assert_eq!(moment("2026-11-01"), Ok(1_793_491_200));
         assert_eq!(moment("2026-11-01T01:00:00+01:00"), Ok(1_793_491_200));
-        assert!(moment("yesterday").is_err() && moment("2026-13-01").is_err() && moment("1960-01-01").is_err());
+        assert!(
+            moment("yesterday").is_err() && moment("2026-13-01").is_err() && moment("1960-01-01").is_err()
+        );
     }
 }

@@ -63,8 +63,7 @@ fn compare(args: &Args) -> Result<Vec<Drift>, (u8, String)> {
     let text = std::fs::read_to_string(&args.usage)
         .map_err(|error| (BAD_INPUT, format!("{} cannot be read: {error}", args.usage.display())))?;
     let Period { state_dirs, from, to } = &args.period;
-    let hours =
-        costs::read(state_dirs, *from, *to).map_err(|error| (FAILURE, error.to_string()))?;
+    let hours = costs::read(state_dirs, *from, *to).map_err(|error| (FAILURE, error.to_string()))?;
     let models: BTreeSet<String> =
         hours.values().flat_map(|hour| hour.sums.keys()).filter_map(|key| key.model.clone()).collect();
     let models: Vec<String> = models.into_iter().collect();
@@ -78,9 +77,7 @@ fn compare(args: &Args) -> Result<Vec<Drift>, (u8, String)> {
 }
 
 fn row(drift: &Drift) -> serde_json::Value {
-    let side = |side: &costs::Reported| {
-        json!({"input_tokens": side.input, "output_tokens": side.output, "cost_usd": side.cost_usd})
-    };
+    let side = |side: &costs::Reported| json!({"input_tokens": side.input, "output_tokens": side.output, "cost_usd": side.cost_usd});
     json!({
         "day": drift.day.to_string(),
         "model": drift.model,
@@ -111,7 +108,9 @@ fn table(drifts: &[Drift], tolerance: f64) -> String {
     }
     let estimated: u64 = drifts.iter().map(|drift| drift.estimated).sum();
     if estimated > 0 {
-        text.push_str(&format!("{estimated} of our tokens are the gateway's own count, since no backend sent one\n"));
+        text.push_str(&format!(
+            "{estimated} of our tokens are the gateway's own count, since no backend sent one\n"
+        ));
     }
     text
 }

@@ -101,8 +101,7 @@ fn of_hour(number: u64, hour: &Hour) -> Vec<Charge> {
 }
 
 fn capacity(deployment: &str, fixed: &Fixed, start: u64, end: u64) -> Charge {
-    let key =
-        Key { deployment: deployment.to_owned(), provider: fixed.provider.clone(), ..Key::default() };
+    let key = Key { deployment: deployment.to_owned(), provider: fixed.provider.clone(), ..Key::default() };
     Charge {
         start,
         end,
@@ -153,9 +152,8 @@ fn month(seconds: u64) -> (Cell, Cell) {
         let at = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
         let first = at.to_zoned(TimeZone::UTC).date().first_of_month();
         let next = first.last_of_month().tomorrow().ok()?;
-        let cell = |date: jiff::civil::Date| {
-            Some(text(date.to_zoned(TimeZone::UTC).ok()?.timestamp().to_string()))
-        };
+        let cell =
+            |date: jiff::civil::Date| Some(text(date.to_zoned(TimeZone::UTC).ok()?.timestamp().to_string()));
         Some((cell(first)?, cell(next)?))
     };
     first().unwrap_or((Cell::Null, Cell::Null))
@@ -362,8 +360,14 @@ mod tests {
             rows[usage].get(index).unwrap().to_owned()
         };
         assert_eq!(cell("BilledCost"), "0.002600001");
-        assert_eq!((cell("ChargePeriodStart"), cell("ChargePeriodEnd")), ("2026-11-30T23:00:00Z".to_owned(), "2026-12-01T00:00:00Z".to_owned()));
-        assert_eq!((cell("BillingPeriodStart"), cell("BillingPeriodEnd")), ("2026-11-01T00:00:00Z".to_owned(), "2026-12-01T00:00:00Z".to_owned()));
+        assert_eq!(
+            (cell("ChargePeriodStart"), cell("ChargePeriodEnd")),
+            ("2026-11-30T23:00:00Z".to_owned(), "2026-12-01T00:00:00Z".to_owned())
+        );
+        assert_eq!(
+            (cell("BillingPeriodStart"), cell("BillingPeriodEnd")),
+            ("2026-11-01T00:00:00Z".to_owned(), "2026-12-01T00:00:00Z".to_owned())
+        );
         assert_eq!(cell("Tags"), r#"{"team":"claims","consumer":"a,\"b\"","model":"gpt-4o"}"#);
         assert_eq!(told[usage]["Tags"]["consumer"], "a,\"b\"");
         assert_eq!(told[usage]["BilledCost"].to_string(), "0.002600001");

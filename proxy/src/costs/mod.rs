@@ -96,11 +96,15 @@ impl Costs {
         let last = exchange.attempts.len().saturating_sub(1);
         let mut consumed = Vec::new();
         for (index, attempt) in exchange.attempts.iter().enumerate() {
-            let Some((deployment, usage)) = gate.deployment(attempt.deployment).zip(attempt.usage) else { continue };
+            let Some((deployment, usage)) = gate.deployment(attempt.deployment).zip(attempt.usage) else {
+                continue;
+            };
             let Some(backend) = policy.backends.get(deployment.backend as usize) else { continue };
             let key = Key {
                 team: name(exchange.team.and_then(|id| Some(&policy.teams.get(id as usize)?.name))),
-                consumer: name(exchange.consumer.and_then(|id| Some(&policy.consumers.get(id as usize)?.name))),
+                consumer: name(
+                    exchange.consumer.and_then(|id| Some(&policy.consumers.get(id as usize)?.name)),
+                ),
                 model: exchange.known_model().map(str::to_owned),
                 deployment: deployment.name.clone(),
                 provider: provider(backend.kind).to_owned(),

@@ -70,25 +70,34 @@ pub fn read(format: Format, text: &str, models: &[String]) -> Result<Days, Provi
     let json = text.trim_start().starts_with(['{', '[']);
     match format {
         Format::Openai if json => buckets(text, "start_time", &["input_tokens"]),
-        Format::Openai => table(text, &Columns {
-            day: &["start_time", "start_time_iso"],
-            input: &["input_tokens"],
-            output: &["output_tokens"],
-            cost: &[],
-        }),
+        Format::Openai => table(
+            text,
+            &Columns {
+                day: &["start_time", "start_time_iso"],
+                input: &["input_tokens"],
+                output: &["output_tokens"],
+                cost: &[],
+            },
+        ),
         Format::Anthropic if json => buckets(text, "starting_at", &ANTHROPIC_INPUT),
-        Format::Anthropic => table(text, &Columns {
-            day: &["starting_at", "usage_date_utc"],
-            input: &ANTHROPIC_INPUT,
-            output: &["output_tokens"],
-            cost: &[],
-        }),
-        Format::Plain => table(text, &Columns {
-            day: &["date"],
-            input: &["input_tokens"],
-            output: &["output_tokens"],
-            cost: &["cost_usd"],
-        }),
+        Format::Anthropic => table(
+            text,
+            &Columns {
+                day: &["starting_at", "usage_date_utc"],
+                input: &ANTHROPIC_INPUT,
+                output: &["output_tokens"],
+                cost: &[],
+            },
+        ),
+        Format::Plain => table(
+            text,
+            &Columns {
+                day: &["date"],
+                input: &["input_tokens"],
+                output: &["output_tokens"],
+                cost: &["cost_usd"],
+            },
+        ),
         Format::Azure => azure(text, models),
     }
 }
@@ -122,7 +131,8 @@ fn buckets(text: &str, start: &str, input: &[&str]) -> Result<Days, ProviderErro
             })?;
             for result in bucket.get("results").and_then(Value::as_array).into_iter().flatten() {
                 let model = result.get("model").and_then(Value::as_str);
-                let model = model.ok_or_else(|| ProviderError::Missing("`model`: group the report by model".to_owned()))?;
+                let model = model
+                    .ok_or_else(|| ProviderError::Missing("`model`: group the report by model".to_owned()))?;
                 let creation = result.get("cache_creation");
                 let tokens = |name: &&str| {
                     result.get(*name).or_else(|| creation?.get(*name)).and_then(Value::as_u64).unwrap_or(0)
@@ -173,9 +183,10 @@ impl Table {
     fn number(&self, row: usize, column: usize) -> Result<f64, ProviderError> {
         let text = self.rows.get(row).and_then(|row| row.get(column)).unwrap_or_default();
         let number = if text.is_empty() { Ok(0.0) } else { text.parse::<f64>() };
-        number.ok().filter(|number| number.is_finite() && *number >= 0.0).ok_or_else(|| {
-            self.wrong(row, column, "a number of at least 0")
-        })
+        number
+            .ok()
+            .filter(|number| number.is_finite() && *number >= 0.0)
+            .ok_or_else(|| self.wrong(row, column, "a number of at least 0"))
     }
 
     fn tokens(&self, row: usize, column: usize) -> Result<u64, ProviderError> {
@@ -300,7 +311,10 @@ mod tests {
         let json = r#"{"object": "page", "data": [{"object": "bucket", "start_time": 1730419200, "end_time": 1730505600,
             "results": [{"input_tokens": 1000, "output_tokens": 500, "input_cached_tokens": 800, "model": "gpt-4o"}]}]}"#;
         let csv = "start_time,model,input_tokens,output_tokens\n1730419200,gpt-4o,600,500\n2024-11-01T09:00:00Z,gpt-4o,400,0\n";
-        let expected = ((date("2024-11-01"), "gpt-4o".to_owned()), Reported { input: 1000, output: 500, cost_usd: None });
+        let expected = (
+            (date("2024-11-01"), "gpt-4o".to_owned()),
+            Reported { input: 1000, output: 500, cost_usd: None },
+        );
         assert_eq!(one(Format::Openai, json), expected);
         assert_eq!(one(Format::Openai, csv), expected);
     }
@@ -333,7 +347,10 @@ mod tests {
         assert!(error(Format::Plain, "date,model\n").contains("`output_tokens`"));
         let wrong = error(Format::Plain, "date,model,input_tokens,output_tokens\n2026-11-01,m,1.5,0\n");
         assert_eq!(wrong, "row 1: `input_tokens` is not a whole number of tokens");
-        assert!(error(Format::Openai, "{\"data\": [{\"start_time\": 1, \"results\": [{}]}]}").contains("group the report by model"));
+        assert!(
+            error(Format::Openai, "{\"data\": [{\"start_time\": 1, \"results\": [{}]}]}")
+                .contains("group the report by model")
+        );
         assert!(error(Format::Azure, "a,b\n").contains("`Date` or `UsageDateTime`"));
     }
 

@@ -90,7 +90,10 @@ mod tests {
             ..Key::default()
         };
         let mut hour = Hour::default();
-        hour.consume(key("swe/std", false), &Sums { input: 900, output: 50, cost_nanos: 5, ..Sums::default() });
+        hour.consume(
+            key("swe/std", false),
+            &Sums { input: 900, output: 50, cost_nanos: 5, ..Sums::default() },
+        );
         hour.consume(key("swe/std", true), &Sums { input: 100, ..Sums::default() });
         hour.consume(key("gpu/m", false), &Sums { input: 7, ..Sums::default() });
         let hours = [(498_911, hour.clone()), (498_912, hour)].into();

@@ -175,10 +175,10 @@ fn read_file(path: &Path) -> Result<Option<Hour>, CostsError> {
 
 fn lines(hour: &Hour) -> String {
     let consumed = hour.sums.iter().map(|(key, sums)| Line::Consumed { key: key.clone(), sums: *sums });
-    let fixed = hour.fixed.iter().map(|(deployment, fixed)| Line::Fixed {
-        deployment: deployment.clone(),
-        fixed: fixed.clone(),
-    });
+    let fixed = hour
+        .fixed
+        .iter()
+        .map(|(deployment, fixed)| Line::Fixed { deployment: deployment.clone(), fixed: fixed.clone() });
     consumed.chain(fixed).map(|line| sealed(&line)).collect()
 }
 

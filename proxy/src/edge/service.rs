@@ -153,7 +153,10 @@ impl EdgeService {
         }
         exchange.mark(Stage::Identify, start, self.live.clock.now());
         let outcome = match identified {
-            Err(refusal) => desk.refuse(session, exchange, refusal).await?,
+            Err(refusal) => {
+                desk.compare(session, exchange, Some(&refusal));
+                desk.refuse(session, exchange, refusal).await?
+            }
             Ok(Destination::ListModels) => {
                 models::answer(session, exchange).await?;
                 Outcome::Answered(200)
@@ -163,6 +166,7 @@ impl EdgeService {
             }
             Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange).await {
                 Ok(ready) => {
+                    desk.compare(session, exchange, None);
                     *piping = Some(ready);
                     return Ok(false);
                 }

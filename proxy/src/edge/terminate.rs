@@ -18,7 +18,7 @@ use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
 use super::verdict;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, unix_nanos};
 use crate::live::{InForce, Live};
 use crate::overload::Held;
 use crate::trace_ids::TraceIds;
@@ -61,7 +61,11 @@ impl Desk<'_> {
     ) -> Result<Outcome> {
         // The body is held for as long as it may have to be sent again.
         let mut held = self.live.buffered.hold();
-        let body = match self.prepare(session, exchange, operation, watch, &mut held).await? {
+        let prepared = self.prepare(session, exchange, operation, watch, &mut held).await?;
+        if exchange.facts.is_some() {
+            self.compare(session, exchange, prepared.as_ref().err());
+        }
+        let body = match prepared {
             Ok(body) => body,
             Err(refusal) => return self.refuse(session, exchange, refusal).await,
         };
@@ -85,6 +89,16 @@ impl Desk<'_> {
                 Ok(Outcome::Answered(200))
             }
             Relayed::Refused(refusal) => self.refuse(caller.session, exchange, refusal).await,
+        }
+    }
+
+    /// Follows the request through a second policy, where one stands beside this one.
+    pub(super) fn compare(&self, session: &Session, exchange: &Exchange, refused: Option<&Refusal>) {
+        let reason = refused.map(|refusal| refusal.reason);
+        // What load or somebody else decided says nothing about the text of a policy.
+        if !matches!(reason, Some(Reason::Overloaded | Reason::HookRefused | Reason::HookUnavailable)) {
+            let now = (self.now(), unix_nanos() / 1_000_000);
+            self.live.shadow.compare(exchange, &super::service::head(session), reason, now);
         }
     }
 
@@ -312,6 +326,7 @@ impl Desk<'_> {
 
 fn note_refusal(exchange: &mut Exchange, refusal: &Refusal) {
     exchange.reason = Some(refusal.reason);
+    exchange.refusal = Some(refusal.clone());
     exchange.mark_refused(refusal.reason);
 }
 

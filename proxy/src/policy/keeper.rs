@@ -15,8 +15,8 @@ use vocabulary::admin::generations::{Canary, Generation, RolledBack};
 use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 
 use super::change::{changed_sections, codes, version};
-use super::{Cause, History, Holds, LastGood, Source};
-use crate::audit::{Audit, Entry};
+use super::{Cause, History, Holds, LastGood, Running, Source};
+use crate::audit::{Actor, Audit, Entry};
 use crate::clock::unix_nanos;
 use crate::countries::Countries;
 use crate::edge::Pipes;
@@ -264,6 +264,12 @@ impl Keeper {
             countries,
         };
         self.settings.holds.apply(&next);
+        if let Some(until) = cause.until_ms {
+            // Its limits would count twice what the shared ledger counts once.
+            let (before, times) = (Arc::clone(&previous.gate), (now_ms(), until));
+            let by = cause.actor.name.clone();
+            self.live.shadow.begin(Running::new(digest.clone(), before, false, times, by));
+        }
         self.live.swap(next);
         let mut state = self.state.lock();
         state.manifest = manifest;
@@ -325,6 +331,24 @@ impl Keeper {
             Ok(read) => read.map(Arc::new).map_err(|error| error.to_string()),
             Err(_) => Err("the database of countries could not be read".to_owned()),
         }
+    }
+
+    /// Compares the policy in force with another one for `length` milliseconds, or until another one is in
+    /// force.
+    ///
+    /// # Errors
+    /// One line per finding of a manifest that could not serve.
+    pub async fn begin_shadow(&self, manifest: String, length: u64, actor: Actor) -> Result<(), Vec<String>> {
+        let (bundle, _) = self.prepare(&manifest).await?;
+        let gate = Arc::clone(&self.live.in_force().gate);
+        let second = gate.beside(bundle, self.settings.seed, self.live.clock.now());
+        let entry = Entry::done(actor.clone(), AuditAction::Shadow, version(&gate));
+        let recorded = self.settings.audit.record(entry.to(second.digest())).await;
+        recorded.map_err(|error| vec![format!("the audit log cannot be written: {error}")])?;
+        let times = (now_ms(), now_ms().saturating_add(length));
+        let serving = gate.digest().to_owned();
+        self.live.shadow.begin(Running::new(serving, Arc::new(second), true, times, actor.name));
+        Ok(())
     }
 
     /// Records that an offer, or what it would have been, is rejected.

@@ -13,6 +13,7 @@ mod holds;
 mod keeper;
 mod last_good;
 mod return_to;
+mod shadow;
 mod watch;
 
 pub use change::{Cause, version};
@@ -22,6 +23,7 @@ pub use keeper::{Keeper, KeeperSettings, Offer};
 pub use last_good::LastGood;
 pub(crate) use last_good::write_whole;
 pub use return_to::NoReturn;
+pub use shadow::{Running, Shadow};
 pub use watch::watch_file;
 
 /// What `policy` refers to and this machine does not have: secrets, certificates.

@@ -29,8 +29,7 @@ pub struct Fleet {
 
 impl Fleet {
     pub(super) fn start() -> Self {
-        let profile =
-            Profile::self_hosted(8, 20_000.0, Duration::from_millis(20), Duration::from_millis(1));
+        let profile = Profile::self_hosted(8, 20_000.0, Duration::from_millis(20), Duration::from_millis(1));
         let sims = ["a", "b", "c"].into_iter().zip(1..).map(|(name, seed)| {
             let config = SimConfig::new(name, MODEL, profile.clone());
             simulate(SimConfig { flavour: Flavour::Vllm, seed, prompt_cache: true, ..config })

@@ -119,7 +119,10 @@ fn tokens(soaked: &Soaked, verdict: &mut Verdict) {
     for (sort, compared) in sorts.into_iter().take(2) {
         verdict.must(
             compared.different == 0,
-            format!("{} of {} requests {sort} were counted differently", compared.different, compared.requests),
+            format!(
+                "{} of {} requests {sort} were counted differently",
+                compared.different, compared.requests
+            ),
         );
     }
 }
@@ -131,7 +134,8 @@ fn compare(record: &AccessLogRecord, theirs: &[&Record], [whole, cut, left, atte
     let mut billed = theirs.iter().filter(|one| one.billed).collect::<Vec<_>>();
     billed.sort_by_key(|one| one.arrival);
     let served = record.reason.is_none();
-    let of_last = |one: &&&Record| if served { one.outcome == Outcome::Completed } else { record.usage.is_some() };
+    let of_last =
+        |one: &&&Record| if served { one.outcome == Outcome::Completed } else { record.usage.is_some() };
     let place = billed.iter().rposition(|one| of_last(&one));
     for (index, one) in billed.iter().enumerate() {
         let tokens = total(&one.usage());
@@ -151,7 +155,8 @@ fn compare(record: &AccessLogRecord, theirs: &[&Record], [whole, cut, left, atte
 /// Memory after a quarter of the time against memory at the end, each over a tenth of the time.
 fn memory(samples: &[Sample], verdict: &mut Verdict) {
     let tenth = (samples.len() / 10).max(1);
-    let mean = |samples: &[Sample]| samples.iter().map(|s| s.memory).sum::<u64>() / samples.len().max(1) as u64;
+    let mean =
+        |samples: &[Sample]| samples.iter().map(|s| s.memory).sum::<u64>() / samples.len().max(1) as u64;
     let early = mean(samples.get(samples.len() / 4..).and_then(|rest| rest.get(..tenth)).unwrap_or_default());
     let late = mean(samples.get(samples.len().saturating_sub(tenth)..).unwrap_or_default());
     let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);

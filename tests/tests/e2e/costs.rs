@@ -70,7 +70,8 @@ fn manifest(hosted: &(SimHandle, Value), own: &(SimHandle, Value)) -> Manifest {
         .set("/routes/own/rewrite/request/headers/set", json!({"x-sim-output-tokens": "20"}))
         .set("/routes/chat/deadline", "20h");
     for (name, key) in KEYS {
-        manifest = manifest.consumer(name, key).set(&format!("/consumers/{name}/team"), format!("team-{name}"));
+        manifest =
+            manifest.consumer(name, key).set(&format!("/consumers/{name}/team"), format!("team-{name}"));
         manifest = manifest.set(&format!("/teams/team-{name}"), json!({}));
     }
     manifest
@@ -158,7 +159,8 @@ async fn a_simulated_days_export_sums_to_the_servers_own_logs_to_the_nano_dollar
         let client = Client::new(address).with_key(KEYS[number % 2].1);
         Box::pin(round(&client, &hosted.0, &own.0, number)).await;
         // Spread over a day and a bit, with idle hours between.
-        tokio::time::sleep_until(begun + Duration::from_millis(300) * u32::try_from(number + 1).unwrap()).await;
+        tokio::time::sleep_until(begun + Duration::from_millis(300) * u32::try_from(number + 1).unwrap())
+            .await;
     }
     gateway.signal(Signal::TERM);
     assert!(gateway.ended().await.success(), "{}", gateway.said());
@@ -170,7 +172,8 @@ async fn a_simulated_days_export_sums_to_the_servers_own_logs_to_the_nano_dollar
     let of_servers: u64 = [&hosted.0, &own.0].map(|sim| sim.totals().cost_nanos).iter().sum();
     assert_eq!(sum(&rows, "BilledCost", "Usage"), of_servers);
     let usage = |column: &str| rows.iter().map(|row| row[column].parse::<u64>().unwrap()).sum::<u64>();
-    let log: Vec<Usage> = [&hosted.0, &own.0].iter().flat_map(|sim| sim.log()).map(|record| record.usage()).collect();
+    let log: Vec<Usage> =
+        [&hosted.0, &own.0].iter().flat_map(|sim| sim.log()).map(|record| record.usage()).collect();
     let logged = |of: fn(&Usage) -> u64| log.iter().map(of).sum::<u64>();
     assert_eq!(
         [usage("x_InputTokens"), usage("x_CachedInputTokens"), usage("x_OutputTokens")],
@@ -206,14 +209,16 @@ fn reconciled(
     let logged: u64 = sims.iter().flat_map(|sim| sim.log()).map(|record| record.usage().input).sum();
     assert_eq!(days.values().map(|(input, _)| input).sum::<u64>(), logged);
     for (share, code) in [(10, 0), (9, 1)] {
-        let lines = days.iter().filter(|(_, tokens)| tokens.0 > 0).map(|(day, (input, output))| {
-            format!("{day},{MODEL},{},{output}\n", input * share / 10)
-        });
+        let lines = days
+            .iter()
+            .filter(|(_, tokens)| tokens.0 > 0)
+            .map(|(day, (input, output))| format!("{day},{MODEL},{},{output}\n", input * share / 10));
         let text = format!("date,model,input_tokens,output_tokens\n{}", lines.collect::<String>());
         let file = folder.join("usage.csv");
         std::fs::write(&file, text).unwrap();
         let file = file.to_str().unwrap();
-        let compared = run(program, &[&["reconcile", "--usage", file, "--format", "plain"][..], period].concat());
+        let compared =
+            run(program, &[&["reconcile", "--usage", file, "--format", "plain"][..], period].concat());
         let said = String::from_utf8_lossy(&compared.stdout);
         assert_eq!(compared.status.code(), Some(code), "{said}{}", String::from_utf8_lossy(&compared.stderr));
         assert_eq!(said.contains("beyond"), code == 1, "{said}");

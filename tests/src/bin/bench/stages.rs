@@ -158,7 +158,7 @@ impl World {
             instruments: telemetry.instruments(),
             traces: telemetry.traces(),
             access_log,
-            costs: sluicegate::costs::Costs::default(),
+            ..Observers::default()
         };
         observers.policy_accepted(&gate);
         let body = Bytes::from(body(false));
