@@ -8,10 +8,11 @@ mod reach;
 mod rewrite;
 mod routes;
 mod serving;
+mod store;
 
 use std::collections::BTreeMap;
 
-use rule_table::{Policy, Store};
+use rule_table::Policy;
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
@@ -49,7 +50,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         access: Vec::new(),
         countries: None,
         hooks: guards::hooks(manifest),
-        store: Store::default(),
+        store: store::store(manifest),
         overload: guards::overload(manifest),
         telemetry: edge::telemetry(manifest),
     };

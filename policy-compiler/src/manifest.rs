@@ -20,6 +20,7 @@ mod quantity;
 mod rewrite;
 mod route;
 mod secret;
+mod store;
 mod team;
 mod telemetry;
 
@@ -51,6 +52,7 @@ pub use rewrite::{
 };
 pub use route::{Match, Methods, Route};
 pub use secret::{FileRef, SecretRef, Setting};
+pub use store::{RedisServer, SharedStore, Store, WhenAway};
 pub use team::{DataClass, Priority, Team};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
 
@@ -108,6 +110,9 @@ pub struct Manifest {
     /// When requests are shed; never unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overload: Option<Overload>,
+    /// Where counts are kept, and how replicas share them.
+    #[serde(default)]
+    pub store: Store,
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,
