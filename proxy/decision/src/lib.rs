@@ -4,7 +4,9 @@
 
 mod admit;
 mod answer;
+mod ceiling;
 mod choose;
+mod claims;
 mod dialects;
 mod exchange;
 mod failover;
@@ -31,6 +33,7 @@ pub use gate::{Gate, Generation};
 pub use identify::{Destination, Head};
 pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
+pub use reserve::Reserved;
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };
