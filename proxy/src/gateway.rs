@@ -13,9 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, AdminDesk, AdminError};
+use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::clock::Clock;
+use crate::doors::Overlay;
 use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
 use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
@@ -67,6 +69,14 @@ pub enum StartError {
         backend: String,
         /// Why.
         source: UpstreamError,
+    },
+    /// A policy hook cannot be asked.
+    #[error("hook `{hook}`: {source}")]
+    Hook {
+        /// Name in the manifest.
+        hook: String,
+        /// Why.
+        source: HookError,
     },
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
@@ -124,6 +134,8 @@ impl Gateway {
         let policy = bundle.policy();
         let upstreams = Upstreams::build(&policy.backends, &base, None)
             .map_err(|(backend, source)| StartError::Upstream { backend, source })?;
+        let hooks = Hooks::build(&policy.hooks, &base, None)
+            .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
@@ -135,9 +147,13 @@ impl Gateway {
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
+        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
+            .map(Arc::new)
+            .map_err(StartError::State)?;
         let observers = observability.observers();
         observers.policy_accepted(&gate);
-        let in_force = InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) };
+        let in_force =
+            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
         let live = Arc::new(Live::new(clock, observers, in_force));
         let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
@@ -147,7 +163,11 @@ impl Gateway {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let desk = AdminDesk { keeper: Arc::clone(&keeper), token };
+        let desk = AdminDesk {
+            keeper: Arc::clone(&keeper),
+            authn: AdminAuthn::new(Arc::clone(&live), token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay), live },
+        };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
             listeners,
@@ -161,6 +181,7 @@ impl Gateway {
             certificates,
         };
         gateway.spawn_loops(options.source);
+        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 

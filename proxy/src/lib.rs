@@ -6,14 +6,18 @@ pub mod cli;
 pub mod clock;
 pub mod edge;
 pub mod gateway;
+pub mod hooks;
 pub mod live;
 pub mod live_check;
+pub mod overload;
 pub mod policy;
 pub mod settlement;
+pub mod store;
 pub mod trace_ids;
 pub mod upstream;
 
 mod admin;
+mod doors;
 pub(crate) mod observability;
 
 pub use admin::AdminError;

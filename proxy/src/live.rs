@@ -9,6 +9,8 @@ use decision::Gate;
 
 use crate::clock::Clock;
 use crate::edge::Pipes;
+use crate::hooks::Hooks;
+use crate::overload::Buffered;
 use crate::settlement::Observers;
 use crate::upstream::Upstreams;
 
@@ -21,6 +23,8 @@ pub struct InForce {
     pub upstreams: Arc<Upstreams>,
     /// Balances piped routes.
     pub pipes: Arc<Pipes>,
+    /// Asks policy hooks.
+    pub hooks: Arc<Hooks>,
 }
 
 /// The gateway's shared state.
@@ -30,6 +34,8 @@ pub struct Live {
     pub clock: Clock,
     /// Where accounts of requests go.
     pub observers: Observers,
+    /// Bytes of bodies and answers held now.
+    pub buffered: Buffered,
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
@@ -42,6 +48,7 @@ impl Live {
         Self {
             clock,
             observers,
+            buffered: Buffered::default(),
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),

@@ -50,6 +50,11 @@ pub fn check_resources(
             secret(authorization, &["backends", &backend.name, "egressProxy", "authorization"]);
         }
     }
+    for hook in &policy.hooks {
+        if let Some((_, value)) = &hook.header {
+            secret(value, &["hooks", &hook.name, "header", "value"]);
+        }
+    }
     for (name, value) in policy.telemetry.otlp.iter().flat_map(|otlp| &otlp.headers) {
         secret(value, &["telemetry", "otlp", "headers", name]);
     }

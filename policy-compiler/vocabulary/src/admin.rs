@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod keys;
+
 /// `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -14,6 +16,9 @@ pub struct Status {
     pub generation: u64,
     /// Digest of the serving bundle, `sha256:…`.
     pub digest: String,
+    /// Version of the overlay that issued keys are kept in; 0 before the first one.
+    #[serde(default)]
+    pub overlay_version: u64,
     /// The one source of policy: `file` or `api`.
     pub source: String,
     /// Unix milliseconds of the last accepted policy.

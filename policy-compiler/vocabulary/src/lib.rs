@@ -4,13 +4,16 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod date;
 pub mod facts;
+pub mod hook;
 pub mod moment;
 pub mod money;
 pub mod reason;
 pub mod units;
 pub mod usage;
 
+pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;
 pub use money::{HourlyCost, Prices, TokenPrice, Usd};

@@ -7,9 +7,10 @@ use feedback_loop::{Failure, Ticket};
 use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId, TeamId};
 use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
+use crate::callers::Presented;
 use crate::ceiling::BodySize;
 use crate::gate::Gate;
-use crate::identify::Presented;
+use crate::keys::Terms;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 
@@ -162,6 +163,8 @@ pub struct Exchange {
     /// Where the body can be edited without another walk.
     pub(crate) layout: Option<wire::Layout>,
     pub(crate) presented: Presented,
+    /// What the key says beyond its consumer, where it was issued while the gateway runs.
+    pub(crate) terms: Option<Arc<Terms>>,
     pub(crate) pool: Option<PoolId>,
     /// Fields of the request that the chosen backend's dialect has no place for; only advice, but told.
     pub lost_fields: Vec<&'static str>,
@@ -216,6 +219,7 @@ impl Exchange {
             remaining: None,
             layout: None,
             presented: Presented::Nothing,
+            terms: None,
             pool: None,
             lost_fields: Vec::new(),
             tried: 0,

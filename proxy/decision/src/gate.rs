@@ -1,4 +1,4 @@
-//! A compiled policy made ready to decide: matcher, key index, pools' state and ledger behind one value
+//! A compiled policy made ready to decide: matcher, callers, pools' state and ledger behind one value
 //! that is swapped whole. It owns what survives a reload (what pools learned, what limits counted); it
 //! refuses to load or verify policy.
 
@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use feedback_loop::{Failure, Ticket};
 use ledger::Ledger;
-use rule_table::{Bundle, Deployment, Policy, Pool as PoolSection, PoolId, RouteTable};
+use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, PoolId, RouteTable};
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
+use crate::callers::Callers;
 use crate::choose::{PoolView, SharedPool};
 use crate::homes::ResponseHomes;
-use crate::keys::KeyIndex;
+use crate::keys::IssuedKeys;
+use crate::tokens::{IssuerKeys, TokenFault, Verified};
 
 /// Counts accepted policies since the state directory was first used.
 pub type Generation = u64;
@@ -25,7 +27,7 @@ pub struct Gate {
     digest: String,
     generation: Generation,
     table: RouteTable,
-    keys: KeyIndex,
+    callers: Callers,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
     homes: Arc<ResponseHomes>,
@@ -58,8 +60,8 @@ impl Gate {
             .collect();
         Self {
             table: RouteTable::build(&policy),
-            keys: KeyIndex::build(&policy.consumers),
             ledger: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.ledger)),
+            callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
             hard_limit: policy.limits.iter().any(|limit| limit.hard),
@@ -117,8 +119,34 @@ impl Gate {
         &self.table
     }
 
-    pub(crate) fn keys(&self) -> &KeyIndex {
-        &self.keys
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.callers
+    }
+
+    /// Keys issued while the gateway runs, the same for every policy.
+    #[must_use]
+    pub fn issued_keys(&self) -> &Arc<IssuedKeys> {
+        self.callers.issued()
+    }
+
+    /// The keys of an issuer, which whoever fetches them replaces.
+    #[must_use]
+    pub fn issuer_keys(&self, id: IssuerId) -> Option<&Arc<IssuerKeys>> {
+        self.callers.issuers().keys(id)
+    }
+
+    /// Verifies a token of any issuer of this policy, for what is no request; `now` is in Unix seconds.
+    ///
+    /// # Errors
+    /// See [`TokenFault`].
+    pub fn verify_token(&self, token: &[u8], now: u64) -> Result<Verified, TokenFault> {
+        self.callers.issuers().verify(token, now)
+    }
+
+    /// Whether callers have to show who they are: not where the manifest knows nobody.
+    #[must_use]
+    pub fn knows_callers(&self) -> bool {
+        !self.policy.consumers.is_empty() || !self.policy.issuers.is_empty()
     }
 
     pub(crate) fn homes(&self) -> &ResponseHomes {

@@ -4,6 +4,7 @@
 
 mod admit;
 mod answer;
+mod callers;
 mod ceiling;
 mod choose;
 mod claims;
@@ -12,9 +13,10 @@ mod exchange;
 mod failover;
 mod gate;
 mod homes;
+mod hook;
 mod identify;
 mod inspect;
-mod keys;
+pub mod keys;
 mod peer;
 mod pool_spec;
 mod refusal;
@@ -23,6 +25,8 @@ mod residency;
 mod retry_budget;
 mod rewrite;
 mod settle;
+mod shed;
+mod tokens;
 
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
@@ -30,6 +34,7 @@ pub use choose::{Choice, PoolView, SharedPool};
 pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
+pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
 pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
@@ -38,3 +43,5 @@ pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };
 pub use settle::{Ending, Settled};
+pub use shed::Load;
+pub use tokens::{Claims, IssuerKeys, KeySetFault, PublicKeys, TokenFault, Verified};

@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, AUTHORIZATION, IF_MATCH};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::header::IF_MATCH;
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use subtle::ConstantTimeEq;
-use vocabulary::admin::Decisions;
+use rule_table::Role;
+use vocabulary::admin::{Decisions, Status};
 
-use super::answer::{Answer, entity_tag, json, problem, tagged, text, with};
+use super::answer::{Answer, entity_tag, json, not_allowed, problem, tagged, text, with};
+use super::authn::{Authn, Principal};
+use super::keys::KeyDesk;
 use crate::policy::{Keeper, Offer, Source};
-use crate::upstream::Secret;
 
 /// The largest manifest taken over the network.
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
@@ -23,7 +24,8 @@ const DECISIONS: (usize, usize) = (50, 1000);
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) keeper: Arc<Keeper>,
-    pub(crate) token: Option<Secret>,
+    pub(crate) authn: Authn,
+    pub(crate) keys: KeyDesk,
 }
 
 impl Desk {
@@ -36,24 +38,35 @@ impl Desk {
             "/readyz" => return self.ready(),
             _ => {}
         }
-        if let Some(refused) = self.authorize(&parts.headers) {
-            return refused;
+        let principal = match self.authn.authenticate(&parts.headers, None).await {
+            Ok(principal) => principal,
+            Err(denied) => return denied.answer(),
+        };
+        tracing::debug!(who = %principal.name, how = principal.how.name(), path, "asked the admin API");
+        if let Some(below) =
+            path.strip_prefix("/v1/keys").filter(|below| below.is_empty() || below.starts_with('/'))
+        {
+            return self.keys.handle(&principal, &parts.method, below, body).await;
         }
         match (path, &parts.method) {
-            ("/v1/status", &Method::GET) => json(&self.keeper.status()),
+            ("/v1/status", &Method::GET) => json(&self.status()),
             ("/v1/decisions", &Method::GET) => self.decisions(parts.uri.query()),
             ("/v1/shares", &Method::GET) => json(&self.keeper.share_changes()),
             ("/v1/manifest", &Method::GET) => self.manifest(),
-            ("/v1/manifest", &Method::PUT) => self.replace(&parts.headers, body).await,
+            ("/v1/manifest", &Method::PUT) => self.replace(&principal, &parts.headers, body).await,
             ("/v1/status" | "/v1/decisions" | "/v1/shares", _) => not_allowed("GET"),
             ("/v1/manifest", _) => not_allowed("GET, PUT"),
             _ => problem(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "the admin API has /livez, /readyz, /v1/status, /v1/decisions, /v1/shares and /v1/manifest",
+                "the admin API has /livez, /readyz, /v1/status, /v1/decisions, /v1/shares, /v1/keys and /v1/manifest",
                 &[],
             ),
         }
+    }
+
+    fn status(&self) -> Status {
+        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
     }
 
     fn ready(&self) -> Answer {
@@ -88,10 +101,9 @@ impl Desk {
         tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation)
     }
 
-    async fn replace(&self, headers: &HeaderMap, body: Incoming) -> Answer {
-        if self.token.is_none() {
-            let how = "changing policy needs a token: set `admin.token` in the manifest and send it as a bearer token";
-            return problem(StatusCode::FORBIDDEN, "No admin token is configured", how, &[]);
+    async fn replace(&self, principal: &Principal, headers: &HeaderMap, body: Incoming) -> Answer {
+        if let Err(denied) = principal.require(Role::Publisher) {
+            return denied.answer();
         }
         if self.keeper.source() != Source::Api {
             let how = "this gateway reads its manifest from a file; start it with `--source api` to publish over the network";
@@ -137,24 +149,4 @@ impl Desk {
             ),
         }
     }
-
-    /// With a token configured every `/v1/` path wants it; without one, reading is open to whoever can
-    /// reach the address, which is loopback unless the manifest says otherwise.
-    fn authorize(&self, headers: &HeaderMap) -> Option<Answer> {
-        let token = self.token.as_ref()?;
-        let presented =
-            headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        if presented.is_some_and(|presented| bool::from(presented.ct_eq(token.expose().as_bytes()))) {
-            return None;
-        }
-        let how = "send the header `Authorization: Bearer <admin token>`";
-        Some(problem(StatusCode::UNAUTHORIZED, "The admin token is missing or wrong", how, &[]))
-    }
-}
-
-fn not_allowed(allow: &'static str) -> Answer {
-    let mut answer =
-        problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    answer
 }

@@ -23,15 +23,11 @@ pub(super) async fn answer(session: &mut Session, exchange: &Exchange) -> Result
 /// Every model that some route of this caller leads to, by name.
 fn cards(exchange: &Exchange) -> BTreeMap<&str, ModelCard<'_>> {
     let policy = exchange.gate.policy();
-    let open = policy.consumers.is_empty();
     let mut cards = BTreeMap::new();
     for route in &policy.routes {
-        let allowed = open
-            || route.public
-            || exchange
-                .consumer
-                .is_some_and(|caller| route.consumers.is_empty() || route.consumers.contains(&caller));
-        let Some(pool) = policy.pools.get(route.pool as usize).filter(|pool| allowed && !pool.piped) else {
+        let Some(pool) =
+            policy.pools.get(route.pool as usize).filter(|pool| exchange.may_use(route) && !pool.piped)
+        else {
             continue;
         };
         let deployments =

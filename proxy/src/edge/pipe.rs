@@ -56,16 +56,20 @@ enum By {
 }
 
 /// Stages 3 to 5 of a piped request.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     desk: &Desk<'_>,
     session: &Session,
     exchange: &mut Exchange,
 ) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
     let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
+    let priority = exchange.priority().unwrap_or_default();
+    let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
+    desk.ask_hook(exchange).await?;
+    let now = desk.live.clock.now();
     let reserved = exchange.reserve(now);
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;

@@ -116,7 +116,7 @@ impl EdgeService {
             Ok(Destination::Terminate(operation)) => {
                 desk.terminate(session, exchange, operation, watch).await?
             }
-            Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange) {
+            Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange).await {
                 Ok(ready) => {
                     *piping = Some(ready);
                     return Ok(false);

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use decision::Gate;
 use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Bundle, Policy};
+use rule_table::{Admin, Bundle, Policy};
 use telemetry::settled::Reload;
 use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 
 use super::{LastGood, Source};
 use crate::clock::unix_nanos;
 use crate::edge::Pipes;
+use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
 use crate::upstream::Upstreams;
 
@@ -149,6 +150,10 @@ impl Keeper {
                 Ok(upstreams) => upstreams,
                 Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
             };
+        let hooks = match Hooks::build(&bundle.policy().hooks, &self.settings.base, Some(&previous.hooks)) {
+            Ok(hooks) => hooks,
+            Err((hook, error)) => return self.reject(vec![format!("hook `{hook}`: {error}")]),
+        };
         let unchanged = bundle.digest().to_string() == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
         if let Err(error) = self.settings.last_good.remember(&manifest, generation) {
@@ -164,7 +169,12 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        self.live.swap(InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes) });
+        self.live.swap(InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+        });
         let mut state = self.state.lock();
         state.manifest = manifest;
         state.loaded_at_ms = now_ms();
@@ -214,6 +224,7 @@ impl Keeper {
             state: if self.live.draining() { "draining" } else { "serving" }.to_owned(),
             generation: gate.generation(),
             digest: gate.digest().to_owned(),
+            overlay_version: 0,
             source: self.settings.source.name().to_owned(),
             loaded_at_ms: state.loaded_at_ms,
             last_rejection: state.last_rejection.clone(),
@@ -228,10 +239,15 @@ impl Keeper {
 fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
     let sections = [
         ("listeners", now.listeners != next.listeners),
-        ("admin", now.admin != next.admin),
+        ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// What of the admin API is read only at the start. Who may use it can change at any time.
+fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
+    (&admin.address, &admin.token, &admin.tls, &admin.clients)
 }
 
 fn now_ms() -> u64 {

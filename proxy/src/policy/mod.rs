@@ -13,6 +13,7 @@ mod watch;
 
 pub use keeper::{Keeper, KeeperSettings, Offer};
 pub use last_good::LastGood;
+pub(crate) use last_good::write_whole;
 pub use watch::watch_file;
 
 /// What `policy` refers to and this machine does not have: secrets, certificates.

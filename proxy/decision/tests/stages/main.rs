@@ -22,3 +22,4 @@ mod residency;
 mod rewrite;
 mod secrecy;
 mod settle;
+mod shed;
