@@ -95,6 +95,12 @@ impl<'a> Reader<'a> {
         Ok((Self { bytes, at: HEADER_BYTES, tail: Tail::Whole }, Some(header)))
     }
 
+    /// A reader of records that no header precedes.
+    #[must_use]
+    pub fn of_records(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, tail: Tail::Whole }
+    }
+
     /// How it ended; to be asked after the last record.
     #[must_use]
     pub fn tail(&self) -> Tail {

@@ -6,7 +6,7 @@ use vocabulary::Moment;
 
 use super::bytes::Rest;
 use crate::claim::{Meter, Took};
-use crate::counter::Line;
+use crate::counter::{Line, Standing};
 use crate::{Calendar, Period, Reservation};
 
 /// What a record says of one counter.
@@ -107,6 +107,18 @@ impl Record {
                 framed(payload)
             }
         }
+    }
+
+    /// The shortest records that add up to a counter: what a checkpoint keeps of it.
+    #[must_use]
+    pub fn of_standing(standing: &Standing, time: Moment) -> Vec<Self> {
+        let Standing { key, meter, period, window_index, granted, .. } = *standing;
+        let entry = Entry { key, meter, period, window_index, reserved: 0, used: standing.taken() };
+        let mut records = vec![Self::Reserve { time, id: 0, entries: vec![entry] }];
+        if granted > 0 {
+            records.push(Self::Grant { key, window_index, granted });
+        }
+        records
     }
 
     pub(super) fn decode(payload: &[u8]) -> Option<Self> {
