@@ -31,6 +31,7 @@ use crate::policy::{
 };
 use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
+use crate::store::{self, Counts, CountsError};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 use crate::why::Stories;
 
@@ -107,6 +108,9 @@ pub enum StartError {
     /// The state directory is unusable.
     #[error("the state directory cannot be used: {0}")]
     State(std::io::Error),
+    /// What limits have counted cannot be put back.
+    #[error("counts of limits: {0}")]
+    Counts(#[from] CountsError),
     /// The system refuses what a server needs.
     #[error("the gateway cannot start: {0}")]
     System(String),
@@ -126,6 +130,7 @@ pub struct Gateway {
     tasks: TaskTracker,
     manifest: PathBuf,
     certificates: Vec<Arc<dyn Followed>>,
+    counts: Option<Arc<Counts>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -156,13 +161,18 @@ impl Gateway {
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
         let token = token.transpose().map_err(StartError::AdminToken)?;
         let countries = Countries::read(policy.countries.as_deref(), &base)?;
+        let sync = policy.store.sync;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
-        let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
+        let counts = open_counts(&options, &clock)?;
+        let ledger =
+            counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+        let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
+        let gate = Arc::new(gate);
         let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
             .map(Arc::new)
             .map_err(StartError::State)?;
@@ -193,6 +203,7 @@ impl Gateway {
             audit,
             history,
             holds: Arc::clone(&holds),
+            durable: counts.is_some(),
         };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
@@ -217,7 +228,11 @@ impl Gateway {
             tasks,
             manifest: options.manifest,
             certificates,
+            counts,
         };
+        if let Some(counts) = &gateway.counts {
+            gateway.spawn(Arc::clone(counts).keep(clock, sync));
+        }
         gateway.spawn_loops(options.source);
         gateway.spawn(following);
         gateway.spawn(Arc::clone(&holds).run(follower));
@@ -243,7 +258,7 @@ impl Gateway {
     /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
     /// how many requests had to be cut.
     pub async fn shutdown(self, limit: Duration) -> u64 {
-        let Self { keeper, edge, observability, stop, tasks, .. } = self;
+        let Self { keeper, edge, observability, stop, tasks, counts, .. } = self;
         let live = Arc::clone(keeper.live());
         live.drain();
         edge.stop().await;
@@ -261,6 +276,11 @@ impl Gateway {
         let costs = live.observers.costs.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
             tracing::error!(%error, "the last costs were not written");
+        }
+        if let Some(counts) = counts {
+            let now = live.clock.now();
+            // A checkpoint that fails has been said; the journal holds what it would have.
+            let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
         }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
@@ -296,6 +316,16 @@ impl Gateway {
     }
 }
 
+/// Counts kept across restarts, where there is a place for them.
+fn open_counts(options: &Options, clock: &Clock) -> Result<Option<Arc<Counts>>, StartError> {
+    let Some(state) = &options.state_dir else { return Ok(None) };
+    let (counts, recovered) = Counts::open(state, clock)?;
+    if recovered.records > 0 {
+        tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
+    }
+    Ok(Some(Arc::new(counts)))
+}
+
 fn prepare(options: &Options) -> Result<Prepared, StartError> {
     if options.source == Source::Api && options.state_dir.is_none() {
         let how = "`--source api` needs `--state-dir`, so that what was published survives a restart";
@@ -316,6 +346,11 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let bundle = compiled(&options.manifest, &text, &base)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
+    if options.state_dir.is_none()
+        && let Some(name) = store::budgeted(bundle.policy())
+    {
+        return Err(StartError::System(store::without_state(name)));
+    }
     last_good.remember(&text, generation).map_err(StartError::State)?;
     Ok(Prepared { text, bundle, generation, base, last_good, history })
 }

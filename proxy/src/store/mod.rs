@@ -2,6 +2,11 @@
 //! owns the IO and its failures; it refuses to decide what the kept things mean.
 
 pub mod board;
+mod checkpoint;
+mod counts;
+mod journal;
 pub mod redis;
 pub mod refill;
 pub mod shared;
+
+pub use counts::{Counts, CountsError, Recovered, budgeted, in_memory, without_state};
