@@ -15,6 +15,7 @@ mod feedback;
 mod health;
 mod heartbeats;
 mod hostile;
+mod identity;
 mod passing_through;
 mod piping;
 mod protocols;
