@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 16] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -20,6 +20,8 @@ const SECTIONS: [&str; 14] = [
     "teams",
     "issuers",
     "limits",
+    "access",
+    "countries",
     "hooks",
     "overload",
     "telemetry",

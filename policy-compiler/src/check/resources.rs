@@ -27,6 +27,19 @@ pub fn check_resources(
         let path = |field| ["listeners", listener.name.as_str(), "tls", field, "file"];
         findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
         findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+        let own = ["listeners", listener.name.as_str(), "tls"];
+        for named in &tls.names {
+            let path = |field| [&own[..], &["names", named.host.as_str(), field, "file"]].concat();
+            findings.extend(resources.pem(&named.certificate, &path("certificate"), "CERTIFICATE-----"));
+            findings.extend(resources.pem(&named.key, &path("key"), "PRIVATE KEY-----"));
+        }
+        if let Some(clients) = &tls.clients {
+            let path = [&own[..], &["clients", "authorities", "file"]].concat();
+            findings.extend(resources.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+        }
+    }
+    if let Some(file) = &policy.countries {
+        findings.extend(resources.content(file, &["countries", "file"]).err().map(|finding| *finding));
     }
     if let Some(tls) = policy.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
         let path = |field| ["admin", "tls", field, "file"];
@@ -63,6 +76,11 @@ pub fn check_resources(
         if let Some(authorization) = backend.egress.as_ref().and_then(|egress| egress.authorization.as_ref())
         {
             secret(authorization, &["backends", &backend.name, "egressProxy", "authorization"]);
+        }
+    }
+    for hook in &policy.hooks {
+        if let Some((_, value)) = &hook.header {
+            secret(value, &["hooks", &hook.name, "header", "value"]);
         }
     }
     for (name, value) in policy.telemetry.otlp.iter().flat_map(|otlp| &otlp.headers) {

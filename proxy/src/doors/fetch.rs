@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, USER_AGENT};
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::{Request, StatusCode, Uri};
+use http_body_util::Full;
 use rule_table::{Issuer, KeySet};
 use serde::Deserialize;
 
-use crate::upstream::{connector, unreached};
+use crate::upstream::client::{Client, Unanswered};
 
 /// The longest document that is read.
 const LONGEST: usize = 256 * 1024;
@@ -23,14 +19,9 @@ const LONGEST: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks issuers.
+#[derive(Debug)]
 pub(super) struct Fetch {
-    client: Option<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>,
-}
-
-impl std::fmt::Debug for Fetch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Fetch")
-    }
+    client: Option<Client>,
 }
 
 /// Of an issuer's description, what is needed here.
@@ -42,9 +33,7 @@ struct Description {
 
 impl Fetch {
     pub(super) fn new() -> Self {
-        let built =
-            |connector| Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Self { client: connector().map(built) }
+        Self { client: Client::new() }
     }
 
     /// An issuer's set; files relative to `base`.
@@ -79,21 +68,19 @@ impl Fetch {
         let request = Request::get(uri)
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, agent)
-            .body(Empty::new())
+            .body(Full::new(Bytes::new()))
             .map_err(|_| "its URL is malformed".to_owned())?;
-        let exchange = async {
-            let answer = client.request(request).await.map_err(|error| unreached(&error))?;
-            let status = answer.status();
-            if !status.is_success() {
-                return Err(format!("{url} answered {status}"));
+        match client.ask(request, PATIENCE, LONGEST).await {
+            Ok(reply) if (200..300).contains(&reply.status) => Ok(reply.body.to_vec()),
+            Ok(reply) => {
+                let status = StatusCode::from_u16(reply.status).unwrap_or_default();
+                Err(format!("{url} answered {status}"))
             }
-            let body = Limited::new(answer.into_body(), LONGEST).collect().await;
-            let body = body.map_err(|_| format!("what {url} answers is longer than 256 KiB or broke off"))?;
-            Ok(body.to_bytes().to_vec())
-        };
-        match tokio::time::timeout(PATIENCE, exchange).await {
-            Ok(had) => had,
-            Err(_) => Err(format!("{url} did not answer within 5 s")),
+            Err(Unanswered::Unreached(why)) => Err(why),
+            Err(Unanswered::TooLong) => {
+                Err(format!("what {url} answers is longer than 256 KiB or broke off"))
+            }
+            Err(Unanswered::Timeout) => Err(format!("{url} did not answer within 5 s")),
         }
     }
 }

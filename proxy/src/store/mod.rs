@@ -2,3 +2,6 @@
 //! owns the IO and its failures; it refuses to decide what the kept things mean.
 
 pub mod board;
+pub mod redis;
+pub mod refill;
+pub mod shared;

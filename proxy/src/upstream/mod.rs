@@ -4,6 +4,7 @@
 
 mod addresses;
 mod chore;
+pub(crate) mod client;
 mod credential;
 mod entra;
 mod secret;
@@ -13,8 +14,6 @@ mod upstreams;
 
 #[cfg(test)]
 pub(crate) mod fixture;
-
-pub(crate) use entra::{connector, unreached};
 
 pub use credential::{CredentialError, Presented};
 pub use secret::{Secret, SecretError, read as read_secret};

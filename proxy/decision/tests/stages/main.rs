@@ -24,4 +24,5 @@ mod residency;
 mod rewrite;
 mod secrecy;
 mod settle;
+mod shed;
 mod tokens;
