@@ -177,7 +177,8 @@ async fn a_gateway_with_a_damaged_database_does_not_start() {
     damaged[0] = 0xff;
     for content in [b"nothing".to_vec(), damaged] {
         std::fs::write(folder.path().join("geo.mmdb"), content).unwrap();
-        let settings = e2e::gateway::Settings { folder: Some(folder.path().to_owned()), ..Default::default() };
+        let settings =
+            e2e::gateway::Settings { folder: Some(folder.path().to_owned()), ..Default::default() };
         let error = TestGateway::start_with(&manifest, settings).await.unwrap_err();
         assert!(error.to_string().contains("database of countries"), "{error}");
     }

@@ -47,19 +47,25 @@ async fn each_server_name_has_its_certificate_and_follows_its_own_file() {
     for (leaf, name) in [(&main, "main"), (&exact, "exact"), (&wild, "wild")] {
         write(leaf, folder.path(), name);
     }
-    let manifest = secure(backend.address())
-        .set("/listeners/main/tls/names", json!({"api.example.com": files("exact"), "*.example.com": files("wild")}));
+    let manifest = secure(backend.address()).set(
+        "/listeners/main/tls/names",
+        json!({"api.example.com": files("exact"), "*.example.com": files("wild")}),
+    );
     let gateway = started(&manifest, folder.path()).await;
     let client = authority.client(&["http/1.1"]);
-    for (name, leaf) in
-        [("localhost", &main), ("api.example.com", &exact), ("other.example.com", &wild), ("a.b.example.com", &main)]
-    {
+    for (name, leaf) in [
+        ("localhost", &main),
+        ("api.example.com", &exact),
+        ("other.example.com", &wild),
+        ("a.b.example.com", &main),
+    ] {
         assert_eq!(shown(&gateway, Arc::clone(&client), name).await, leaf.der(), "{name}");
     }
     let renewed = authority.sign_for(&["api.example.com"]);
     write(&renewed, folder.path(), "exact");
     until_async("the renewed certificate", async || {
-        (shown(&gateway, authority.client(&["http/1.1"]), "api.example.com").await == renewed.der()).then_some(())
+        (shown(&gateway, authority.client(&["http/1.1"]), "api.example.com").await == renewed.der())
+            .then_some(())
     })
     .await;
     assert_eq!(shown(&gateway, client, "localhost").await, main.der());
@@ -70,7 +76,8 @@ async fn a_request_over_old_tls_is_refused_before_anything_else() {
     let (authority, backend) = (Authority::new(), backend().await);
     let folder = tempfile::tempdir().unwrap();
     write(&authority.sign(), folder.path(), "main");
-    let manifest = secure(backend.address()).set("/listeners/main/tls/minVersion", "1.3").consumer("a", "key");
+    let manifest =
+        secure(backend.address()).set("/listeners/main/tls/minVersion", "1.3").consumer("a", "key");
     let gateway = started(&manifest, folder.path()).await;
     let asked = async |config| gateway.client().tls(config).with_key("key").chat(&chat("x")).await;
     for protocol in ["http/1.1", "h2"] {
@@ -112,8 +119,29 @@ async fn clients_show_certificates_of_authorities_that_can_be_replaced() {
     assert!(!is_served(&gateway, showing(&stranger)).await);
     assert!(!is_served(&gateway, authority.client(&["http/1.1"])).await, "one is required");
     std::fs::write(folder.path().join("clients.pem"), strangers.pem()).unwrap();
-    until_async("the other authority", async || is_served(&gateway, showing(&stranger)).await.then_some(())).await;
+    until_async("the other authority", async || is_served(&gateway, showing(&stranger)).await.then_some(()))
+        .await;
     assert!(!is_served(&gateway, showing(&known)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_session_does_not_outlive_its_authority() {
+    let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let backend = backend().await;
+    let folder = tempfile::tempdir().unwrap();
+    write(&authority.sign(), folder.path(), "main");
+    std::fs::write(folder.path().join("clients.pem"), clients.pem()).unwrap();
+    let manifest = secure(backend.address())
+        .set("/listeners/main/tls/clients", json!({"authorities": {"file": "clients.pem"}}));
+    let gateway = started(&manifest, folder.path()).await;
+    // One configuration keeps its sessions from connection to connection.
+    let known = authority.client_showing(&["http/1.1"], &clients.sign_for(&["agent.example"]));
+    let client = gateway.client().tls(known);
+    assert_eq!(client.get("/v1/models").await.status, 200);
+    std::fs::write(folder.path().join("clients.pem"), strangers.pem()).unwrap();
+    gateway.reload().await;
+    let refused = client.get("/v1/models").await;
+    assert_eq!((refused.status, refused.error_code().as_str()), (403, "invalid_certificate"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,8 +155,13 @@ async fn where_a_certificate_is_not_required_strangers_to_the_authority_are_stil
     let manifest = secure(backend.address()).set("/listeners/main/tls/clients", section);
     let gateway = started(&manifest, folder.path()).await;
     assert!(is_served(&gateway, authority.client(&["http/1.1"])).await);
-    assert!(is_served(&gateway, authority.client_showing(&["http/1.1"], &clients.sign_for(&["a.example"]))).await);
-    assert!(!is_served(&gateway, authority.client_showing(&["http/1.1"], &strangers.sign_for(&["a.example"]))).await);
+    assert!(
+        is_served(&gateway, authority.client_showing(&["http/1.1"], &clients.sign_for(&["a.example"]))).await
+    );
+    assert!(
+        !is_served(&gateway, authority.client_showing(&["http/1.1"], &strangers.sign_for(&["a.example"])))
+            .await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,7 +73,12 @@ async fn a_balancer_without_a_header_is_cut_off_and_a_stranger_with_one_is_not_b
     let service = service().await;
     let request = b"GET /tools/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let gateway = TestGateway::start(&proxied(echoing(&service))).await;
-    for begin in [&request[..], b"PROXY TCP4 junk\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x99\0\0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for begin in [
+        &request[..],
+        b"PROXY TCP4 junk\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x99\0\0",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let mut caller = RawConnection::open(gateway.address()).await;
         caller.send(begin).await;
         assert!(caller.is_closed().await, "{begin:?}");
@@ -112,11 +117,14 @@ async fn dribbled_headers_hold_no_room_and_end_in_time() {
 async fn only_trusted_proxies_say_whom_they_ask_for() {
     let service = service().await;
     let trusting = |header: &str, trust: &str| {
-        echoing(&service).set("/listeners/main/forwarded", json!({"header": header, "trust": [trust, "10.0.0.0/8"]}))
+        echoing(&service)
+            .set("/listeners/main/forwarded", json!({"header": header, "trust": [trust, "10.0.0.0/8"]}))
     };
     let said = |gateway: &TestGateway| {
         let client = gateway.client().with("x-forwarded-for", "203.0.113.9, 192.0.2.7, 10.0.0.3");
-        client.with("forwarded", "for=203.0.113.9, for=192.0.2.8;proto=https").with("x-real-ip", "203.0.113.9")
+        client
+            .with("forwarded", "for=203.0.113.9, for=192.0.2.8;proto=https")
+            .with("x-real-ip", "203.0.113.9")
     };
     for (header, trust, expected) in [
         ("X-Forwarded-For", "127.0.0.1", "192.0.2.7"),
