@@ -4,6 +4,7 @@
 mod access;
 mod addresses;
 mod backends;
+mod callers;
 mod connections;
 mod doors;
 mod exposure;
@@ -82,6 +83,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         access::check,
         addresses::check,
         backends::check,
+        callers::check,
         connections::check,
         doors::check,
         exposure::check,

@@ -1,6 +1,7 @@
 //! From a checked manifest to the policy of a bundle. It owns ids and the canonical order of lists; it
 //! refuses to find fault: whatever could be wrong was reported before.
 
+mod callers;
 mod doors;
 mod edge;
 mod guards;
@@ -32,12 +33,12 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
     let deployment_ids = ids(deployments.iter().map(|deployment| &deployment.name));
     let pools = pools::pools(manifest, names, &deployment_ids)?;
     let limit_ids = ids(manifest.limits.keys());
-    let consumers = edge::consumers(manifest, &limit_ids)?;
+    let consumers = callers::consumers(manifest, &limit_ids)?;
     let teams = guards::teams(manifest, &limit_ids)?;
     let routes = routes::routes(manifest, &limit_ids)?;
     let policy = Policy {
         listeners: doors::listeners(manifest)?,
-        admin: edge::admin(manifest)?,
+        admin: callers::admin(manifest)?,
         backends,
         deployments,
         pools,
@@ -45,7 +46,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         consumers,
         teams,
         models: Vec::new(),
-        issuers: Vec::new(),
+        issuers: callers::issuers(manifest)?,
         limits: edge::limits(manifest),
         access: doors::access(manifest)?,
         countries: manifest.countries.as_ref().map(|countries| countries.file.clone()),

@@ -12,6 +12,7 @@ mod consumer;
 mod geography;
 mod hook;
 mod identity;
+mod issuer;
 mod limit;
 mod listener;
 mod named;
@@ -28,17 +29,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessRule, Countries, CountryCode, CountryRule, HeaderValues};
-pub use admin::Admin;
+pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
     Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
     Quota, QuotaShape, Serving, Timeouts,
 };
-pub use consumer::{Consumer, KeyHash, KeySource};
+pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
 pub use geography::{Place, Residency, Sku};
 pub use hook::{Hook, HookFormat};
 pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
+pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
 pub use limit::{Limit, Mode, OnFailure};
 pub use listener::{
     CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
@@ -50,7 +52,7 @@ pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
     Strategy, Unless,
 };
-pub use quantity::{Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use quantity::{Bytes, Cost, Date, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
 pub use rewrite::{
     BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
 };
@@ -104,6 +106,9 @@ pub struct Manifest {
     /// Consumers that share terms, by name.
     #[serde(default)]
     pub teams: Named<Name, Team>,
+    /// Whose tokens callers may show instead of a key, by name.
+    #[serde(default)]
+    pub issuers: Named<Name, Issuer>,
     /// Limits that routes and consumers refer to, by name.
     #[serde(default)]
     pub limits: Named<Name, Limit>,

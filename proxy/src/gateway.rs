@@ -12,15 +12,27 @@ use rule_table::Bundle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use vocabulary::admin::audit::AuditAction;
+use vocabulary::admin::generations::Generation;
 
-use crate::admin::{Admin, AdminDesk, AdminError};
-use crate::clock::Clock;
+use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
+use crate::audit::{Actor, Audit, Entry};
+use crate::clock::{Clock, unix_nanos};
+use crate::costs::{self, Costs};
 use crate::countries::{self, Countries, CountriesError};
+use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, BindError, Edge, Followed, Pipes};
+use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
-use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
+use crate::policy::{
+    Cause, History, Holds, Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, version,
+    watch_file,
+};
+use crate::settlement::Observers;
+use crate::store::board::{MemoryBoard, SharedBoard, follow};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
+use crate::why::Stories;
 
 /// Where the admin API listens unless the manifest says otherwise.
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
@@ -69,6 +81,14 @@ pub enum StartError {
         /// Why.
         source: UpstreamError,
     },
+    /// A policy hook cannot be asked.
+    #[error("hook `{hook}`: {source}")]
+    Hook {
+        /// Name in the manifest.
+        hook: String,
+        /// Why.
+        source: HookError,
+    },
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
     AdminToken(SecretError),
@@ -115,6 +135,7 @@ struct Prepared {
     generation: u64,
     base: PathBuf,
     last_good: LastGood,
+    history: History,
 }
 
 impl Gateway {
@@ -123,11 +144,13 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Prepared { text, bundle, generation, base, last_good } = prepare(&options)?;
+        let Prepared { text, bundle, generation, base, last_good, history } = prepare(&options)?;
         let clock = Clock::new(options.time_scale);
         let policy = bundle.policy();
         let upstreams = Upstreams::build(&policy.backends, &base, None)
             .map_err(|(backend, source)| StartError::Upstream { backend, source })?;
+        let hooks = Hooks::build(&policy.hooks, &base, None)
+            .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
         let token =
             section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
@@ -140,16 +163,37 @@ impl Gateway {
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
-        let observers = observability.observers();
+        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
+            .map(Arc::new)
+            .map_err(StartError::State)?;
+        let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
+        let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+        let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
         let in_force = InForce {
             gate,
             upstreams: Arc::new(upstreams),
             pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
             countries: Arc::new(countries),
         };
-        let live = Arc::new(Live::new(clock, observers, in_force));
-        let settings = KeeperSettings { source: options.source, base, last_good, seed: options.seed };
+        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
+        let state_dir = options.state_dir.as_deref();
+        let audit = Audit::open(state_dir).map_err(StartError::State)?;
+        begin(&audit, &history, &live, &text).map_err(StartError::State)?;
+        let board: SharedBoard = Arc::new(MemoryBoard::new());
+        let (follower, following) = follow(Arc::clone(&board));
+        let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
+        let holds = Arc::new(holds.map_err(StartError::State)?);
+        let settings = KeeperSettings {
+            source: options.source,
+            base,
+            last_good,
+            seed: options.seed,
+            audit,
+            history,
+            holds: Arc::clone(&holds),
+        };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
         let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
@@ -157,7 +201,11 @@ impl Gateway {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let desk = AdminDesk { keeper: Arc::clone(&keeper), token };
+        let desk = AdminDesk {
+            keeper: Arc::clone(&keeper),
+            authn: AdminAuthn::new(live, token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay) },
+        };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
             listeners,
@@ -171,6 +219,10 @@ impl Gateway {
             certificates,
         };
         gateway.spawn_loops(options.source);
+        gateway.spawn(following);
+        gateway.spawn(Arc::clone(&holds).run(follower));
+        gateway.spawn(stories.run(holds));
+        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 
@@ -186,7 +238,7 @@ impl Gateway {
             certificate.reread();
         }
         countries::reread(self.keeper.live()).await;
-        reload(&self.keeper, &self.manifest).await
+        reload(&self.keeper, &self.manifest, "signal").await
     }
 
     /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
@@ -207,6 +259,10 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        let costs = live.observers.costs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
+            tracing::error!(%error, "the last costs were not written");
+        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
@@ -216,8 +272,12 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        let issuers = Arc::clone(&live);
+        self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
         self.spawn(countries::follow(Arc::clone(&live)));
+        self.spawn(costs::keep(live.observers.costs.clone()));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
+        self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {
             self.spawn(follow_certificate(Arc::clone(certificate)));
         }
@@ -255,9 +315,10 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
     let bundle = compiled(&options.manifest, &text, &base)?;
-    let generation = reached.max(1);
+    let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+    let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
     last_good.remember(&text, generation).map_err(StartError::State)?;
-    Ok(Prepared { text, bundle, generation, base, last_good })
+    Ok(Prepared { text, bundle, generation, base, last_good, history })
 }
 
 /// Compiles `text` and checks what it refers to.
@@ -282,6 +343,34 @@ async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
         beat.tick().await;
         keeper.tick();
     }
+}
+
+/// Ends what operators ordered for a time.
+async fn end_forever(keeper: Arc<Keeper>) {
+    let mut beat = tokio::time::interval(TEND_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        keeper.end_what_is_over().await;
+    }
+}
+
+/// Tells the audit log and the history what the gateway begins with.
+fn begin(audit: &Audit, history: &History, live: &Live, manifest: &str) -> std::io::Result<()> {
+    let in_force = live.in_force();
+    let policy = version(&in_force.gate);
+    let kept = Generation {
+        generation: policy.generation,
+        digest: policy.digest.clone(),
+        at_ms: unix_nanos() / 1_000_000,
+        actor: "gateway".to_owned(),
+        action: AuditAction::Start.name().to_owned(),
+        restores: None,
+    };
+    if history.list().first().is_none_or(|latest| latest.digest != kept.digest) {
+        history.keep(kept, manifest)?;
+    }
+    audit.write(Entry::done(Actor::local("gateway"), AuditAction::Start, policy))
 }
 
 /// Follows changes of names, secrets, certificates and tokens.
@@ -328,22 +417,32 @@ async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
     };
     loop {
         // Asked first: the file may have changed between being read at the start and being watched.
-        let same = std::fs::read_to_string(&file).is_ok_and(|text| text == keeper.manifest().0);
-        if !same {
-            reload(&keeper, &file).await;
+        let known = std::fs::read_to_string(&file).is_ok_and(|text| keeper.file_is_known(&text));
+        if !known {
+            reload(&keeper, &file, "file").await;
         }
         changes.next().await;
     }
 }
 
-async fn reload(keeper: &Keeper, file: &Path) -> Offer {
+/// Reads the manifest file again. One that has not changed since somebody put another policy before it
+/// leaves that policy in force; its secrets are read again all the same.
+async fn reload(keeper: &Keeper, file: &Path, actor: &str) -> Offer {
+    let cause = Cause::reload(actor);
     if keeper.source() != Source::File {
-        return Offer::Rejected(vec![
-            "the source of policy is `api`; publish with PUT /v1/manifest".to_owned(),
-        ]);
+        let how = "the source of policy is `api`; publish with PUT /v1/manifest";
+        return Offer::Rejected(vec![how.to_owned()]);
     }
     match tokio::fs::read_to_string(file).await {
-        Ok(text) => keeper.offer(text, &|_| true).await,
-        Err(error) => keeper.reject(vec![format!("the manifest {} cannot be read: {error}", file.display())]),
+        Ok(text) => {
+            let known = keeper.file_is_known(&text);
+            keeper.saw_file(&text);
+            let manifest = if known { keeper.manifest().0 } else { text };
+            keeper.offer(manifest, cause, &|_| true).await
+        }
+        Err(error) => {
+            let what = format!("the manifest {} cannot be read: {error}", file.display());
+            keeper.reject(&cause, vec![what]).await
+        }
     }
 }

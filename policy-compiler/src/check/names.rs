@@ -21,6 +21,7 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
         findings.extend(checker.reference(&["consumers", consumer, "limit"], "limits", Code::UnknownLimit));
         findings.extend(checker.reference(&["consumers", consumer, "team"], "teams", Code::UnknownTeam));
     }
+    findings.extend(checker.callers());
     for team in names.section("teams") {
         for field in ["limit", "each"] {
             findings.extend(checker.reference(&["teams", team, field], "limits", Code::UnknownLimit));
@@ -74,6 +75,27 @@ impl Checker<'_> {
         Some(
             Finding::new(code, message).at_value(self.document, path, format!("no such {target}")).help(help),
         )
+    }
+
+    /// What credentials and administrators say of issuers, and issuers of teams.
+    fn callers(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for consumer in self.names.section("consumers") {
+            let path = ["consumers", consumer, "credentials"];
+            for index in 0..self.document.value(&path).map_or(0, |node| node.items().len()) {
+                let path = ["consumers", consumer, "credentials", &index.to_string(), "token", "issuer"];
+                findings.extend(self.reference(&path, "issuers", Code::UnknownIssuer));
+            }
+        }
+        findings.extend(self.reference(&["admin", "oidc", "issuer"], "issuers", Code::UnknownIssuer));
+        for issuer in self.names.section("issuers") {
+            let path = ["issuers", issuer, "teams", "values"];
+            for entry in self.document.value(&path).map_or(&[][..], Node::entries) {
+                let path = ["issuers", issuer, "teams", "values", &entry.key];
+                findings.extend(self.reference(&path, "teams", Code::UnknownTeam));
+            }
+        }
+        findings
     }
 
     /// The access rules of a listener or route.

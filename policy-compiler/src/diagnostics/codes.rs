@@ -337,6 +337,24 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
 
+UnknownIssuer "SG1201" Error "unknown issuer"
+"A credential or the admin API names an entry of `issuers`, and there is no such entry."
+
+RepeatedIssuer "SG1202" Error "issuer written twice"
+"A token says who issued it and nothing of which entry is meant, so one of the two would never be asked. One entry takes several audiences."
+
+UnusableKeySet "SG1203" Error "keys of an issuer cannot be fetched"
+"The issuer's keys are fetched from its `issuer` URL, or from `keys`. Whoever can change that answer can make tokens for anybody, so the way there is encrypted, unless it stays on this machine."
+
+SharedCredential "SG1204" Error "credential shared by consumers"
+"A subject or a certificate tells who calls, so it is one consumer's, once."
+
+UnaskedCertificate "SG1205" Error "client certificates that nobody asks for"
+"`admin.certificates` gives roles to names in client certificates. Those are asked for where `admin.tls.clients` says which authorities sign them."
+
+SharedAdminToken "SG1206" Error "admin token shared by names"
+"What an administrator did is recorded under the name of the token, so each name has its own."
+
 MalformedNetwork "SG1301" Error "not a network"
 "A network is an address with the length of its prefix, such as `10.0.0.0/8` or `2001:db8::/32`, or a single address. Bits beyond the prefix have to be zero: who writes `10.1.2.3/8` may have meant the address or the network, and the two differ by sixteen million hosts."
 
@@ -432,7 +450,7 @@ pub fn explain(code: &str) -> Option<String> {
 /// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
 #[must_use]
 pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 13] = [
+    const GROUPS: [(&str, &str); 14] = [
         ("SG00", "Reading"),
         ("SG01", "Structure"),
         ("SG02", "Names"),
@@ -444,6 +462,7 @@ pub fn reference() -> String {
         ("SG08", "Telemetry"),
         ("SG09", "Failover"),
         ("SG10", "Rewrites"),
+        ("SG12", "Callers"),
         ("SG13", "Doors"),
         ("SG15", "Residency, hooks and overload"),
     ];

@@ -1,53 +1,14 @@
-//! Admin, consumers, limits and telemetry.
+//! Limits and telemetry.
 
-use rule_table::{
-    AccessLogTarget, Admin, Consumer, Key, Limit, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry,
-};
+use rule_table::{AccessLogTarget, Limit, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry};
 
-use super::{Ids, ids, reference};
-use crate::manifest::{self, Manifest, Priority};
-use crate::resolve::address;
+use crate::manifest::{self, Manifest};
 
 pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
     match reference {
         manifest::SecretRef::Env(name) => SecretRef::Env(name.clone()),
         manifest::SecretRef::File(path) => SecretRef::File(path.clone()),
     }
-}
-
-pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
-    let Some(admin) = &manifest.admin else { return Some(None) };
-    let address = address(&admin.address).ok()?.to_string();
-    Some(Some(Admin {
-        address,
-        token: admin.token.as_ref().map(secret),
-        tokens: Vec::new(),
-        oidc: None,
-        certificates: Vec::new(),
-        tls: None,
-        clients: None,
-    }))
-}
-
-pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consumer>> {
-    let teams = ids(manifest.teams.keys());
-    let one = |(name, consumer): (&String, &manifest::Consumer)| {
-        let key = |(name, key): (&String, &manifest::KeySource)| Key {
-            name: name.clone(),
-            sha256: key.sha256.0.clone(),
-            prefix: None,
-            expires: None,
-        };
-        Some(Consumer {
-            name: name.clone(),
-            keys: consumer.keys.iter().map(key).collect(),
-            credentials: Vec::new(),
-            team: reference(consumer.team.as_ref(), &teams)?,
-            limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
-            priority: consumer.priority.map(Priority::compiled),
-        })
-    };
-    manifest.consumers.iter().map(one).collect()
 }
 
 pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {

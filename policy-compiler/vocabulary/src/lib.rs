@@ -5,7 +5,9 @@
 pub mod access_log;
 pub mod address;
 pub mod admin;
+pub mod date;
 pub mod facts;
+pub mod hook;
 pub mod moment;
 pub mod money;
 pub mod reason;
@@ -13,6 +15,7 @@ pub mod units;
 pub mod usage;
 
 pub use address::is_private;
+pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;
 pub use money::{HourlyCost, Prices, TokenPrice, Usd};

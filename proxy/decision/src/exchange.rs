@@ -8,8 +8,9 @@ use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId, TeamId};
 use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
 use crate::access::Country;
+use crate::callers::Presented;
 use crate::gate::Gate;
-use crate::identify::Presented;
+use crate::keys::Terms;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 
@@ -145,6 +146,8 @@ pub struct Exchange {
     pub first_output: Option<Moment>,
     /// Why it was refused or cut.
     pub reason: Option<Reason>,
+    /// The words that went with it, where a stage of ours refused.
+    pub refusal: Option<Refusal>,
     /// What rules in shadow mode would have refused it for, each reason once.
     pub would_refuse: Vec<Reason>,
     /// The limits' answer, for `x-ratelimit-*`.
@@ -152,6 +155,8 @@ pub struct Exchange {
     /// Where the body can be edited without another walk.
     pub(crate) layout: Option<wire::Layout>,
     pub(crate) presented: Presented,
+    /// What the key says beyond its consumer, where it was issued while the gateway runs.
+    pub(crate) terms: Option<Arc<Terms>>,
     /// The country the peer's address is in, where a rule asks for it and it is known.
     pub(crate) country: Option<Country>,
     pub(crate) pool: Option<PoolId>,
@@ -200,10 +205,12 @@ impl Exchange {
             usage_source: UsageSource::Gateway,
             first_output: None,
             reason: None,
+            refusal: None,
             would_refuse: Vec::new(),
             remaining: None,
             layout: None,
             presented: Presented::Nothing,
+            terms: None,
             country: None,
             pool: None,
             lost_fields: Vec::new(),

@@ -1,20 +1,22 @@
-//! A compiled policy made ready to decide: matcher, key index, pools' state and ledger behind one value
+//! A compiled policy made ready to decide: matcher, callers, pools' state and ledger behind one value
 //! that is swapped whole. It owns what survives a reload (what pools learned, what limits counted); it
 //! refuses to load or verify policy.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use feedback_loop::{Failure, Ticket};
+use feedback_loop::{Failure, HoldSpec, Ticket};
 use ledger::Ledger;
-use rule_table::{Bundle, Deployment, Policy, Pool as PoolSection, PoolId, RouteTable};
+use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, PoolId, RouteTable};
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
 use crate::access::AccessRules;
+use crate::callers::Callers;
 use crate::choose::{PoolView, SharedPool};
 use crate::homes::ResponseHomes;
-use crate::keys::KeyIndex;
+use crate::keys::IssuedKeys;
+use crate::tokens::{IssuerKeys, TokenFault, Verified};
 
 /// Counts accepted policies since the state directory was first used.
 pub type Generation = u64;
@@ -26,7 +28,7 @@ pub struct Gate {
     digest: String,
     generation: Generation,
     table: RouteTable,
-    keys: KeyIndex,
+    callers: Callers,
     access: AccessRules,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
@@ -59,8 +61,8 @@ impl Gate {
             .collect();
         Self {
             table: RouteTable::build(&policy),
+            callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
             access: AccessRules::build(&policy),
-            keys: KeyIndex::build(&policy.consumers),
             ledger: previous.map_or_else(|| Arc::new(Ledger::new()), |gate| Arc::clone(&gate.ledger)),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
@@ -69,6 +71,15 @@ impl Gate {
             digest,
             generation,
         }
+    }
+
+    /// A gate that stands beside another one and shares nothing with it that either could change: pools that
+    /// have learned nothing, a ledger from zero. Only issued keys are the same.
+    #[must_use]
+    pub fn beside(&self, bundle: Bundle, seed: u64, now: Moment) -> Self {
+        let callers = bundle.policy();
+        let callers = Callers::build(callers, Some(&self.callers));
+        Self { callers, ..Self::new(bundle, self.generation, None, seed, now) }
     }
 
     /// The policy's sections.
@@ -111,8 +122,34 @@ impl Gate {
         &self.table
     }
 
-    pub(crate) fn keys(&self) -> &KeyIndex {
-        &self.keys
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.callers
+    }
+
+    /// Keys issued while the gateway runs, the same for every policy.
+    #[must_use]
+    pub fn issued_keys(&self) -> &Arc<IssuedKeys> {
+        self.callers.issued()
+    }
+
+    /// The keys of an issuer, which whoever fetches them replaces.
+    #[must_use]
+    pub fn issuer_keys(&self, id: IssuerId) -> Option<&Arc<IssuerKeys>> {
+        self.callers.issuers().keys(id)
+    }
+
+    /// Verifies a token of any issuer of this policy, for what is no request; `now` is in Unix seconds.
+    ///
+    /// # Errors
+    /// See [`TokenFault`].
+    pub fn verify_token(&self, token: &[u8], now: u64) -> Result<Verified, TokenFault> {
+        self.callers.issuers().verify(token, now)
+    }
+
+    /// Whether callers have to show who they are: not where the manifest knows nobody.
+    #[must_use]
+    pub fn knows_callers(&self) -> bool {
+        !self.policy.consumers.is_empty() || !self.policy.issuers.is_empty()
     }
 
     pub(crate) fn access(&self) -> &AccessRules {
@@ -185,6 +222,22 @@ impl Gate {
     #[must_use]
     pub fn pool_status(&self, now: Moment) -> Vec<PoolStatus> {
         self.adaptive().map(|shared| shared.with(|pool| pool.status(now))).collect()
+    }
+
+    /// Puts what operators hold into every pool, in place of what was held before.
+    pub fn hold(&self, held: &dyn Fn(&PoolSection) -> HoldSpec) {
+        for (section, view) in self.policy.pools.iter().zip(&self.pools) {
+            view.shared().with(|pool| pool.hold(&held(section)));
+        }
+    }
+
+    /// The kept decisions about one request, oldest first.
+    #[must_use]
+    pub fn decisions_of(&self, request_id: &str) -> Vec<DecisionRecord> {
+        let mut all: Vec<DecisionRecord> =
+            self.adaptive().flat_map(|shared| shared.with(|pool| pool.decisions_of(request_id))).collect();
+        all.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        all
     }
 
     /// The latest decisions of all pools, newest first, at most `limit`.

@@ -2,11 +2,11 @@
 //! questions and who may use a route; it refuses to look at the body.
 
 use http::HeaderMap;
-use rule_table::{Candidates, Head as TableHead, Route, RouteId};
+use rule_table::{Candidates, Head as TableHead, IssuerId, Route, RouteId};
 use vocabulary::{Operation, Reason};
 
+use crate::callers::{Presented, Who};
 use crate::gate::Gate;
-use crate::keys;
 use crate::{Exchange, Refusal};
 
 /// What stage 2 reads.
@@ -31,30 +31,23 @@ pub enum Destination {
     ListModels,
 }
 
-/// How a request showed who sends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presented {
-    Nothing,
-    UnknownKey,
-    Consumer,
-}
-
 impl Exchange {
-    /// Finds what becomes of the request, and the caller.
+    /// Finds what becomes of the request, and the caller. May be asked again: once the keys that
+    /// [`Exchange::wants_keys_of`] names have been had.
     ///
     /// # Errors
-    /// [`Reason::UnknownRoute`], [`Reason::MethodNotAllowed`], [`Reason::MissingKey`],
-    /// [`Reason::InvalidKey`], [`Reason::RouteForbidden`].
+    /// [`Reason::UnknownRoute`], [`Reason::MethodNotAllowed`], [`Reason::RouteForbidden`], and whatever is
+    /// wrong with the caller's key, token or certificate.
     pub fn identify(&mut self, head: &Head<'_>) -> Result<Destination, Refusal> {
         self.operation = Operation::from_path(head.path);
-        let key = keys::presented(head.headers);
-        self.consumer = key.and_then(|key| self.gate.keys().find(key));
-        self.team = self.consumer.and_then(|id| self.gate.policy().consumers.get(id as usize)?.team);
-        self.presented = match (key, self.consumer) {
-            (None, _) => Presented::Nothing,
-            (Some(_), None) => Presented::UnknownKey,
-            (Some(_), Some(_)) => Presented::Consumer,
-        };
+        let now = self.arrived_unix_nanos / 1_000_000_000;
+        let Who { presented, consumer, team, subject, terms } =
+            self.gate.callers().who(self.gate.policy(), head.headers, &self.peer, now);
+        self.presented = presented;
+        self.consumer = consumer;
+        self.team = team;
+        self.subject = subject;
+        self.terms = terms;
         if !self.gate.has_public_route() {
             // Nothing here is open to strangers: they learn no more than that.
             self.require_consumer()?;
@@ -95,29 +88,58 @@ impl Exchange {
             return Ok(());
         }
         self.require_consumer()?;
-        let listed = self.consumer.is_some_and(|consumer| route.consumers.contains(&consumer));
-        if route.consumers.is_empty() || listed {
+        if self.may_use(route) {
             return Ok(());
         }
         Err(Refusal::new(
             Reason::RouteForbidden,
-            "this key may not use this route; ask the operator to allow it",
+            "this caller may not use this route; ask the operator to allow it",
         ))
     }
 
-    /// A policy without consumers is open to all; any other wants a known key.
+    /// Whether this caller may use a route.
+    #[must_use]
+    pub fn may_use(&self, route: &Route) -> bool {
+        if route.public || !self.gate.knows_callers() {
+            return true;
+        }
+        let listed = self.consumer.is_some_and(|consumer| route.consumers.contains(&consumer));
+        let allowed = self.terms.as_ref().is_none_or(|terms| terms.allow(&route.name));
+        self.presented == Presented::Known && (route.consumers.is_empty() || listed) && allowed
+    }
+
+    /// The issuer without whose keys, or without newer ones, the request's token cannot be judged.
+    #[must_use]
+    pub fn wants_keys_of(&self) -> Option<IssuerId> {
+        match &self.presented {
+            Presented::Token(fault) => fault.wants_keys_of(),
+            _ => None,
+        }
+    }
+
+    /// A policy that knows nobody is open to all; any other wants a known caller.
     fn require_consumer(&self) -> Result<(), Refusal> {
-        match self.presented {
-            _ if self.gate.policy().consumers.is_empty() => Ok(()),
-            Presented::Consumer => Ok(()),
-            Presented::UnknownKey => Err(Refusal::new(
+        let refused = |reason, words: &'static str| Err(Refusal::new(reason, words));
+        match &self.presented {
+            _ if !self.gate.knows_callers() => Ok(()),
+            Presented::Known => Ok(()),
+            Presented::UnknownKey => refused(
                 Reason::InvalidKey,
                 "the API key is not known to this gateway; check it or ask the operator for one",
-            )),
-            Presented::Nothing => Err(Refusal::new(
+            ),
+            Presented::ExpiredKey => refused(
+                Reason::ExpiredKey,
+                "the API key has expired or was revoked; ask the operator for another",
+            ),
+            Presented::UnknownCertificate => refused(
+                Reason::InvalidCertificate,
+                "the client certificate belongs to nobody this gateway knows; ask the operator to name it",
+            ),
+            Presented::Token(fault) => Err(fault.refusal()),
+            Presented::Nothing => refused(
                 Reason::MissingKey,
                 "no API key was sent; put it in the header `Authorization: Bearer <key>`",
-            )),
+            ),
         }
     }
 

@@ -1,37 +1,125 @@
-//! Which consumer a presented API key belongs to. It owns the lookup by hash; it refuses to keep, print
-//! or compare a key in the clear.
+//! Which consumer a presented API key belongs to. It owns the look-up by hash and until when a key is good;
+//! it refuses to keep, print or compare a key in the clear.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
+use hashbrown::HashMap;
 use http::HeaderValue;
+use ring::digest;
 use rule_table::{Consumer, ConsumerId};
-use sha2::{Digest, Sha256};
 
-/// Consumers by SHA-256 of their keys. Looking up a hash gives nothing away by its timing: what is
-/// compared is not the secret.
+mod issued;
+
+pub use issued::{IssuedKey, IssuedKeys};
+pub(crate) use issued::{Owner, Terms};
+
+/// SHA-256 of a key.
+pub type KeyHash = [u8; 32];
+
+/// What is known of a key. Small, for there may be a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Whose it is: an index that the index's owner understands, such as a [`ConsumerId`].
+    pub owner: u32,
+    /// What else is said of it: an index that the index's owner understands.
+    pub terms: u32,
+    /// Unix seconds from which it is refused; never when it is [`NEVER`].
+    pub expires: u32,
+}
+
+/// A moment that does not come: the end of a key without one.
+pub const NEVER: u32 = u32::MAX;
+
+/// What a presented key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nobody's.
+    Unknown,
+    /// Somebody's, once.
+    Expired,
+    /// Good.
+    Good(Known),
+}
+
+/// Keys by their SHA-256. A presented key is hashed before anything is looked at, and what is compared then
+/// are hashes: how long that takes tells how much of a hash agrees, never how much of a key, and nobody can
+/// choose keys by their hashes' first bytes without trying them all.
 #[derive(Debug, Default)]
-pub(crate) struct KeyIndex {
-    by_hash: HashMap<[u8; 32], ConsumerId>,
+pub struct KeyIndex {
+    by_hash: HashMap<KeyHash, Known, BuildHasherDefault<Uniform>>,
+}
+
+/// The first bytes of a hash are as good a hash as any.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    /// An array writes its length first, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
 }
 
 impl KeyIndex {
-    pub(crate) fn build(consumers: &[Consumer]) -> Self {
-        let mut by_hash = HashMap::new();
-        for (id, consumer) in (0..).zip(consumers) {
-            for hash in consumer.keys.iter().filter_map(|key| parse_hash(&key.sha256)) {
-                by_hash.insert(hash, id);
-            }
-        }
+    /// An index of these; the last one wins where a hash comes twice.
+    pub fn new(keys: impl IntoIterator<Item = (KeyHash, Known)>) -> Self {
+        let mut by_hash: HashMap<_, _, _> = keys.into_iter().collect();
+        by_hash.shrink_to_fit();
         Self { by_hash }
     }
 
-    pub(crate) fn find(&self, key: &[u8]) -> Option<ConsumerId> {
-        let hash: [u8; 32] = Sha256::digest(key).into();
-        self.by_hash.get(&hash).copied()
+    /// The keys of the manifest, whose owner is a [`ConsumerId`].
+    pub(crate) fn of_consumers(consumers: &[Consumer]) -> Self {
+        let keys = (0..).zip(consumers).flat_map(|(id, consumer)| {
+            consumer.keys.iter().filter_map(move |key| {
+                let expires = key.expires.map_or(NEVER, short);
+                Some((parse_hash(&key.sha256)?, Known { owner: id as ConsumerId, terms: 0, expires }))
+            })
+        });
+        Self::new(keys)
+    }
+
+    /// What this hash is `now`, in Unix seconds.
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash, now: u64) -> Found {
+        match self.by_hash.get(hash) {
+            None => Found::Unknown,
+            Some(known) if known.expires != NEVER && now >= u64::from(known.expires) => Found::Expired,
+            Some(known) => Found::Good(*known),
+        }
+    }
+
+    /// Bytes the index takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.by_hash.allocation_size()
     }
 }
 
-fn parse_hash(text: &str) -> Option<[u8; 32]> {
+/// Unix seconds in four bytes, good until 2106; what is later counts as [`NEVER`].
+pub(crate) fn short(unix_seconds: u64) -> u32 {
+    u32::try_from(unix_seconds).unwrap_or(NEVER)
+}
+
+/// SHA-256 of what was presented.
+#[must_use]
+pub fn hash(key: &[u8]) -> KeyHash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, key).as_ref());
+    hash
+}
+
+/// A hash written as 64 hex digits.
+#[must_use]
+pub fn parse_hash(text: &str) -> Option<KeyHash> {
     let mut hash = [0_u8; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;
@@ -42,7 +130,7 @@ fn parse_hash(text: &str) -> Option<[u8; 32]> {
     Some(hash)
 }
 
-/// The key of an `Authorization: Bearer …` or, as Azure's clients send it, an `api-key` header, or
+/// The key or token of an `Authorization: Bearer …` or, as Azure's clients send it, an `api-key` header, or
 /// Anthropic's `x-api-key`.
 pub(crate) fn presented(headers: &http::HeaderMap) -> Option<&[u8]> {
     if let Some(value) = headers.get(http::header::AUTHORIZATION) {
@@ -54,44 +142,4 @@ pub(crate) fn presented(headers: &http::HeaderMap) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn consumer(name: &str, key: &str) -> Consumer {
-        let hash = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let key = rule_table::Key { name: "one".into(), sha256: hash, prefix: None, expires: None };
-        Consumer {
-            name: name.into(),
-            keys: vec![key],
-            credentials: Vec::new(),
-            team: None,
-            limits: Vec::new(),
-            priority: None,
-        }
-    }
-
-    #[test]
-    fn a_key_finds_its_consumer_and_no_other() {
-        let index = KeyIndex::build(&[consumer("a", "sk-a"), consumer("b", "sk-b")]);
-        assert_eq!(index.find(b"sk-b"), Some(1));
-        assert_eq!(index.find(b"sk-c"), None);
-        assert_eq!(index.find(b""), None);
-    }
-
-    #[test]
-    fn keys_are_read_from_bearer_and_api_key_headers_only() {
-        let headers = |name: &'static str, value: &'static str| {
-            http::HeaderMap::from_iter([(
-                http::HeaderName::from_static(name),
-                http::HeaderValue::from_static(value),
-            )])
-        };
-        assert_eq!(presented(&headers("authorization", "Bearer sk-a")), Some(&b"sk-a"[..]));
-        assert_eq!(presented(&headers("authorization", "bearer sk-a")), Some(&b"sk-a"[..]));
-        assert_eq!(presented(&headers("api-key", "sk-a")), Some(&b"sk-a"[..]));
-        assert_eq!(presented(&headers("x-api-key", "sk-a")), Some(&b"sk-a"[..]));
-        assert_eq!(presented(&headers("authorization", "Basic c2stYQ==")), None);
-        assert_eq!(presented(&headers("authorization", "Bearer ")), None);
-        assert_eq!(presented(&headers("x-key", "sk-a")), None);
-    }
-}
+mod tests;

@@ -5,24 +5,29 @@
 mod access;
 mod admit;
 mod answer;
+mod callers;
 mod choose;
 mod dialects;
 mod exchange;
 mod failover;
 mod gate;
 mod homes;
+mod hook;
 mod identify;
 mod inspect;
-mod keys;
+pub mod keys;
 mod networks;
 mod peer;
 mod pool_spec;
+mod prospect;
 mod refusal;
 mod reserve;
 mod residency;
 mod retry_budget;
 mod rewrite;
 mod settle;
+mod shed;
+mod tokens;
 
 pub use access::Country;
 pub use admit::too_large;
@@ -31,11 +36,15 @@ pub use choose::{Choice, PoolView, SharedPool};
 pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
+pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
 pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
+pub use prospect::Prospect;
 pub use refusal::Refusal;
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };
 pub use settle::{Ending, Settled};
+pub use shed::Load;
+pub use tokens::{Claims, IssuerKeys, KeySetFault, PublicKeys, TokenFault, Verified};

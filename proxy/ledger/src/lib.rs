@@ -18,6 +18,7 @@
 //! A settlement above its estimate is counted in full, because those tokens were spent; it can carry a
 //! counter over its amount, and then nothing is let through until the window turns.
 
+pub mod lease;
 mod remaining;
 mod shard;
 mod shared;

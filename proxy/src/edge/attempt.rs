@@ -106,12 +106,18 @@ impl Open {
     }
 
     /// Reads the rest of the body, at most `limit` bytes; `None` when it is longer.
-    pub(super) async fn body(&mut self, limit: usize) -> pingora_error::Result<Option<Bytes>> {
+    /// `read` is told of every piece.
+    pub(super) async fn body(
+        &mut self,
+        limit: usize,
+        mut read: impl FnMut(usize),
+    ) -> pingora_error::Result<Option<Bytes>> {
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.session.read_response_body().await? {
             if whole.len() + chunk.len() > limit {
                 return Ok(None);
             }
+            read(chunk.len());
             whole.extend_from_slice(&chunk);
         }
         Ok(Some(whole.freeze()))
@@ -120,7 +126,7 @@ impl Open {
     /// The body of an error answer, as far as it is worth reading.
     pub(super) async fn error_body(&mut self, patience: Duration) -> Bytes {
         self.session.set_read_timeout(Some(patience));
-        self.body(ERROR_BODY).await.ok().flatten().unwrap_or_default()
+        self.body(ERROR_BODY, |_| ()).await.ok().flatten().unwrap_or_default()
     }
 
     /// Gives the connection back for reuse, if its response has been read to the end.

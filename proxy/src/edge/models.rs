@@ -24,15 +24,9 @@ pub(super) async fn answer(session: &mut Session, exchange: &Exchange) -> Result
 /// Every model that some route of this caller leads to, by name.
 fn cards<'e>(exchange: &'e Exchange, headers: &HeaderMap) -> BTreeMap<&'e str, ModelCard<'e>> {
     let policy = exchange.gate.policy();
-    let open = policy.consumers.is_empty();
     let mut cards = BTreeMap::new();
     for route in &policy.routes {
-        let allowed = open
-            || route.public
-            || exchange
-                .consumer
-                .is_some_and(|caller| route.consumers.is_empty() || route.consumers.contains(&caller));
-        let allowed = allowed && exchange.is_welcome(route, headers);
+        let allowed = exchange.may_use(route) && exchange.is_welcome(route, headers);
         let Some(pool) = policy.pools.get(route.pool as usize).filter(|pool| allowed && !pool.piped) else {
             continue;
         };

@@ -11,8 +11,7 @@ use http::header::HOST;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_load_balancing::selection::RoundRobin;
-use pingora_load_balancing::{Backend, LoadBalancer};
+use pingora_load_balancing::Backend;
 use pingora_proxy::Session;
 use rule_table::{HeaderEdits, Listener};
 use telemetry::Traces;
@@ -21,7 +20,7 @@ use vocabulary::{Moment, Reason};
 
 use super::attempt::failure;
 use super::client_address;
-use super::members::Member;
+use super::members::{Balanced, Member};
 use super::respond;
 use super::service::{Context, Request};
 use super::terminate::Desk;
@@ -51,24 +50,28 @@ pub(super) struct Piping {
 /// Who picks the member.
 enum By {
     /// Pingora's balancer, for services without models.
-    Balancer(Arc<LoadBalancer<RoundRobin>>),
+    Balancer(Balanced),
     /// The pool of an AI route: what its other requests have taught it counts here too.
     Pool,
 }
 
 /// Stages 3 to 5 of a piped request.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     desk: &Desk<'_>,
     session: &Session,
     exchange: &mut Exchange,
 ) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
     let headers = &session.req_header().headers;
+    let priority = exchange.priority().unwrap_or_default();
     let admitted = exchange.admit_route(headers);
     let admitted = admitted.and_then(|()| exchange.admit_length(headers, desk.listener.max_body));
+    let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
+    desk.ask_hook(exchange).await?;
+    let now = desk.live.clock.now();
     let reserved = exchange.reserve(now);
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
@@ -94,17 +97,18 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let request = ctx.request.as_mut().ok_or_else(none)?;
     let piping = request.piping.as_mut().ok_or_else(none)?;
     let (member, address) = match &piping.by {
-        By::Balancer(balancer) => {
+        By::Balancer(pool) => {
             let exchange = &request.exchange;
-            let inside = |member: &Member| exchange.may_process(member.deployment);
+            let inside = |member: &Member| pool.takes(member) && exchange.may_process(member.deployment);
+            let takes = |backend: &Backend| backend.ext.get::<Member>().is_some_and(inside);
             let promising = |backend: &Backend, healthy: bool| {
-                let member = backend.ext.get::<Member>();
-                healthy && member.is_some_and(|member| member.is_promising(backend) && inside(member))
+                let hopeful = |member: &Member| member.is_promising(backend);
+                healthy && takes(backend) && backend.ext.get::<Member>().is_some_and(hopeful)
             };
-            let healthy =
-                |backend: &Backend, healthy: bool| healthy && backend.ext.get::<Member>().is_some_and(inside);
-            let selected = balancer.select_with(b"", 16, promising);
-            let selected = selected.or_else(|| balancer.select_with(b"", 16, healthy)).ok_or_else(none)?;
+            let selected = pool.balancer.select_with(b"", 16, promising);
+            let healthy = |backend: &Backend, healthy: bool| healthy && takes(backend);
+            let selected =
+                selected.or_else(|| pool.balancer.select_with(b"", 16, healthy)).ok_or_else(none)?;
             let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
             request.exchange.piped_to = Some(member.deployment);
             let address = member.address(&selected).ok_or_else(none)?;

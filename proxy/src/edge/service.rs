@@ -150,13 +150,20 @@ impl EdgeService {
         let desk = Desk { live: &self.live, in_force, links: &self.links, listener: &self.listener, trace };
         let start = self.live.clock.now();
         let admitted = self.admit(session, exchange, in_force);
-        let identified = match admitted {
-            Ok(()) => exchange.identify(&head(session)),
-            Err(refusal) => Err(refusal),
-        };
+        let mut identified = admitted.and_then(|()| exchange.identify(&head(session)));
+        if let Some(issuer) = exchange.wants_keys_of() {
+            // Nothing but its issuer's next keys can tell what the token is worth.
+            watch.pause();
+            self.live.key_sets.missed(&exchange.gate, issuer).await;
+            watch.resume();
+            identified = exchange.identify(&head(session));
+        }
         exchange.mark(Stage::Identify, start, self.live.clock.now());
         let outcome = match identified {
-            Err(refusal) => desk.refuse(session, exchange, refusal).await?,
+            Err(refusal) => {
+                desk.compare(session, exchange, Some(&refusal));
+                desk.refuse(session, exchange, refusal).await?
+            }
             Ok(Destination::ListModels) => {
                 models::answer(session, exchange).await?;
                 Outcome::Answered(200)
@@ -164,8 +171,9 @@ impl EdgeService {
             Ok(Destination::Terminate(operation)) => {
                 desk.terminate(session, exchange, operation, watch).await?
             }
-            Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange) {
+            Ok(Destination::Pipe(_)) => match pipe::prepare(&desk, session, exchange).await {
                 Ok(ready) => {
+                    desk.compare(session, exchange, None);
                     *piping = Some(ready);
                     return Ok(false);
                 }

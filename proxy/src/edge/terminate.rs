@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use decision::{AttemptFailure, Exchange, Next, Refusal, Sending, Stage, too_large};
+use decision::{AttemptFailure, Exchange, Load, Next, Refusal, Sending, Stage, too_large};
 use http::header::EXPECT;
 use pingora_error::Result;
 use pingora_proxy::Session;
-use rule_table::Listener;
+use rule_table::{Listener, Priority};
 use vocabulary::{Moment, Operation, Reason};
 
 use super::attempt::{Open, Patience};
@@ -18,8 +18,9 @@ use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
 use super::verdict;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, unix_nanos};
 use crate::live::{InForce, Live};
+use crate::overload::Held;
 use crate::trace_ids::TraceIds;
 
 /// The longest the gateway holds a request back for a backend that said when it is free again.
@@ -58,7 +59,13 @@ impl Desk<'_> {
         operation: Operation,
         watch: &mut Stopwatch,
     ) -> Result<Outcome> {
-        let body = match self.prepare(session, exchange, operation, watch).await? {
+        // The body is held for as long as it may have to be sent again.
+        let mut held = self.live.buffered.hold();
+        let prepared = self.prepare(session, exchange, operation, watch, &mut held).await?;
+        if exchange.facts.is_some() {
+            self.compare(session, exchange, prepared.as_ref().err());
+        }
+        let body = match prepared {
             Ok(body) => body,
             Err(refusal) => return self.refuse(session, exchange, refusal).await,
         };
@@ -85,6 +92,16 @@ impl Desk<'_> {
         }
     }
 
+    /// Follows the request through a second policy, where one stands beside this one.
+    pub(super) fn compare(&self, session: &Session, exchange: &Exchange, refused: Option<&Refusal>) {
+        let reason = refused.map(|refusal| refusal.reason);
+        // What load or somebody else decided says nothing about the text of a policy.
+        if !matches!(reason, Some(Reason::Overloaded | Reason::HookRefused | Reason::HookUnavailable)) {
+            let now = (self.now(), unix_nanos() / 1_000_000);
+            self.live.shadow.compare(exchange, &super::service::head(session), reason, now);
+        }
+    }
+
     pub(super) async fn refuse(
         &self,
         session: &mut Session,
@@ -103,18 +120,23 @@ impl Desk<'_> {
         exchange: &mut Exchange,
         operation: Operation,
         watch: &mut Stopwatch,
+        held: &mut Held,
     ) -> Result<std::result::Result<Bytes, Refusal>> {
         let start = self.now();
         let headers = &session.req_header().headers;
         let admitted = exchange.admit_head(&super::service::head(session));
         let admitted = admitted.and_then(|()| exchange.admit_json(headers, self.listener.max_body));
+        let known = exchange.priority();
+        // Where a route has the last word, the body has to be read first; only the bound itself holds here.
+        let priority = known.unwrap_or(Priority::Critical);
+        let admitted = admitted.and_then(|()| exchange.admit_load(priority, self.live.load()));
         let admitted_at = self.now();
         exchange.mark(Stage::Admit, start, admitted_at);
         if let Err(refusal) = admitted {
             return Ok(Err(refusal));
         }
         watch.pause();
-        let body = self.read_body(session).await?;
+        let body = self.read_body(session, exchange, priority, held).await?;
         watch.resume();
         let body = match body {
             Ok(body) => body,
@@ -122,15 +144,46 @@ impl Desk<'_> {
         };
         let inspected = exchange.inspect(operation, &body, &super::service::head(session));
         let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
-        let inspected_at = self.now();
+        let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
-        let reserved = inspected.and_then(|()| exchange.reserve(inspected_at));
+        let inspected = inspected.and_then(|()| match exchange.priority() {
+            Some(priority) if known.is_none() => exchange.admit_load(priority, self.live.load()),
+            _ => Ok(()),
+        });
+        let allowed = match inspected {
+            Ok(()) if exchange.hook().is_some() => {
+                watch.pause();
+                let allowed = self.ask_hook(exchange).await;
+                watch.resume();
+                inspected_at = self.now();
+                allowed
+            }
+            inspected => inspected,
+        };
+        let reserved = allowed.and_then(|()| exchange.reserve(inspected_at));
         exchange.mark(Stage::Reserve, inspected_at, self.now());
         Ok(reserved.map(|()| body))
     }
 
+    /// Asks the route's policy hook, if it has one.
+    pub(super) async fn ask_hook(&self, exchange: &mut Exchange) -> std::result::Result<(), Refusal> {
+        let gate = Arc::clone(&exchange.gate);
+        let Some(id) = exchange.hook().map(|(id, _)| id) else { return Ok(()) };
+        let Some(hook) = gate.policy().hooks.get(id as usize) else { return Ok(()) };
+        let facts = exchange.hook_facts();
+        let asked = self.in_force.hooks.ask(id, &exchange.request_id, &facts, &self.live.clock);
+        let answer = Box::pin(asked).await;
+        exchange.hooked(hook, answer)
+    }
+
     /// Reads the whole body within the listener's size and time.
-    async fn read_body(&self, session: &mut Session) -> Result<std::result::Result<Bytes, Refusal>> {
+    async fn read_body(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        priority: Priority,
+        held: &mut Held,
+    ) -> Result<std::result::Result<Bytes, Refusal>> {
         if session
             .req_header()
             .headers
@@ -145,6 +198,11 @@ impl Desk<'_> {
             while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
                 if whole.len() + chunk.len() > limit {
                     return Ok(Err(too_large(self.listener.max_body)));
+                }
+                held.grow(chunk.len());
+                let load = Load { in_flight: 0, buffered: self.live.buffered.bytes() };
+                if let Err(refusal) = exchange.admit_load(priority, load) {
+                    return Ok(Err(refusal));
                 }
                 if whole.is_empty() && session.as_downstream_mut().is_body_done() {
                     return Ok(Ok(chunk));
@@ -268,6 +326,7 @@ impl Desk<'_> {
 
 fn note_refusal(exchange: &mut Exchange, refusal: &Refusal) {
     exchange.reason = Some(refusal.reason);
+    exchange.refusal = Some(refusal.clone());
     exchange.mark_refused(refusal.reason);
 }
 

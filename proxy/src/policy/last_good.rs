@@ -66,13 +66,21 @@ impl LastGood {
 
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        let fresh = dir.join(format!("{name}.new"));
-        let mut file = File::create(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, dir.join(name))?;
-        File::open(dir)?.sync_all()
+        write_whole(dir, name, text.as_bytes())
     }
+}
+
+/// Writes a file of `dir` so that a crash leaves either the old or the new.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let fresh = dir.join(format!("{name}.new"));
+    let mut file = File::create(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, dir.join(name))?;
+    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

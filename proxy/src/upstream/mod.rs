@@ -4,6 +4,7 @@
 
 mod addresses;
 mod chore;
+pub(crate) mod client;
 mod credential;
 mod entra;
 mod secret;

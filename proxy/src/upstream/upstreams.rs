@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::addresses::Addresses;
 use super::chore::{Chore, Turn};
+use super::client::Client;
 use super::credential::{CredentialError, Holder, Presented};
-use super::entra::{Client, Identity};
+use super::entra::Identity;
 use super::secret::SecretError;
 use super::transport::{self, Transport, TransportError};
 use super::tunnel::Tunnel;

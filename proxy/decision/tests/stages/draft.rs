@@ -157,6 +157,17 @@ impl Draft {
         self
     }
 
+    pub(crate) fn with_consumer(mut self, name: &str, change: impl FnOnce(&mut Consumer)) -> Self {
+        change(self.0.consumers.iter_mut().find(|consumer| consumer.name == name).unwrap());
+        self
+    }
+
+    /// Sets when requests are shed.
+    pub(crate) fn overload(mut self, change: impl FnOnce(&mut rule_table::Overload)) -> Self {
+        change(&mut self.0.overload);
+        self
+    }
+
     pub(crate) fn with_team(mut self, name: &str, change: impl FnOnce(&mut Team)) -> Self {
         change(self.0.teams.iter_mut().find(|team| team.name == name).unwrap());
         self
@@ -200,6 +211,11 @@ impl Draft {
 
     pub(crate) fn with_route(mut self, name: &str, change: impl FnOnce(&mut Route)) -> Self {
         change(self.0.routes.iter_mut().find(|route| route.name == name).unwrap());
+        self
+    }
+
+    pub(crate) fn with_policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        change(&mut self.0);
         self
     }
 

@@ -15,6 +15,8 @@ mod failover;
 mod identify;
 mod inspect;
 mod interleavings;
+#[path = "../minting/mod.rs"]
+mod minting;
 mod reload;
 mod request;
 mod reserve;
@@ -22,3 +24,5 @@ mod residency;
 mod rewrite;
 mod secrecy;
 mod settle;
+mod shed;
+mod tokens;

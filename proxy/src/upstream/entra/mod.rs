@@ -15,8 +15,8 @@ use rule_table::Entra;
 use vocabulary::Moment;
 
 use self::answer::{Refused, Token};
-pub(super) use self::client::Client;
 use self::renewal::Renewal;
+use super::client::Client;
 use super::{CredentialError, Presented};
 use crate::clock::{Clock, unix_nanos};
 
@@ -78,7 +78,7 @@ impl Asking {
         let identity = &self.0;
         let answer = match request::request(&identity.entra, &identity.base, |name| std::env::var(name).ok())
         {
-            Ok(request) => client.ask(request, unix_nanos() / 1_000_000_000).await,
+            Ok(request) => client::ask(client, request, unix_nanos() / 1_000_000_000).await,
             Err(error) => Err(Refused::because(error.to_string())),
         };
         self.told(answer, clock.now(), rand::random());

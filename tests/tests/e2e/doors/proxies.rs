@@ -1,14 +1,15 @@
 //! Load balancers that speak the PROXY protocol, proxies that forward, and callers that only pretend.
 
-use e2e::backend::{FakeBackend, Reply, Step};
+use std::sync::Arc;
+
+use e2e::backend::{FakeBackend, Reply};
 use e2e::client::Client;
 use e2e::gateway::{TestGateway, chat};
 use e2e::manifest::Manifest;
 use e2e::raw::RawConnection;
 use e2e::tls::Authority;
-use e2e::wait::until_async;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
 
 use super::{backend, from, proxied, started};
 
@@ -157,22 +158,19 @@ async fn a_forwarded_address_is_what_access_rules_judge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_connections_than_stated_are_served_at_once() {
-    let backend = FakeBackend::always(Reply::steps(vec![Step::Hang])).await;
-    let manifest = Manifest::new().backend("a", backend.address()).set("/listeners/main/maxConnections", 2);
+    let permits = Arc::new(Semaphore::new(0));
+    let slow = FakeBackend::always(Reply::completion("ok").after(&permits)).await;
+    let manifest = Manifest::new().backend("a", slow.address()).set("/listeners/main/maxConnections", 2);
     let gateway = TestGateway::start(&manifest).await;
-    let mut busy = JoinSet::new();
-    for _ in 0..2 {
-        let client = gateway.client();
-        busy.spawn(async move { client.chat(&chat("x")).await });
-    }
-    backend.await_requests(2).await;
-    let mut third = RawConnection::open(gateway.address()).await;
-    assert!(third.is_closed().await, "both places are busy");
-    busy.abort_all();
-    let free = async || {
-        let mut caller = RawConnection::open(gateway.address()).await;
-        caller.send(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        caller.answer().await.filter(|answer| answer.status == 200)
+    let client = gateway.client();
+    let request = chat("x");
+    let busy = async { tokio::join!(client.chat(&request), client.chat(&request)) };
+    let third = async {
+        slow.await_requests(2).await;
+        let mut third = RawConnection::open(gateway.address()).await;
+        assert!(third.is_closed().await, "both places are busy");
+        permits.add_permits(2);
     };
-    until_async("a place", free).await;
+    let ((first, second), ()) = tokio::join!(busy, third);
+    assert_eq!((first.status, second.status), (200, 200));
 }
