@@ -25,6 +25,7 @@ mod rewrites;
 mod routes;
 mod secrets;
 mod shared_keys;
+mod store;
 mod telemetry;
 mod unused;
 mod urls;
@@ -101,6 +102,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         rewrites::check,
         routes::check,
         shared_keys::check,
+        store::check,
         telemetry::check,
         urls::check,
     ];

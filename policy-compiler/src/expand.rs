@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -23,6 +23,7 @@ const SECTIONS: [&str; 16] = [
     "access",
     "countries",
     "hooks",
+    "store",
     "overload",
     "telemetry",
 ];

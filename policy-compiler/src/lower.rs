@@ -10,10 +10,11 @@ mod reach;
 mod rewrite;
 mod routes;
 mod serving;
+mod store;
 
 use std::collections::BTreeMap;
 
-use rule_table::{Policy, Store};
+use rule_table::Policy;
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
@@ -51,7 +52,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         access: doors::access(manifest)?,
         countries: manifest.countries.as_ref().map(|countries| countries.file.clone()),
         hooks: guards::hooks(manifest),
-        store: Store::default(),
+        store: store::store(manifest),
         overload: guards::overload(manifest),
         telemetry: edge::telemetry(manifest),
     };

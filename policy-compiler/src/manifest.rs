@@ -22,6 +22,7 @@ mod quantity;
 mod rewrite;
 mod route;
 mod secret;
+mod store;
 mod team;
 mod telemetry;
 
@@ -58,6 +59,7 @@ pub use rewrite::{
 };
 pub use route::{Match, Methods, Route};
 pub use secret::{FileRef, SecretRef, Setting};
+pub use store::{RedisServer, SharedStore, Store, WhenAway};
 pub use team::{DataClass, Priority, Team};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
 
@@ -124,6 +126,9 @@ pub struct Manifest {
     /// Which country an address is in; needed where access rules name countries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub countries: Option<Countries>,
+    /// Where counts are kept, and how replicas share them.
+    #[serde(default)]
+    pub store: Store,
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,

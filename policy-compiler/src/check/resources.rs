@@ -44,6 +44,9 @@ pub fn check_resources(
             secret(authorization, &["backends", &backend.name, "egressProxy", "authorization"]);
         }
     }
+    if let Some(auth) = policy.store.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
+        secret(auth, &["store", "shared", "redis", "auth"]);
+    }
     for hook in &policy.hooks {
         if let Some((_, value)) = &hook.header {
             secret(value, &["hooks", &hook.name, "header", "value"]);

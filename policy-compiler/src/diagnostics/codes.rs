@@ -337,6 +337,18 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
 
+MalformedStore "SG1150" Error "shared store cannot be reached"
+"A shared store is named by `redis://host:port`, or `rediss://` for TLS, with the number of a database as path if it is not 0. Its password is a reference beside it. Names of keys begin with `prefix`."
+
+PlainStore "SG1151" Warning "password sent to the shared store unencrypted"
+"Whoever can read the network between a gateway and its store can read the password, and with it change every count. Write `rediss://`."
+
+NothingShared "SG1152" Error "shared limit without a shared store"
+"Replicas share a limit through a store they all reach. Without one each counts for itself, and together they let through a multiple of the limit."
+
+NoShare "SG1153" Warning "limit too small to be shared out"
+"With `whenAway: local-share` a replica that cannot reach the store allows its even part of each limit. A limit smaller than the number of replicas has no such part, and refuses everything then."
+
 UnknownIssuer "SG1201" Error "unknown issuer"
 "A credential or the admin API names an entry of `issuers`, and there is no such entry."
 
@@ -450,7 +462,7 @@ pub fn explain(code: &str) -> Option<String> {
 /// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
 #[must_use]
 pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 14] = [
+    const GROUPS: [(&str, &str); 15] = [
         ("SG00", "Reading"),
         ("SG01", "Structure"),
         ("SG02", "Names"),
@@ -462,6 +474,7 @@ pub fn reference() -> String {
         ("SG08", "Telemetry"),
         ("SG09", "Failover"),
         ("SG10", "Rewrites"),
+        ("SG11", "Limits over several replicas"),
         ("SG12", "Callers"),
         ("SG13", "Doors"),
         ("SG15", "Residency, hooks and overload"),

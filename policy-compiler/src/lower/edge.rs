@@ -19,6 +19,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         streams: None,
         budget: None,
         hard: false,
+        shared: manifest.store.shared.is_some() && limit.shared.unwrap_or(true),
         mode: mode(limit.mode),
         on_failure: on_failure(limit.on_failure),
     };

@@ -1,16 +1,13 @@
 //! `sluicegate keys`: issued keys of a running gateway, over its admin API. It owns flags and what people
 //! see; what a key may be is the gateway's to say.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use http::Method;
 use serde_json::json;
 use vocabulary::UnixTime;
 use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyStatus};
 
-use super::remote::{Remote, RemoteError};
-use super::{BAD_INPUT, FAILURE, Output, complain, say};
+use super::asking::{Asking, Question};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,30 +21,9 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    admin: AdminArgs,
-    /// How to write it
-    #[arg(long, value_enum, default_value_t, global = true)]
-    output: Output,
+    asking: Asking,
     #[command(subcommand)]
     what: What,
-}
-
-/// Where the admin API is, and what to show there.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct AdminArgs {
-    /// Base URL of the admin API
-    #[arg(long, env = "SLUICEGATE_ADMIN", default_value = "http://127.0.0.1:9901", global = true)]
-    admin: String,
-    /// File with the admin token; otherwise the environment variable SLUICEGATE_ADMIN_TOKEN
-    #[arg(long, global = true)]
-    token_file: Option<PathBuf>,
-}
-
-impl AdminArgs {
-    /// The admin API.
-    pub(super) fn remote(&self) -> Result<Remote, RemoteError> {
-        Remote::new(&self.admin, self.token_file.as_deref())
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,25 +61,8 @@ enum What {
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    let done = args.admin.remote().and_then(|remote| carry_out(&remote, &args.what, args.output));
-    match done {
-        Ok(text) => {
-            say(&text);
-            0
-        }
-        Err(error) => {
-            complain(&format!("sluicegate: {error}\n"));
-            if matches!(error, RemoteError::Refused { .. } | RemoteError::Input(_)) {
-                BAD_INPUT
-            } else {
-                FAILURE
-            }
-        }
-    }
-}
-
-fn carry_out(remote: &Remote, what: &What, output: Output) -> Result<String, RemoteError> {
-    match what {
+    let asking = &args.asking;
+    match &args.what {
         What::Issue { consumer, name, expires, routes } => {
             let asked = IssueKey {
                 consumer: consumer.clone(),
@@ -111,40 +70,28 @@ fn carry_out(remote: &Remote, what: &What, output: Output) -> Result<String, Rem
                 expires: *expires,
                 routes: routes.clone(),
             };
-            let issued: IssuedKey = remote.call(&Method::POST, "/v1/keys", Some(json!(asked)))?;
-            Ok(shown(&issued, output))
+            asking.show(Question::json(Method::POST, "/v1/keys", &asked), shown)
         }
         What::Rotate { id, overlap_seconds } => {
             let path = format!("/v1/keys/{id}/rotate");
-            let asked = overlap_seconds.map(|seconds| json!({"overlap_s": seconds}));
-            let issued: IssuedKey = remote.call(&Method::POST, &path, asked)?;
-            Ok(shown(&issued, output))
+            let asked = overlap_seconds.map_or_else(|| json!({}), |seconds| json!({"overlap_s": seconds}));
+            asking.show(Question::json(Method::POST, &path, &asked), shown)
         }
         What::Revoke { id } => {
-            let status: KeyStatus = remote.call(&Method::DELETE, &format!("/v1/keys/{id}"), None)?;
-            Ok(match output {
-                Output::Json => format!("{}\n", json!(status)),
-                Output::Text => format!("revoked {} of {}\n", status.id, status.consumer),
+            let path = format!("/v1/keys/{id}");
+            asking.show(Question::json(Method::DELETE, &path, &json!({})), |status: &KeyStatus| {
+                format!("revoked {} of {}\n", status.id, status.consumer)
             })
         }
-        What::List => {
-            let keys: IssuedKeys = remote.call(&Method::GET, "/v1/keys", None)?;
-            Ok(match output {
-                Output::Json => format!("{}\n", json!(keys)),
-                Output::Text => table(&keys),
-            })
-        }
+        What::List => asking.show(Question::get("/v1/keys"), table),
     }
 }
 
-fn shown(issued: &IssuedKey, output: Output) -> String {
-    match output {
-        Output::Json => format!("{}\n", json!(issued)),
-        Output::Text => format!(
-            "key  {}\n     give it to the caller; it is shown only here\nid   {}\n     to rotate or revoke it\n",
-            issued.key, issued.known.id
-        ),
-    }
+fn shown(issued: &IssuedKey) -> String {
+    format!(
+        "key  {}\n     give it to the caller; it is shown only here\nid   {}\n     to rotate or revoke it\n",
+        issued.key, issued.known.id
+    )
 }
 
 fn table(keys: &IssuedKeys) -> String {

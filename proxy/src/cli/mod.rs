@@ -15,7 +15,6 @@ mod keys;
 mod output;
 mod publish;
 mod reconcile;
-mod remote;
 mod run;
 mod schema;
 mod shadow;

@@ -95,6 +95,12 @@ impl Desk {
         found["standing"].as_str().unwrap().to_owned()
     }
 
+    /// How many members the pool has. One that has just joined takes its share by and by.
+    async fn members(&self) -> usize {
+        self.served(2).await;
+        self.status().await["pools"][0]["members"].as_array().unwrap().len()
+    }
+
     async fn status(&self) -> Value {
         self.admin.get("/v1/status").await.json()
     }
@@ -187,10 +193,10 @@ async fn a_pool_is_pinned_to_one_member_and_frozen_only_when_adaptive() {
 async fn a_bad_publish_is_rolled_back_and_no_request_fails_for_it() {
     let desk = desk(Source::Api).await;
     assert_eq!(put(&desk.admin, "/v1/manifest", &only(&desk.west, "west")).await.status, 200);
-    assert_eq!(desk.served(4).await.len(), 1);
+    assert_eq!(desk.members().await, 1);
     let back = post(&desk.admin, "/v1/rollback", &json!({"reason": "too few"})).await;
     assert_eq!((back.status, back.header("etag")), (200, Some("\"3\"")), "{}", back.text());
-    assert_eq!(desk.served(4).await.len(), 2);
+    assert_eq!(desk.members().await, 2);
     let line = desk.last_line().await;
     assert_eq!((line.before.generation, line.after.generation), (2, 3));
     assert!(line.changed.contains(&"backends".to_owned()), "{line:?}");
@@ -211,7 +217,7 @@ async fn a_rollback_stands_until_the_manifest_file_changes() {
     let status = desk.status().await;
     assert_eq!((&status["rolled_back"]["from"], &status["rolled_back"]["to"]), (&json!(2), &json!(1)));
     desk.gateway.reload().await;
-    assert_eq!(desk.served(4).await.len(), 2, "reading the same file again does not undo it");
+    assert_eq!(desk.members().await, 2, "reading the same file again does not undo it");
     desk.gateway.write_manifest(&only(&desk.east, "east").text());
     until_async("the reload", async || (desk.status().await["generation"] == 4).then_some(())).await;
     assert_eq!(desk.status().await["rolled_back"], Value::Null);
@@ -224,10 +230,10 @@ async fn a_trial_goes_back_by_itself_or_is_promoted() {
     let tried = put(&desk.admin, "/v1/manifest?canary=1s", &only(&desk.west, "west")).await;
     assert_eq!(tried.status, 200, "{}", tried.text());
     assert_eq!(desk.status().await["canary"]["then"], 1);
-    assert_eq!(desk.served(4).await.len(), 1);
+    assert_eq!(desk.members().await, 1);
     until_async("the end of the trial", async || (desk.status().await["generation"] == 3).then_some(()))
         .await;
-    assert_eq!(desk.served(4).await.len(), 2);
+    assert_eq!(desk.members().await, 2);
     assert_eq!(desk.last_line().await.action.name(), "canary_end");
     assert_eq!(post(&desk.admin, "/v1/canary/promote", &json!({})).await.status, 404);
     assert_eq!(put(&desk.admin, "/v1/manifest?canary=10m", &only(&desk.east, "east")).await.status, 200);
@@ -314,6 +320,54 @@ async fn no_body_makes_the_admin_api_fail_or_change_anything() {
     let large = order(&desk.admin, Method::POST, "/v1/holds", vec![b' '; 100_000]).await;
     assert_eq!(large.status, 413);
     desk.audit_verifies();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_policy_is_compared_on_live_traffic_and_changes_nothing() {
+    let desk = desk(Source::File).await;
+    assert_eq!(desk.admin.get("/v1/shadow").await.status, 404);
+    let strict = both(&desk.east, &desk.west)
+        .consumer("team", "sk-sg-team")
+        .set("/pools/chat/members", json!(["east"]));
+    let begun = order(&desk.admin, Method::POST, "/v1/shadow?for=10m", strict.text()).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    desk.served(3).await;
+    let keyed = desk.gateway.client().with_key("sk-sg-team").chat(&chat("x")).await;
+    assert_eq!(keyed.status, 200, "{}", keyed.text());
+    let found = order(&desk.admin, Method::DELETE, "/v1/shadow", "").await.json();
+    assert_eq!((&found["compared"], &found["running"]), (&json!(4), &json!(true)), "{found}");
+    let classes = &found["differences"];
+    assert_eq!(classes[0]["class"], "would_refuse", "{found}");
+    assert_eq!((&classes[0]["reason"], &classes[0]["count"]), (&json!("missing_key"), &json!(3)));
+    assert_eq!(
+        (&classes[1]["class"], &classes[1]["samples"][0]),
+        (&json!("other_members"), &json!(keyed.request_id()))
+    );
+    assert_eq!(desk.admin.get("/v1/shadow").await.status, 404);
+    assert_eq!(desk.last_line().await.action.name(), "shadow_end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_request_leaves_a_story_and_a_served_one_does_not() {
+    let desk = desk(Source::File).await;
+    let served = desk.gateway.client().chat(&chat("x")).await;
+    let mut unknown = chat("a prompt nobody may read");
+    unknown["model"] = "no-such-model".into();
+    let refused = desk.gateway.client().chat(&unknown).await;
+    assert_eq!(refused.status, 404);
+    let path = format!("/v1/requests/{}", refused.request_id());
+    let story = until_async("the story", async || {
+        let answer = desk.admin.get(&path).await;
+        (answer.status == 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(story.json()["request"]["reason"], "unknown_model");
+    assert!(story.json()["told"]["message"].as_str().unwrap().contains("model"), "{}", story.text());
+    assert!(!story.text().contains("nobody may read"), "{}", story.text());
+    let path = format!("/v1/requests/{}", served.request_id());
+    assert_eq!(desk.admin.get(&path).await.status, 404);
+    assert_eq!(desk.admin.get("/v1/requests/nonsense").await.status, 400);
+    assert_eq!(desk.admin.get("/v1/requests").await.json()["stories"].as_array().unwrap().len(), 1);
 }
 
 /// The token and what a rejected manifest says stay out of the audit log.

@@ -184,6 +184,7 @@ impl Draft {
             streams: None,
             budget: None,
             hard: false,
+            shared: false,
             mode,
             on_failure: OnFailure::Closed,
         });
