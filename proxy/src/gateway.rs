@@ -247,11 +247,12 @@ impl Gateway {
         &self.keeper
     }
 
-    /// Reads certificates and the manifest file again and offers what it says; for SIGHUP.
+    /// Reads certificates, the database of countries and the manifest file again and offers what it says; for SIGHUP.
     pub async fn reload(&self) -> Offer {
         for certificate in &self.certificates {
             certificate.reread();
         }
+        countries::reread(self.keeper.live()).await;
         reload(&self.keeper, &self.manifest, "signal").await
     }
 
