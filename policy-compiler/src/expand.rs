@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 13] = [
     "limits",
     "hooks",
     "overload",
+    "store",
     "telemetry",
 ];
 /// Comments begin here unless a line is longer.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rule_table::{Policy, Route};
 use vocabulary::{Operation, Reason};
 
+use crate::ceiling::BodySize;
 use crate::identify::{Head, candidates};
 use crate::{Exchange, Refusal};
 
@@ -28,6 +29,9 @@ impl Exchange {
         let found = candidates(&gate, &self.method, head)?.by_model(Some(&facts.model));
         let found = found.and_then(|id| Some((id, routes.get(id as usize)?)));
         let found = found.filter(|(_, route)| serves(gate.policy(), route, &facts.model));
+        if gate.has_hard_limit() {
+            self.body_size = BodySize::of(body);
+        }
         self.facts = Some(facts);
         self.layout = Some(layout);
         match found {

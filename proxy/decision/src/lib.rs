@@ -5,7 +5,9 @@
 mod admit;
 mod answer;
 mod callers;
+mod ceiling;
 mod choose;
+mod claims;
 mod dialects;
 mod exchange;
 mod failover;
@@ -36,6 +38,7 @@ pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict
 pub use identify::{Destination, Head};
 pub use peer::{ClientCertificate, Peer};
 pub use refusal::Refusal;
+pub use reserve::{Reserved, Uncovered};
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };

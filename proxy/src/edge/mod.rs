@@ -5,6 +5,7 @@
 mod attempt;
 mod caller;
 mod connections;
+mod cover;
 mod errand;
 mod framing;
 mod links;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
 use super::attempt::failure;
+use super::cover;
 use super::members::Member;
 use super::respond;
 use super::service::{Context, Request};
@@ -70,7 +71,7 @@ pub(super) async fn prepare(
     admitted?;
     desk.ask_hook(exchange).await?;
     let now = desk.live.clock.now();
-    let reserved = exchange.reserve(now);
+    let reserved = Box::pin(cover::reserve(desk.live, exchange)).await;
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
