@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use decision::Gate;
+use ledger::Ledger;
 use policy_compiler::compile;
-use rule_table::Bundle;
+use rule_table::{Bundle, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,7 +32,8 @@ use crate::policy::{
 };
 use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
-use crate::store::{self, Counts, CountsError};
+use crate::store::refill::Leases;
+use crate::store::{self, Counts, CountsError, Sharing};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 use crate::why::Stories;
 
@@ -39,6 +41,9 @@ use crate::why::Stories;
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
 /// How often it is looked whether a name, a secret, a certificate or a token is due.
 const TEND_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a start waits for the shared store: a server that was empty grants nothing for two seconds.
+const STORE_READY: Duration = Duration::from_secs(3);
 
 /// What the gateway is started with.
 #[derive(Clone, Debug)]
@@ -157,9 +162,9 @@ impl Gateway {
         let hooks = Hooks::build(&policy.hooks, &base, None)
             .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
-        let token =
-            section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
-        let token = token.transpose().map_err(StartError::AdminToken)?;
+        let token = section.and_then(|admin| admin.token.as_ref());
+        let token = token.map(|reference| read_secret(reference, &base)).transpose();
+        let token = token.map_err(StartError::AdminToken)?;
         let countries = Countries::read(policy.countries.as_deref(), &base)?;
         let sync = policy.store.sync;
         let bound = edge::bind(policy, &base)?;
@@ -168,14 +173,13 @@ impl Gateway {
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
-        let counts = open_counts(&options, &clock)?;
-        let ledger =
-            counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+        let Stored { counts, ledger, leases, board } = open_store(&policy.store, &options, clock, &base)?;
         let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
         let gate = Arc::new(gate);
-        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
-            .map(Arc::new)
-            .map_err(StartError::State)?;
+        let overlay =
+            Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board.clone())
+                .map(Arc::new)
+                .map_err(StartError::State)?;
         let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
         let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
         let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
@@ -187,11 +191,12 @@ impl Gateway {
             hooks: Arc::new(hooks),
             countries: Arc::new(countries),
         };
-        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
+        let live =
+            Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
-        let board: SharedBoard = Arc::new(MemoryBoard::new());
+        let board = board.unwrap_or_else(|| Arc::new(MemoryBoard::new()));
         let (follower, following) = follow(Arc::clone(&board));
         let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
         let holds = Arc::new(holds.map_err(StartError::State)?);
@@ -230,14 +235,10 @@ impl Gateway {
             certificates,
             counts,
         };
-        if let Some(counts) = &gateway.counts {
-            gateway.spawn(Arc::clone(counts).keep(clock, sync));
-        }
-        gateway.spawn_loops(options.source);
+        gateway.begin_work(clock, sync, options.source, overlay).await;
         gateway.spawn(following);
         gateway.spawn(Arc::clone(&holds).run(follower));
         gateway.spawn(stories.run(holds));
-        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 
@@ -288,6 +289,25 @@ impl Gateway {
         cut
     }
 
+    async fn begin_work(&self, clock: Clock, sync: Duration, source: Source, overlay: Arc<Overlay>) {
+        if let Some(counts) = &self.counts {
+            self.spawn(Arc::clone(counts).keep(clock, sync));
+        }
+        self.spawn_loops(source);
+        self.supply().await;
+        self.spawn(async move { overlay.keep_sharing().await });
+    }
+
+    /// Begins to supply shared limits, and waits a moment for the first word of the store.
+    async fn supply(&self) {
+        let Some(leases) = self.keeper.live().leases() else { return };
+        // Tracked and not cut off: it gives back what is left when the gateway stops.
+        self.tasks.spawn(Arc::clone(leases).work(self.stop.clone()));
+        if !leases.ready(STORE_READY).await {
+            tracing::warn!("the shared store is not ready; limits are held as the manifest says for that");
+        }
+    }
+
     fn spawn_loops(&self, source: Source) {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
@@ -325,6 +345,28 @@ fn open_counts(options: &Options, clock: &Clock) -> Result<Option<Arc<Counts>>, 
         tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
     }
     Ok(Some(Arc::new(counts)))
+}
+
+/// What is kept beyond a request, and shared with other replicas.
+struct Stored {
+    counts: Option<Arc<Counts>>,
+    ledger: Arc<Ledger>,
+    leases: Option<Arc<Leases>>,
+    board: Option<SharedBoard>,
+}
+
+fn open_store(store: &Store, options: &Options, clock: Clock, base: &Path) -> Result<Stored, StartError> {
+    let counts = open_counts(options, &clock)?;
+    let ledger =
+        counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+    let Some(shared) = &store.shared else { return Ok(Stored { counts, ledger, leases: None, board: None }) };
+    if (clock.scale() - 1.0).abs() > f64::EPSILON {
+        let why = "windows of a shared limit begin by the clock on the wall, so it cannot be run with --time-scale; remove `store.shared` for such a run";
+        return Err(StartError::System(why.to_owned()));
+    }
+    let state = options.state_dir.as_deref();
+    let sharing = Sharing::begin(shared, &ledger, clock, state, base).map_err(StartError::State)?;
+    Ok(Stored { counts, ledger, leases: Some(sharing.leases), board: Some(sharing.board) })
 }
 
 fn prepare(options: &Options) -> Result<Prepared, StartError> {

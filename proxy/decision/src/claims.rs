@@ -17,11 +17,11 @@ impl Exchange {
     /// Every counter, in the order in which they may refuse: the caller's own first.
     pub(crate) fn counted(&self) -> Vec<Counted> {
         let policy = self.gate.policy();
-        let shared = policy.store.shared.is_some();
+        let replicas = policy.store.shared.as_ref().map_or(1, |store| store.replicas.max(1));
         let mut found = Vec::new();
         let mut add = |scope: Scope, subject: &str, limits: &[LimitId]| {
             for limit in limits.iter().filter_map(|id| policy.limits.get(*id as usize)) {
-                meters(limit, scope, subject, shared, &mut found);
+                meters(limit, scope, subject, replicas, &mut found);
             }
         };
         let consumer = self.consumer.and_then(|id| policy.consumers.get(id as usize));
@@ -52,7 +52,7 @@ impl Exchange {
     }
 }
 
-fn meters(limit: &Limit, scope: Scope, subject: &str, shared: bool, found: &mut Vec<Counted>) {
+fn meters(limit: &Limit, scope: Scope, subject: &str, replicas: u32, found: &mut Vec<Counted>) {
     let mut add = |meter: Meter, ceiling: u64, period: Period| {
         let claim = Claim {
             key: key(scope, &limit.name, subject, meter),
@@ -61,7 +61,7 @@ fn meters(limit: &Limit, scope: Scope, subject: &str, shared: bool, found: &mut 
             period,
             asked: 0,
             shadow: limit.mode == Mode::Shadow,
-            shared,
+            shared: limit.shared && period != Period::Concurrent,
             closed: limit.on_failure == OnFailure::Closed,
         };
         found.push(Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce });
@@ -73,7 +73,10 @@ fn meters(limit: &Limit, scope: Scope, subject: &str, shared: bool, found: &mut 
         add(Meter::Tokens, rate.amount, Period::Window(rate.per));
     }
     if let Some(streams) = limit.streams {
-        add(Meter::Streams, u64::from(streams), Period::Concurrent);
+        // A lease of what is under way would have to outlive a replica that was killed, and then nobody
+        // could use it. An even share needs no word from anybody.
+        let own = if limit.shared { streams / replicas } else { streams };
+        add(Meter::Streams, u64::from(own), Period::Concurrent);
     }
     if let Some(budget) = limit.budget {
         let calendar = match budget.period {

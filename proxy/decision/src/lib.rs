@@ -44,7 +44,7 @@ pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
 pub use prospect::Prospect;
 pub use refusal::Refusal;
-pub use reserve::Reserved;
+pub use reserve::{Reserved, Uncovered};
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ledger::{Claim, Exhausted, Meter, Refused, Short};
+use ledger::{Claim, Exhausted, Meter, Refused, Reservation, Short};
 use vocabulary::{Moment, Operation, Reason, Usage};
 
 use crate::claims::Counted;
@@ -19,7 +19,54 @@ pub enum Reserved {
     /// There is room, and it is held.
     Held,
     /// There is room, but this replica needs a grant for it first. Nothing is held; ask again after it.
-    NeedsLease(Vec<Short>),
+    NeedsLease(Vec<Uncovered>),
+}
+
+/// A shared counter whose grant does not cover a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uncovered {
+    /// The counter.
+    pub key: u64,
+    /// The window it needs a grant in.
+    pub window: u64,
+    /// When that window ends, in ledger time.
+    pub ends: Moment,
+    /// How much more must be granted.
+    pub short: u64,
+    /// Whether the request is refused when nobody can say if there is more.
+    pub closed: bool,
+    /// The refusal when there is no more.
+    spent: Exhausted,
+}
+
+impl Uncovered {
+    fn new(short: &Short, claims: &[Claim], now: Moment) -> Option<Self> {
+        let claim = claims.get(short.claim)?;
+        let ends = claim.period.place(claim.key, now).ends;
+        let spent = Exhausted {
+            claim: short.claim,
+            key: claim.key,
+            meter: claim.meter,
+            asked: claim.asked,
+            remaining: claim.asked.saturating_sub(short.short),
+            ceiling: claim.ceiling,
+            retry_after: ends.since(now),
+        };
+        let Short { window_index: window, short, .. } = *short;
+        Some(Self { key: claim.key, window, ends, short, closed: claim.closed, spent })
+    }
+
+    /// What all replicas together may count.
+    #[must_use]
+    pub fn ceiling(&self) -> u64 {
+        self.spent.ceiling
+    }
+
+    /// The refusal when other replicas have, or have spent, what is missing.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        refusal(&self.spent)
+    }
 }
 
 impl Exchange {
@@ -30,11 +77,29 @@ impl Exchange {
     pub fn reserve(&mut self, now: Moment) -> Result<(), Refusal> {
         match self.try_reserve(now)? {
             Reserved::Held => Ok(()),
-            Reserved::NeedsLease(_) => Err(Refusal::new(
-                Reason::StoreUnavailable,
-                "this limit is counted together with other replicas, and no share of it could be had; try again",
-            )
-            .with_retry_after(Some(Duration::from_secs(1)))),
+            Reserved::NeedsLease(uncovered) => self.reserve_alone(now, &uncovered),
+        }
+    }
+
+    /// Reserves when nobody can say whether other replicas leave room. Where a limit's stance is closed that
+    /// is a refusal; an open one is held against what this replica alone has counted, and the others hear
+    /// of it later.
+    ///
+    /// # Errors
+    /// [`Reason::StoreUnavailable`], or as [`Exchange::try_reserve`].
+    pub fn reserve_alone(&mut self, now: Moment, uncovered: &[Uncovered]) -> Result<(), Refusal> {
+        let unavailable = || {
+            let message = "this limit is counted together with other replicas, and no share of it could be had; try again";
+            Refusal::new(Reason::StoreUnavailable, message).with_retry_after(Some(Duration::from_secs(1)))
+        };
+        if uncovered.iter().any(|one| one.closed) {
+            return Err(unavailable());
+        }
+        let alone: Vec<u64> = uncovered.iter().map(|one| one.key).collect();
+        match self.reserve_but(now, &alone)? {
+            Reserved::Held => Ok(()),
+            // Its grant was withdrawn in between.
+            Reserved::NeedsLease(_) => Err(unavailable()),
         }
     }
 
@@ -45,18 +110,29 @@ impl Exchange {
     /// [`Reason::BudgetExhausted`], with the time until there is room again unless the request is larger
     /// than a whole period; [`Reason::StoreUnavailable`] where a count cannot be recorded.
     pub fn try_reserve(&mut self, now: Moment) -> Result<Reserved, Refusal> {
+        self.reserve_but(now, &[])
+    }
+
+    /// Does not wait for grants of the counters `alone`.
+    fn reserve_but(&mut self, now: Moment, alone: &[u64]) -> Result<Reserved, Refusal> {
         let counted = self.counted();
         if counted.is_empty() {
             return Ok(Reserved::Held);
         }
-        let claims = self.claims(&counted);
+        let mut claims = self.claims(&counted);
+        for claim in claims.iter_mut().filter(|claim| alone.contains(&claim.key)) {
+            claim.shared = false;
+        }
         let ledger = self.gate.ledger();
         let now = ledger.time().at(now);
         let reserved = ledger.reserve(now, &claims);
         self.remaining = ledger.remaining(now, &claims);
         let reservation = match reserved {
             Ok(reservation) => reservation,
-            Err(Refused::NeedsLease { claims }) => return Ok(Reserved::NeedsLease(claims)),
+            Err(Refused::NeedsLease { claims: short }) => {
+                let uncovered = short.iter().filter_map(|short| Uncovered::new(short, &claims, now));
+                return Ok(Reserved::NeedsLease(uncovered.collect()));
+            }
             Err(Refused::Exhausted(exhausted)) => return Err(refusal(&exhausted)),
             Err(Refused::Unrecorded) => {
                 return Err(Refusal::new(
@@ -65,6 +141,11 @@ impl Exchange {
                 ));
             }
         };
+        self.hold(reservation);
+        Ok(Reserved::Held)
+    }
+
+    fn hold(&mut self, reservation: Reservation) {
         for reason in reservation.would_refuse().map(reason) {
             // Two limits may agree; the request would have been refused once.
             if !self.would_refuse.contains(&reason) {
@@ -72,7 +153,6 @@ impl Exchange {
             }
         }
         self.reservation = Some(reservation);
-        Ok(Reserved::Held)
     }
 
     /// The counters with what is asked of each.

@@ -458,6 +458,7 @@ fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
         ("listeners", sockets(now) != sockets(next)),
         ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
+        ("store", now.store != next.store),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

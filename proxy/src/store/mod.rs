@@ -7,6 +7,9 @@ mod counts;
 mod journal;
 pub mod redis;
 pub mod refill;
+mod replica;
 pub mod shared;
+mod sharing;
 
 pub use counts::{Counts, CountsError, Recovered, budgeted, in_memory, without_state};
+pub use sharing::Sharing;
