@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use rule_table::{Policy, Store};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Limits, Manifest};
 use crate::resolve::Names;
 
 /// Ids by name.
@@ -43,7 +43,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         routes,
         consumers,
         teams,
-        models: Vec::new(),
+        models: edge::models(manifest, &limit_ids)?,
         issuers: Vec::new(),
         limits: edge::limits(manifest),
         access: Vec::new(),
@@ -55,6 +55,14 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
     };
     policy.check_references().ok()?;
     Some(policy)
+}
+
+/// Looks up limits by name, each once.
+fn references(names: &Limits, ids: &Ids) -> Option<Vec<u32>> {
+    let mut found: Vec<u32> = names.0.iter().map(|name| ids.get(name).copied()).collect::<Option<_>>()?;
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
 }
 
 /// Looks up an optional reference; the outer `None` is a dangling one.

@@ -37,7 +37,7 @@ pub use hook::{Hook, HookFormat};
 pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
-pub use limit::{Limit, Mode, OnFailure};
+pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
 pub use listener::{Listener, ListenerTls};
 pub use named::{ModelName, Name, Named};
 pub use overload::Overload;
@@ -45,7 +45,7 @@ pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
     Strategy, Unless,
 };
-pub use quantity::{Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use quantity::{Budget, Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
 pub use rewrite::{
     BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
 };
@@ -99,7 +99,10 @@ pub struct Manifest {
     /// Consumers that share terms, by name.
     #[serde(default)]
     pub teams: Named<Name, Team>,
-    /// Limits that routes and consumers refer to, by name.
+    /// Terms of models, by the names callers use.
+    #[serde(default)]
+    pub models: Named<ModelName, ModelTerms>,
+    /// Limits that consumers, teams, models and routes refer to, by name.
     #[serde(default)]
     pub limits: Named<Name, Limit>,
     /// Decisions asked of others, by name.

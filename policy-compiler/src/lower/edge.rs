@@ -1,11 +1,13 @@
 //! Listeners, admin, consumers, limits and telemetry.
 
 use rule_table::{
-    AccessLogTarget, Admin, Consumer, Key, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol,
-    SecretRef, Telemetry, TlsVersion,
+    AccessLogTarget, Admin, Budget, CalendarPeriod, Consumer, Key, Limit, Listener, ListenerTls, Mode,
+    ModelTerms, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry, TlsVersion,
 };
 
-use super::{Ids, ids, reference};
+use vocabulary::BudgetPeriod;
+
+use super::{Ids, ids, reference, references};
 use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::address;
 
@@ -70,11 +72,18 @@ pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consume
             keys: consumer.keys.iter().map(key).collect(),
             credentials: Vec::new(),
             team: reference(consumer.team.as_ref(), &teams)?,
-            limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
+            limits: references(&consumer.limit, limits)?,
             priority: consumer.priority.map(Priority::compiled),
         })
     };
     manifest.consumers.iter().map(one).collect()
+}
+
+pub(super) fn models(manifest: &Manifest, limits: &Ids) -> Option<Vec<ModelTerms>> {
+    let one = |(model, terms): (&String, &manifest::ModelTerms)| {
+        Some(ModelTerms { model: model.clone(), limits: references(&terms.limit, limits)? })
+    };
+    manifest.models.iter().map(one).collect()
 }
 
 pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
@@ -82,9 +91,16 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         name: name.clone(),
         requests: limit.requests.map(|rate| rate.0),
         tokens: limit.tokens.map(|rate| rate.0),
-        streams: None,
-        budget: None,
-        hard: false,
+        streams: limit.streams,
+        budget: limit.budget.map(|budget| Budget {
+            amount: budget.0.amount,
+            period: match budget.0.period {
+                BudgetPeriod::Day => CalendarPeriod::Day,
+                BudgetPeriod::Week => CalendarPeriod::Week,
+                BudgetPeriod::Month => CalendarPeriod::Month,
+            },
+        }),
+        hard: limit.hard,
         mode: mode(limit.mode),
         on_failure: on_failure(limit.on_failure),
     };

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rule_table::{Route, Specificity};
 
 use super::rewrite::rewrite;
-use super::{Ids, ids, reference};
+use super::{Ids, ids, reference, references};
 use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::matching;
 
@@ -24,7 +24,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             pool: *pools.get(&route.pool)?,
             consumers: allowed,
             public: route.public.unwrap_or_default(),
-            limits: reference(route.limit.as_ref(), limits)?.into_iter().collect(),
+            limits: references(&route.limit, limits)?,
             access: Vec::new(),
             hook: reference(route.hook.as_ref(), &hooks)?,
             priority: route.priority.map(Priority::compiled),

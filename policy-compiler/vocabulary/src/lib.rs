@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod budget;
 pub mod date;
 pub mod facts;
 pub mod hook;
@@ -13,6 +14,7 @@ pub mod reason;
 pub mod units;
 pub mod usage;
 
+pub use budget::{BudgetPeriod, SpendRate};
 pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;

@@ -17,6 +17,7 @@ mod heartbeats;
 mod hook_examples;
 mod hooks;
 mod hostile;
+mod limits;
 mod overload;
 mod passing_through;
 mod piping;
