@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 18] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -19,8 +19,12 @@ const SECTIONS: [&str; 14] = [
     "consumers",
     "teams",
     "models",
+    "issuers",
     "limits",
+    "access",
+    "countries",
     "hooks",
+    "store",
     "overload",
     "telemetry",
 ];

@@ -15,6 +15,7 @@ const EXAMPLES: [&str; 10] = [
     include_str!("../../examples/hooks.yaml"),
     include_str!("../../examples/limits.yaml"),
     include_str!("../../examples/minimal.yaml"),
+    include_str!("../../examples/replicas.yaml"),
     include_str!("../../examples/residency.yaml"),
     include_str!("../../examples/rewrite.yaml"),
     include_str!("../../examples/vllm.yaml"),

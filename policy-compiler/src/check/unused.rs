@@ -55,6 +55,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
         report("limit", &["limits", name], "route, consumer, team or model");
     }
+    let by_listeners = manifest.listeners.values().flat_map(|listener| &listener.access);
+    let access: BTreeSet<&String> = by_listeners.chain(routes().flat_map(|route| &route.access)).collect();
+    for name in manifest.access.keys().filter(|name| !access.contains(name)) {
+        report("access rule", &["access", name], "listener or route");
+    }
     for name in manifest.hooks.keys() {
         if routes().all(|route| route.hook.as_ref() != Some(name)) {
             report("hook", &["hooks", name], "route");

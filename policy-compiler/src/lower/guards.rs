@@ -15,8 +15,8 @@ pub(super) fn teams(manifest: &Manifest, limits: &Ids) -> Option<Vec<Team>> {
         };
         Some(Team {
             name: name.clone(),
-            limits: references(&team.limit, limits)?,
-            each: references(&team.each, limits)?,
+            limits: references(&team.limit.0, limits)?,
+            each: references(&team.each.0, limits)?,
             residency,
             data_class: team.data_class.as_ref().map(|class| class.0.clone()),
             priority: team.priority.map(Priority::compiled),

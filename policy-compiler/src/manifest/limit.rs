@@ -29,6 +29,9 @@ pub struct Limit {
     /// sent, its output is bounded upstream, and a stream that takes more all the same is cut.
     #[serde(default)]
     pub hard: bool,
+    /// Whether all replicas share it. They do where `store` names a shared store, unless this is `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
     /// Whether it refuses, or only counts what it would have refused.
     #[serde(default)]
     pub mode: Mode,

@@ -3,6 +3,7 @@
 //! beyond parsing and printing them, and it imports no other crate of this workspace.
 
 pub mod access_log;
+pub mod address;
 pub mod admin;
 pub mod budget;
 pub mod date;
@@ -14,6 +15,7 @@ pub mod reason;
 pub mod units;
 pub mod usage;
 
+pub use address::is_private;
 pub use budget::{BudgetPeriod, SpendRate};
 pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};

@@ -17,11 +17,10 @@ impl Exchange {
     /// Every counter, in the order in which they may refuse: the caller's own first.
     pub(crate) fn counted(&self) -> Vec<Counted> {
         let policy = self.gate.policy();
-        let shared = policy.store.shared.is_some();
         let mut found = Vec::new();
         let mut add = |scope: Scope, subject: &str, limits: &[LimitId]| {
             for limit in limits.iter().filter_map(|id| policy.limits.get(*id as usize)) {
-                meters(limit, scope, subject, shared, &mut found);
+                meters(limit, scope, subject, &mut found);
             }
         };
         let consumer = self.consumer.and_then(|id| policy.consumers.get(id as usize));
@@ -52,7 +51,7 @@ impl Exchange {
     }
 }
 
-fn meters(limit: &Limit, scope: Scope, subject: &str, shared: bool, found: &mut Vec<Counted>) {
+fn meters(limit: &Limit, scope: Scope, subject: &str, found: &mut Vec<Counted>) {
     let mut add = |meter: Meter, ceiling: u64, period: Period| {
         let claim = Claim {
             key: key(scope, &limit.name, subject, meter),
@@ -61,7 +60,7 @@ fn meters(limit: &Limit, scope: Scope, subject: &str, shared: bool, found: &mut 
             period,
             asked: 0,
             shadow: limit.mode == Mode::Shadow,
-            shared,
+            shared: limit.shared,
             closed: limit.on_failure == OnFailure::Closed,
         };
         found.push(Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce });

@@ -26,6 +26,7 @@
 mod claim;
 mod counter;
 pub mod journal;
+pub mod lease;
 mod period;
 mod remaining;
 mod shard;

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use decision::{Exchange, Refusal};
 use http::HeaderName;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use rule_table::HeaderEdits;
-use vocabulary::Usd;
 use vocabulary::facts::Dialect;
+use vocabulary::{Reason, Usd};
 
 /// Header that names the request, for the caller's own logs and for support.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,6 +66,10 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
     }
     if !refusal.allow.is_empty() {
         header.insert_header(ALLOW, refusal.allow.join(", "))?;
+    }
+    if refusal.reason == Reason::TlsVersion && session.as_downstream().as_http1().is_some() {
+        // Required with this status (RFC 9110 §15.5.22); HTTP/2 has no such header.
+        header.insert_header(UPGRADE, "TLS/1.3")?;
     }
     write_full(session, header, body).await?;
     Ok(status)

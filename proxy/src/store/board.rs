@@ -135,7 +135,7 @@ pub trait Board: fmt::Debug + Send + Sync {
 pub type SharedBoard = Arc<dyn Board>;
 
 /// Refuses what is too large, before it is sent anywhere.
-fn check_size(key: &str, value: &[u8]) -> Result<(), BoardError> {
+pub(super) fn check_size(key: &str, value: &[u8]) -> Result<(), BoardError> {
     if value.len() > MAX_VALUE {
         return Err(BoardError::TooLarge { key: key.to_owned(), bytes: value.len() });
     }

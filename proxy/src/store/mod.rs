@@ -5,5 +5,8 @@ pub mod board;
 mod checkpoint;
 mod counts;
 mod journal;
+pub mod redis;
+pub mod refill;
+pub mod shared;
 
 pub use counts::{Counts, CountsError, Recovered, budgeted, in_memory, without_state};

@@ -1,0 +1,3 @@
+//! Replicas that share ceilings through a real Redis.
+
+mod script;
