@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -18,6 +18,7 @@ const SECTIONS: [&str; 17] = [
     "routes",
     "consumers",
     "teams",
+    "models",
     "issuers",
     "limits",
     "access",

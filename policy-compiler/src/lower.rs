@@ -46,7 +46,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         routes,
         consumers,
         teams,
-        models: Vec::new(),
+        models: edge::models(manifest, &limit_ids)?,
         issuers: callers::issuers(manifest)?,
         limits: edge::limits(manifest),
         access: doors::access(manifest)?,

@@ -42,7 +42,7 @@ pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
-pub use limit::{Limit, Mode, OnFailure};
+pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
 pub use listener::{
     CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
     TlsVersion,
@@ -53,7 +53,7 @@ pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
     Strategy, Unless,
 };
-pub use quantity::{Bytes, Cost, Date, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use quantity::{Budget, Bytes, Cost, Date, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
 pub use rewrite::{
     BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
 };
@@ -108,10 +108,13 @@ pub struct Manifest {
     /// Consumers that share terms, by name.
     #[serde(default)]
     pub teams: Named<Name, Team>,
+    /// Terms of models, by the names callers use.
+    #[serde(default)]
+    pub models: Named<ModelName, ModelTerms>,
     /// Whose tokens callers may show instead of a key, by name.
     #[serde(default)]
     pub issuers: Named<Name, Issuer>,
-    /// Limits that routes and consumers refer to, by name.
+    /// Limits that consumers, teams, models and routes refer to, by name.
     #[serde(default)]
     pub limits: Named<Name, Limit>,
     /// Decisions asked of others, by name.

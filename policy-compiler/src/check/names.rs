@@ -18,14 +18,17 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
         ));
     }
     for consumer in names.section("consumers") {
-        findings.extend(checker.reference(&["consumers", consumer, "limit"], "limits", Code::UnknownLimit));
+        findings.extend(checker.limits(&["consumers", consumer, "limit"]));
         findings.extend(checker.reference(&["consumers", consumer, "team"], "teams", Code::UnknownTeam));
     }
     findings.extend(checker.callers());
     for team in names.section("teams") {
         for field in ["limit", "each"] {
-            findings.extend(checker.reference(&["teams", team, field], "limits", Code::UnknownLimit));
+            findings.extend(checker.limits(&["teams", team, field]));
         }
+    }
+    for model in names.section("models") {
+        findings.extend(checker.limits(&["models", model, "limit"]));
     }
     for listener in names.section("listeners") {
         findings.extend(checker.access("listeners", listener));
@@ -33,7 +36,7 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
     for route in names.section("routes") {
         findings.extend(checker.access("routes", route));
         findings.extend(checker.reference(&["routes", route, "pool"], "pools", Code::UnknownPool));
-        findings.extend(checker.reference(&["routes", route, "limit"], "limits", Code::UnknownLimit));
+        findings.extend(checker.limits(&["routes", route, "limit"]));
         findings.extend(checker.reference(&["routes", route, "hook"], "hooks", Code::UnknownHook));
         let consumers = document.value(&["routes", route, "consumers"]).map_or(&[][..], Node::items);
         for index in 0..consumers.len() {
@@ -54,6 +57,17 @@ struct Checker<'d> {
 }
 
 impl Checker<'_> {
+    /// A limit's name, or a list of them.
+    fn limits(&self, path: &[&str]) -> Vec<Finding> {
+        let count = self.document.value(path).map_or(&[][..], Node::items).len();
+        let items = (0..count).map(|index| index.to_string());
+        let listed = items.filter_map(|index| {
+            let path: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
+            self.reference(&path, "limits", Code::UnknownLimit)
+        });
+        listed.chain(self.reference(path, "limits", Code::UnknownLimit)).collect()
+    }
+
     /// A scalar that names an entry of a section.
     fn reference(&self, path: &[&str], section: &str, code: Code) -> Option<Finding> {
         let given = self.document.value(path)?.text()?;

@@ -290,7 +290,7 @@ NotPem "SG0603" Error "not a PEM file"
 "A certificate file has at least one `BEGIN CERTIFICATE` block, a key file one `BEGIN … PRIVATE KEY` block. Convert DER with `openssl x509 -inform der` or `openssl pkey -inform der`."
 
 EmptyLimit "SG0701" Error "empty limit"
-"A limit states `requests`, `tokens` or both."
+"A limit states at least one of `requests`, `tokens`, `streams` and `budget`."
 
 UncountableTokens "SG0702" Warning "tokens cannot be counted here"
 "Requests to backends without models are passed through unread, so a limit on tokens has no effect on this route."
@@ -336,6 +336,18 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
+
+UnpricedBudget "SG1101" Error "budget where no price is known"
+"A budget counts what tokens cost, and a request it is counted for can come to a member without `price` or `cost`. What that member is paid would never be counted. State its price, or keep the budget to routes whose members have one."
+
+UnenforceableHard "SG1102" Error "hard where nothing bounds a request"
+"A hard limit reserves the most a request can take, and what it generates is bounded upstream. That needs `tokens` or `budget` to hold, requests that are read, and a `maxOutput` on every member they can come to, for callers that name no ceiling."
+
+LimitBelowRequest "SG1103" Warning "limit below what one request may take"
+"A hard limit reserves the most a request can take. The longest answer of a member it is counted for alone is more than the whole amount, so that a request which names no lower `max_tokens` is always refused."
+
+UnservedModel "SG1104" Warning "terms of a model that nobody serves"
+"`models` names a model that no member of a pool serves under that name. It may be misspelt; its limits hold for nothing."
 
 MalformedStore "SG1150" Error "shared store cannot be reached"
 "A shared store is named by `redis://host:port`, or `rediss://` for TLS, with the number of a database as path if it is not 0. Its password is a reference beside it. Names of keys begin with `prefix`."
@@ -474,7 +486,7 @@ pub fn reference() -> String {
         ("SG08", "Telemetry"),
         ("SG09", "Failover"),
         ("SG10", "Rewrites"),
-        ("SG11", "Limits over several replicas"),
+        ("SG11", "Limits and budgets"),
         ("SG12", "Callers"),
         ("SG13", "Doors"),
         ("SG15", "Residency, hooks and overload"),

@@ -6,7 +6,7 @@ use rule_table::{
 };
 
 use super::edge::secret;
-use super::{Ids, ids, reference};
+use super::{Ids, ids, reference, references};
 use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::address;
 
@@ -33,7 +33,7 @@ pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consume
             keys: consumer.keys.iter().map(key).collect(),
             credentials: consumer.credentials.iter().map(credential).collect::<Option<_>>()?,
             team: reference(consumer.team.as_ref(), &teams)?,
-            limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
+            limits: references(&consumer.limit.0, limits)?,
             priority: consumer.priority.map(Priority::compiled),
         })
     };

@@ -1,7 +1,12 @@
-//! Limits and telemetry.
+//! Limits, terms of models and telemetry.
 
-use rule_table::{AccessLogTarget, Limit, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry};
+use rule_table::{
+    AccessLogTarget, Budget, CalendarPeriod, Limit, Mode, ModelTerms, OnFailure, Otlp, OtlpProtocol,
+    SecretRef, Telemetry,
+};
+use vocabulary::BudgetPeriod;
 
+use super::{Ids, references};
 use crate::manifest::{self, Manifest};
 
 pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
@@ -11,14 +16,28 @@ pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
     }
 }
 
+pub(super) fn models(manifest: &Manifest, limits: &Ids) -> Option<Vec<ModelTerms>> {
+    let one = |(model, terms): (&String, &manifest::ModelTerms)| {
+        Some(ModelTerms { model: model.clone(), limits: references(&terms.limit.0, limits)? })
+    };
+    manifest.models.iter().map(one).collect()
+}
+
 pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
     let one = |(name, limit): (&String, &manifest::Limit)| Limit {
         name: name.clone(),
         requests: limit.requests.map(|rate| rate.0),
         tokens: limit.tokens.map(|rate| rate.0),
-        streams: None,
-        budget: None,
-        hard: false,
+        streams: limit.streams,
+        budget: limit.budget.map(|budget| Budget {
+            amount: budget.0.amount,
+            period: match budget.0.period {
+                BudgetPeriod::Day => CalendarPeriod::Day,
+                BudgetPeriod::Week => CalendarPeriod::Week,
+                BudgetPeriod::Month => CalendarPeriod::Month,
+            },
+        }),
+        hard: limit.hard,
         shared: manifest.store.shared.is_some() && limit.shared.unwrap_or(true),
         mode: mode(limit.mode),
         on_failure: on_failure(limit.on_failure),

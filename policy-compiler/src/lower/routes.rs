@@ -25,7 +25,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             pool: *pools.get(&route.pool)?,
             consumers: allowed,
             public: route.public.unwrap_or_default(),
-            limits: reference(route.limit.as_ref(), limits)?.into_iter().collect(),
+            limits: references(&route.limit.0, limits)?,
             access: references(&route.access, &access)?,
             hook: reference(route.hook.as_ref(), &hooks)?,
             priority: route.priority.map(Priority::compiled),

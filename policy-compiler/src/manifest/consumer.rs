@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::limit::Limits;
 use super::named::{Name, Named};
 use super::quantity::Date;
 use super::team::Priority;
@@ -25,9 +26,9 @@ pub struct Consumer {
     /// Its place when there is not room for all; the team's unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
-    /// The limit counted for this consumer, by name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<String>,
+    /// The limits counted for this consumer, by name.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limit: Limits,
 }
 
 /// An API key, known by its hash only.

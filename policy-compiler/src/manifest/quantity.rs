@@ -6,7 +6,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use vocabulary::{ByteSize, DateError, HourlyCost, Rate, Share, Span, TokenPrice, UnitError, UnixTime, Usd};
+use vocabulary::{
+    ByteSize, DateError, HourlyCost, Rate, Share, Span, SpendRate, TokenPrice, UnitError, UnixTime, Usd,
+};
 
 macro_rules! quantity {
     ($(#[$doc:meta])* $name:ident($inner:ty), $title:literal, $pattern:expr, $description:literal, $example:literal) => {
@@ -91,6 +93,15 @@ quantity!(
     "^[0-9]{1,9}(\\.[0-9]{1,9})? ?USD$",
     "An amount of money in US dollars.",
     "0.02 USD"
+);
+
+quantity!(
+    /// Money above zero per calendar period.
+    Budget(SpendRate),
+    "money per calendar period",
+    "^([1-9][0-9]{0,8}(\\.[0-9]{1,9})?|0\\.[0-9]{0,7}[1-9][0-9]?) ?USD/(day|week|month)$",
+    "An amount of money in US dollars per calendar `day`, `week` (from Monday) or `month`, in UTC.",
+    "4000 USD/month"
 );
 
 quantity!(

@@ -5,6 +5,7 @@
 pub mod access_log;
 pub mod address;
 pub mod admin;
+pub mod budget;
 pub mod date;
 pub mod facts;
 pub mod hook;
@@ -15,6 +16,7 @@ pub mod units;
 pub mod usage;
 
 pub use address::is_private;
+pub use budget::{BudgetPeriod, SpendRate};
 pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;

@@ -341,7 +341,7 @@ impl Drop for Exchange {
         if let Some(reservation) = self.reservation.take() {
             let ledger = self.gate.ledger();
             let now = ledger.time().at(at);
-            if self.attempts.is_empty() {
+            if self.attempts.iter().all(|attempt| attempt.serves_as.is_none()) {
                 ledger.release(now, reservation);
             } else {
                 // Something was sent, and nobody said what came of it.

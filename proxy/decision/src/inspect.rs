@@ -24,6 +24,9 @@ impl Exchange {
                 None => refusal,
             }
         })?;
+        if self.gate.has_hard_limit() {
+            self.body_size = BodySize::of(body);
+        }
         self.layout = Some(layout);
         if self.gate.has_hard_limit() {
             self.body_size = BodySize::of(body);

@@ -13,8 +13,8 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use rule_table::HeaderEdits;
-use vocabulary::Reason;
 use vocabulary::facts::Dialect;
+use vocabulary::{Reason, Usd};
 
 /// Header that names the request, for the caller's own logs and for support.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,6 +29,15 @@ const LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-re
 const REMAINING_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
 const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
 const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+
+const RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+const RESET_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
+/// The same for what OpenAI does not limit.
+const LIMIT_STREAMS: HeaderName = HeaderName::from_static("x-ratelimit-limit-streams");
+const REMAINING_STREAMS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-streams");
+const LIMIT_BUDGET: HeaderName = HeaderName::from_static("x-ratelimit-limit-budget");
+const REMAINING_BUDGET: HeaderName = HeaderName::from_static("x-ratelimit-remaining-budget");
+const RESET_BUDGET: HeaderName = HeaderName::from_static("x-ratelimit-reset-budget");
 
 /// How long, and how much, is read of a body nobody wants.
 const LINGER: Duration = Duration::from_secs(2);
@@ -96,16 +105,32 @@ pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
         if let Some(requests) = &remaining.requests {
             header.insert_header(LIMIT_REQUESTS, requests.limit)?;
             header.insert_header(REMAINING_REQUESTS, requests.remaining)?;
+            header.insert_header(RESET_REQUESTS, reset(requests.resets_in))?;
         }
         if let Some(tokens) = &remaining.tokens {
             header.insert_header(LIMIT_TOKENS, tokens.limit)?;
             header.insert_header(REMAINING_TOKENS, tokens.remaining)?;
+            header.insert_header(RESET_TOKENS, reset(tokens.resets_in))?;
+        }
+        if let Some(streams) = &remaining.streams {
+            header.insert_header(LIMIT_STREAMS, streams.limit)?;
+            header.insert_header(REMAINING_STREAMS, streams.remaining)?;
+        }
+        if let Some(spend) = &remaining.spend {
+            header.insert_header(LIMIT_BUDGET, Usd { nanos: spend.limit }.to_string())?;
+            header.insert_header(REMAINING_BUDGET, Usd { nanos: spend.remaining }.to_string())?;
+            header.insert_header(RESET_BUDGET, reset(spend.resets_in))?;
         }
     }
     for edits in exchange.answer_edits() {
         edit(&mut header, edits)?;
     }
     Ok(header)
+}
+
+/// Seconds until a window turns, as OpenAI writes them; a client that waits so long finds it turned.
+fn reset(left: Duration) -> String {
+    format!("{:.0}s", left.as_secs_f64().ceil())
 }
 
 /// Applies a policy's edits to an answer's head.

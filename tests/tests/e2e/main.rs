@@ -22,6 +22,7 @@ mod hostile;
 mod identity;
 mod incident;
 mod leases;
+mod limits;
 mod operations;
 mod overload;
 mod passing_through;
