@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::diagnostics::{Code, Finding};
+use crate::manifest::Manifest;
 use crate::resolve::Chains;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -54,6 +55,13 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
         report("limit", &["limits", name], "route or consumer");
     }
+    rules_and_callers(context.manifest, &mut report);
+    unused
+}
+
+/// What routes refer to besides pools and limits.
+fn rules_and_callers(manifest: &Manifest, report: &mut impl FnMut(&str, &[&str], &str)) {
+    let routes = || manifest.routes.values();
     let by_listeners = manifest.listeners.values().flat_map(|listener| &listener.access);
     let access: BTreeSet<&String> = by_listeners.chain(routes().flat_map(|route| &route.access)).collect();
     for name in manifest.access.keys().filter(|name| !access.contains(name)) {
@@ -70,5 +78,4 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
             report("consumer", &["consumers", name], "route");
         }
     }
-    unused
 }
