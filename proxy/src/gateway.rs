@@ -168,9 +168,7 @@ impl Gateway {
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
-        let counts = open_counts(&options, &clock)?;
-        let ledger =
-            counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+        let (ledger, counts) = store::counted(options.state_dir.as_deref(), &clock)?;
         let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
         let gate = Arc::new(gate);
         let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
@@ -273,11 +271,7 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
-        if let Some(counts) = counts {
-            let now = live.clock.now();
-            // A checkpoint that fails has been said; the journal holds what it would have.
-            let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
-        }
+        store::close(counts, live.clock.now()).await;
         let costs = live.observers.costs.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
             tracing::error!(%error, "the last costs were not written");
@@ -316,16 +310,6 @@ impl Gateway {
     }
 }
 
-/// Counts kept across restarts, where there is a place for them.
-fn open_counts(options: &Options, clock: &Clock) -> Result<Option<Arc<Counts>>, StartError> {
-    let Some(state) = &options.state_dir else { return Ok(None) };
-    let (counts, recovered) = Counts::open(state, clock)?;
-    if recovered.records > 0 {
-        tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
-    }
-    Ok(Some(Arc::new(counts)))
-}
-
 fn prepare(options: &Options) -> Result<Prepared, StartError> {
     if options.source == Source::Api && options.state_dir.is_none() {
         let how = "`--source api` needs `--state-dir`, so that what was published survives a restart";
@@ -344,11 +328,7 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
     let bundle = compiled(&options.manifest, &text, &base)?;
-    if options.state_dir.is_none()
-        && let Some(name) = store::budgeted(bundle.policy())
-    {
-        return Err(StartError::System(store::without_state(name)));
-    }
+    store::can_count(bundle.policy(), options.state_dir.is_some()).map_err(StartError::System)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
     last_good.remember(&text, generation).map_err(StartError::State)?;

@@ -9,4 +9,4 @@ pub mod redis;
 pub mod refill;
 pub mod shared;
 
-pub use counts::{Counts, CountsError, Recovered, budgeted, in_memory, without_state};
+pub use counts::{Counts, CountsError, Recovered, can_count, close, counted};
