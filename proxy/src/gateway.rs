@@ -275,14 +275,10 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        store::close(counts, live.clock.now()).await;
         let costs = live.observers.costs.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
             tracing::error!(%error, "the last costs were not written");
-        }
-        if let Some(counts) = counts {
-            let now = live.clock.now();
-            // A checkpoint that fails has been said; the journal holds what it would have.
-            let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
         }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
@@ -337,16 +333,6 @@ impl Gateway {
     }
 }
 
-/// Counts kept across restarts, where there is a place for them.
-fn open_counts(options: &Options, clock: &Clock) -> Result<Option<Arc<Counts>>, StartError> {
-    let Some(state) = &options.state_dir else { return Ok(None) };
-    let (counts, recovered) = Counts::open(state, clock)?;
-    if recovered.records > 0 {
-        tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
-    }
-    Ok(Some(Arc::new(counts)))
-}
-
 /// What is kept beyond a request, and shared with other replicas.
 struct Stored {
     counts: Option<Arc<Counts>>,
@@ -356,9 +342,7 @@ struct Stored {
 }
 
 fn open_store(store: &Store, options: &Options, clock: Clock, base: &Path) -> Result<Stored, StartError> {
-    let counts = open_counts(options, &clock)?;
-    let ledger =
-        counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+    let (ledger, counts) = store::counted(options.state_dir.as_deref(), &clock)?;
     let Some(shared) = &store.shared else { return Ok(Stored { counts, ledger, leases: None, board: None }) };
     if (clock.scale() - 1.0).abs() > f64::EPSILON {
         let why = "windows of a shared limit begin by the clock on the wall, so it cannot be run with --time-scale; remove `store.shared` for such a run";
@@ -387,13 +371,9 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
     let bundle = compiled(&options.manifest, &text, &base)?;
+    store::can_count(bundle.policy(), options.state_dir.is_some()).map_err(StartError::System)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
-    if options.state_dir.is_none()
-        && let Some(name) = store::budgeted(bundle.policy())
-    {
-        return Err(StartError::System(store::without_state(name)));
-    }
     last_good.remember(&text, generation).map_err(StartError::State)?;
     Ok(Prepared { text, bundle, generation, base, last_good, history })
 }

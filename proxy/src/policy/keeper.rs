@@ -211,9 +211,7 @@ impl Keeper {
             findings.iter().map(|finding| finding.one_line()).collect()
         };
         let Some(bundle) = compiled.bundle.filter(|_| errors.is_empty()) else { return Err(lines(&errors)) };
-        if let (false, Some(limit)) = (self.settings.durable, store::budgeted(bundle.policy())) {
-            return Err(vec![store::without_state(limit)]);
-        }
+        store::can_count(bundle.policy(), self.settings.durable).map_err(|line| vec![line])?;
         let in_force = self.live.in_force();
         let fixed = fixed_sections(in_force.gate.policy(), bundle.policy());
         if fixed.is_empty() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ledger::journal::{Damage, FileHeader, Reader, Replay, Tail};
 use ledger::{Ledger, Timekeeper};
-use rule_table::Policy;
+use rule_table::{Limit, Policy};
 use vocabulary::Moment;
 
 use super::checkpoint::Checkpoints;
@@ -200,25 +200,45 @@ impl Counts {
     }
 }
 
-/// A limit whose count has to outlive the process.
-#[must_use]
-pub fn budgeted(policy: &Policy) -> Option<&str> {
-    policy.limits.iter().find(|limit| limit.budget.is_some()).map(|limit| limit.name.as_str())
+/// Whether a policy's limits can be counted for as long as they last: a budget must outlive the process.
+///
+/// # Errors
+/// What to do, in one line.
+pub fn can_count(policy: &Policy, durable: bool) -> Result<(), String> {
+    let budgeted = policy.limits.iter().find(|limit| limit.budget.is_some());
+    match budgeted.filter(|_| !durable) {
+        None => Ok(()),
+        Some(Limit { name, .. }) => Err(format!(
+            "limit `{name}` has a budget, which a restart would give again: run with --state-dir, where counts are kept"
+        )),
+    }
 }
 
-/// Why such a limit is not served from memory.
-#[must_use]
-pub fn without_state(limit: &str) -> String {
-    format!(
-        "limit `{limit}` has a budget, which a restart would give again: run with --state-dir, where counts are kept"
-    )
+/// A ledger that is kept in `state`, or that ends with the process where there is none.
+///
+/// # Errors
+/// As [`Counts::open`].
+pub fn counted(
+    state: Option<&Path>,
+    clock: &Clock,
+) -> Result<(Arc<Ledger>, Option<Arc<Counts>>), CountsError> {
+    let Some(state) = state else {
+        let time = Timekeeper::new(clock.now(), Moment(unix_nanos()), Moment::ZERO);
+        return Ok((Arc::new(Ledger::new(time, None)), None));
+    };
+    let (counts, recovered) = Counts::open(state, clock)?;
+    if recovered.records > 0 {
+        tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
+    }
+    Ok((Arc::clone(counts.ledger()), Some(Arc::new(counts))))
 }
 
-/// Counts that end with the process.
-#[must_use]
-pub fn in_memory(clock: &Clock) -> Arc<Ledger> {
-    let time = Timekeeper::new(clock.now(), Moment(unix_nanos()), Moment::ZERO);
-    Arc::new(Ledger::new(time, None))
+/// Writes everything down; for an orderly end.
+pub async fn close(counts: Option<Arc<Counts>>, now: Moment) {
+    if let Some(counts) = counts {
+        // A checkpoint that fails has been said; the journal holds what it would have.
+        let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
+    }
 }
 
 fn lock(folder: &Path) -> Result<File, CountsError> {

@@ -11,5 +11,5 @@ mod replica;
 pub mod shared;
 mod sharing;
 
-pub use counts::{Counts, CountsError, Recovered, budgeted, in_memory, without_state};
+pub use counts::{Counts, CountsError, Recovered, can_count, close, counted};
 pub use sharing::Sharing;
