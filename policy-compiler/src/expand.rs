@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 18] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -18,10 +18,14 @@ const SECTIONS: [&str; 14] = [
     "routes",
     "consumers",
     "teams",
+    "models",
+    "issuers",
     "limits",
+    "access",
+    "countries",
     "hooks",
-    "overload",
     "store",
+    "overload",
     "telemetry",
 ];
 /// Comments begin here unless a line is longer.

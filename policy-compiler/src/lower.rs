@@ -1,6 +1,8 @@
 //! From a checked manifest to the policy of a bundle. It owns ids and the canonical order of lists; it
 //! refuses to find fault: whatever could be wrong was reported before.
 
+mod callers;
+mod doors;
 mod edge;
 mod guards;
 mod pools;
@@ -32,23 +34,23 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
     let deployment_ids = ids(deployments.iter().map(|deployment| &deployment.name));
     let pools = pools::pools(manifest, names, &deployment_ids)?;
     let limit_ids = ids(manifest.limits.keys());
-    let consumers = edge::consumers(manifest, &limit_ids)?;
+    let consumers = callers::consumers(manifest, &limit_ids)?;
     let teams = guards::teams(manifest, &limit_ids)?;
     let routes = routes::routes(manifest, &limit_ids)?;
     let policy = Policy {
-        listeners: edge::listeners(manifest)?,
-        admin: edge::admin(manifest)?,
+        listeners: doors::listeners(manifest)?,
+        admin: callers::admin(manifest)?,
         backends,
         deployments,
         pools,
         routes,
         consumers,
         teams,
-        models: Vec::new(),
-        issuers: Vec::new(),
+        models: edge::models(manifest, &limit_ids)?,
+        issuers: callers::issuers(manifest)?,
         limits: edge::limits(manifest),
-        access: Vec::new(),
-        countries: None,
+        access: doors::access(manifest)?,
+        countries: manifest.countries.as_ref().map(|countries| countries.file.clone()),
         hooks: guards::hooks(manifest),
         store: store::store(manifest),
         overload: guards::overload(manifest),
@@ -61,4 +63,12 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
 /// Looks up an optional reference; the outer `None` is a dangling one.
 fn reference(name: Option<&String>, ids: &Ids) -> Option<Option<u32>> {
     name.map_or(Some(None), |name| ids.get(name).copied().map(Some))
+}
+
+/// Looks up a list of references, in the order of ids, each once.
+fn references(names: &[String], ids: &Ids) -> Option<Vec<u32>> {
+    let mut found: Vec<u32> = names.iter().map(|name| ids.get(name).copied()).collect::<Option<_>>()?;
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
 }

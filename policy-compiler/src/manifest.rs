@@ -5,12 +5,14 @@
 //! The JSON Schema is generated from these types and is what validates. So a type here may not refuse
 //! what its schema accepts.
 
+mod access;
 mod admin;
 mod backend;
 mod consumer;
 mod geography;
 mod hook;
 mod identity;
+mod issuer;
 mod limit;
 mod listener;
 mod named;
@@ -27,26 +29,31 @@ mod telemetry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use admin::Admin;
+pub use access::{AccessRule, Countries, CountryCode, CountryRule, HeaderValues};
+pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
     Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
     Quota, QuotaShape, Serving, Timeouts,
 };
-pub use consumer::{Consumer, KeyHash, KeySource};
+pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
 pub use geography::{Place, Residency, Sku};
 pub use hook::{Hook, HookFormat};
 pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
-pub use limit::{Limit, Mode, OnFailure};
-pub use listener::{Listener, ListenerTls};
-pub use named::{ModelName, Name, Named};
+pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
+pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
+pub use listener::{
+    CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
+    TlsVersion,
+};
+pub use named::{HostName, ModelName, Name, Named};
 pub use overload::Overload;
 pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
     Strategy, Unless,
 };
-pub use quantity::{Bytes, Cost, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
+pub use quantity::{Budget, Bytes, Cost, Date, Duration, Money, Percent, RequestRate, TokenRate, UnitPrice};
 pub use rewrite::{
     BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
 };
@@ -101,7 +108,13 @@ pub struct Manifest {
     /// Consumers that share terms, by name.
     #[serde(default)]
     pub teams: Named<Name, Team>,
-    /// Limits that routes and consumers refer to, by name.
+    /// Terms of models, by the names callers use.
+    #[serde(default)]
+    pub models: Named<ModelName, ModelTerms>,
+    /// Whose tokens callers may show instead of a key, by name.
+    #[serde(default)]
+    pub issuers: Named<Name, Issuer>,
+    /// Limits that consumers, teams, models and routes refer to, by name.
     #[serde(default)]
     pub limits: Named<Name, Limit>,
     /// Decisions asked of others, by name.
@@ -110,6 +123,12 @@ pub struct Manifest {
     /// When requests are shed; never unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overload: Option<Overload>,
+    /// Access rules that listeners and routes refer to, by name.
+    #[serde(default)]
+    pub access: Named<Name, AccessRule>,
+    /// Which country an address is in; needed where access rules name countries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub countries: Option<Countries>,
     /// Where counts are kept, and how replicas share them.
     #[serde(default)]
     pub store: Store,

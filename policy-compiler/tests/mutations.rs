@@ -13,6 +13,7 @@ const EXAMPLES: [&str; 10] = [
     include_str!("../../examples/every-dialect.yaml"),
     include_str!("../../examples/failover.yaml"),
     include_str!("../../examples/hooks.yaml"),
+    include_str!("../../examples/limits.yaml"),
     include_str!("../../examples/minimal.yaml"),
     include_str!("../../examples/replicas.yaml"),
     include_str!("../../examples/residency.yaml"),

@@ -13,19 +13,29 @@ use rule_table::{Bundle, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use vocabulary::admin::audit::AuditAction;
+use vocabulary::admin::generations::Generation;
 
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
-use crate::clock::Clock;
-use crate::doors::Overlay;
-use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::audit::{Actor, Audit, Entry};
+use crate::clock::{Clock, unix_nanos};
+use crate::costs::{self, Costs};
+use crate::countries::{self, Countries, CountriesError};
+use crate::doors::{KeySets, Overlay};
+use crate::edge::{self, BindError, Edge, Followed, Pipes};
 use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
-use crate::policy::{Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, watch_file};
-use crate::store::board::SharedBoard;
+use crate::policy::{
+    Cause, History, Holds, Keeper, KeeperSettings, LastGood, Offer, Source, missing_resources, version,
+    watch_file,
+};
+use crate::settlement::Observers;
+use crate::store::board::{MemoryBoard, SharedBoard, follow};
 use crate::store::refill::Leases;
 use crate::store::{self, Counts, CountsError, Sharing};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
+use crate::why::Stories;
 
 /// Where the admin API listens unless the manifest says otherwise.
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
@@ -88,6 +98,9 @@ pub enum StartError {
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
     AdminToken(SecretError),
+    /// The database of countries cannot be used.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
     /// A listener cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -121,7 +134,7 @@ pub struct Gateway {
     stop: CancellationToken,
     tasks: TaskTracker,
     manifest: PathBuf,
-    certificates: Vec<Arc<Certificate>>,
+    certificates: Vec<Arc<dyn Followed>>,
     counts: Option<Arc<Counts>>,
 }
 
@@ -132,6 +145,7 @@ struct Prepared {
     generation: u64,
     base: PathBuf,
     last_good: LastGood,
+    history: History,
 }
 
 impl Gateway {
@@ -140,7 +154,7 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Prepared { text, bundle, generation, base, last_good } = prepare(&options)?;
+        let Prepared { text, bundle, generation, base, last_good, history } = prepare(&options)?;
         let clock = Clock::new(options.time_scale);
         let policy = bundle.policy();
         let upstreams = Upstreams::build(&policy.backends, &base, None)
@@ -152,6 +166,7 @@ impl Gateway {
         let token = token.map(|reference| read_secret(reference, &base)).transpose();
         let token = token.map_err(StartError::AdminToken)?;
         let sync = policy.store.sync;
+        let countries = Countries::read(policy.countries.as_deref(), &base)?;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
@@ -161,28 +176,50 @@ impl Gateway {
         let Stored { counts, ledger, leases, board } = open_store(&policy.store, &options, clock, &base)?;
         let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
         let gate = Arc::new(gate);
-        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board)
+        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board.clone())
             .map(Arc::new)
             .map_err(StartError::State)?;
-        let observers = observability.observers();
+        let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
+        let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+        let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
-        let in_force =
-            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
-        let live = Arc::new(Live::new(clock, observers, in_force).with_leases(leases));
-        let durable = counts.is_some();
-        let settings =
-            KeeperSettings { source: options.source, base, last_good, seed: options.seed, durable };
+        let in_force = InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+            countries: Arc::new(countries),
+        };
+        let live = Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases);
+        let live = Arc::new(live);
+        let state_dir = options.state_dir.as_deref();
+        let audit = Audit::open(state_dir).map_err(StartError::State)?;
+        begin(&audit, &history, &live, &text).map_err(StartError::State)?;
+        let board = board.unwrap_or_else(|| Arc::new(MemoryBoard::new()));
+        let (follower, following) = follow(Arc::clone(&board));
+        let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
+        let holds = Arc::new(holds.map_err(StartError::State)?);
+        let settings = KeeperSettings {
+            source: options.source,
+            base,
+            last_good,
+            seed: options.seed,
+            audit,
+            history,
+            holds: Arc::clone(&holds),
+            durable: counts.is_some(),
+        };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
-        let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
+        let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
         let admin_address = admin.address;
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let desk = AdminDesk {
             keeper: Arc::clone(&keeper),
-            authn: AdminAuthn::new(Arc::clone(&live), token),
-            keys: KeyDesk { overlay: Arc::clone(&overlay), live },
+            authn: AdminAuthn::new(live, token),
+            keys: KeyDesk { overlay: Arc::clone(&overlay) },
         };
         admin.serve(desk, stop.clone(), &tasks).map_err(|error| system(&error))?;
         let gateway = Self {
@@ -197,7 +234,15 @@ impl Gateway {
             certificates,
             counts,
         };
-        gateway.begin_work(clock, sync, options.source, overlay).await;
+        if let Some(counts) = &gateway.counts {
+            gateway.spawn(Arc::clone(counts).keep(clock, sync));
+        }
+        gateway.spawn_loops(options.source);
+        gateway.supply().await;
+        gateway.spawn(following);
+        gateway.spawn(Arc::clone(&holds).run(follower));
+        gateway.spawn(stories.run(holds));
+        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 
@@ -212,7 +257,7 @@ impl Gateway {
         for certificate in &self.certificates {
             certificate.reread();
         }
-        reload(&self.keeper, &self.manifest).await
+        reload(&self.keeper, &self.manifest, "signal").await
     }
 
     /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
@@ -238,18 +283,13 @@ impl Gateway {
             // A checkpoint that fails has been said; the journal holds what it would have.
             let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
         }
+        let costs = live.observers.costs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
+            tracing::error!(%error, "the last costs were not written");
+        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
-    }
-
-    async fn begin_work(&self, clock: Clock, sync: Duration, source: Source, overlay: Arc<Overlay>) {
-        if let Some(counts) = &self.counts {
-            self.spawn(Arc::clone(counts).keep(clock, sync));
-        }
-        self.spawn_loops(source);
-        self.supply().await;
-        self.spawn(async move { overlay.keep_sharing().await });
     }
 
     /// Begins to supply shared limits, and waits a moment for the first word of the store.
@@ -266,7 +306,12 @@ impl Gateway {
         let live = Arc::clone(self.keeper.live());
         self.spawn(edge::probe_forever(Arc::clone(&live)));
         self.spawn(tend_upstreams(Arc::clone(&live)));
+        let issuers = Arc::clone(&live);
+        self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
+        self.spawn(countries::follow(Arc::clone(&live)));
+        self.spawn(costs::keep(live.observers.costs.clone()));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
+        self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {
             self.spawn(follow_certificate(Arc::clone(certificate)));
         }
@@ -341,9 +386,10 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     {
         return Err(StartError::System(store::without_state(name)));
     }
-    let generation = reached.max(1);
+    let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+    let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
     last_good.remember(&text, generation).map_err(StartError::State)?;
-    Ok(Prepared { text, bundle, generation, base, last_good })
+    Ok(Prepared { text, bundle, generation, base, last_good, history })
 }
 
 /// Compiles `text` and checks what it refers to.
@@ -370,6 +416,34 @@ async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
     }
 }
 
+/// Ends what operators ordered for a time.
+async fn end_forever(keeper: Arc<Keeper>) {
+    let mut beat = tokio::time::interval(TEND_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        keeper.end_what_is_over().await;
+    }
+}
+
+/// Tells the audit log and the history what the gateway begins with.
+fn begin(audit: &Audit, history: &History, live: &Live, manifest: &str) -> std::io::Result<()> {
+    let in_force = live.in_force();
+    let policy = version(&in_force.gate);
+    let kept = Generation {
+        generation: policy.generation,
+        digest: policy.digest.clone(),
+        at_ms: unix_nanos() / 1_000_000,
+        actor: "gateway".to_owned(),
+        action: AuditAction::Start.name().to_owned(),
+        restores: None,
+    };
+    if history.list().first().is_none_or(|latest| latest.digest != kept.digest) {
+        history.keep(kept, manifest)?;
+    }
+    audit.write(Entry::done(Actor::local("gateway"), AuditAction::Start, policy))
+}
+
 /// Follows changes of names, secrets, certificates and tokens.
 async fn tend_upstreams(live: Arc<Live>) {
     let mut beat = tokio::time::interval(TEND_EVERY);
@@ -387,7 +461,7 @@ async fn tend_upstreams(live: Arc<Live>) {
     }
 }
 
-async fn follow_certificate(certificate: Arc<Certificate>) {
+async fn follow_certificate(certificate: Arc<dyn Followed>) {
     let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
     let mut watched = match watched {
         Ok(watched) => watched,
@@ -414,22 +488,32 @@ async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
     };
     loop {
         // Asked first: the file may have changed between being read at the start and being watched.
-        let same = std::fs::read_to_string(&file).is_ok_and(|text| text == keeper.manifest().0);
-        if !same {
-            reload(&keeper, &file).await;
+        let known = std::fs::read_to_string(&file).is_ok_and(|text| keeper.file_is_known(&text));
+        if !known {
+            reload(&keeper, &file, "file").await;
         }
         changes.next().await;
     }
 }
 
-async fn reload(keeper: &Keeper, file: &Path) -> Offer {
+/// Reads the manifest file again. One that has not changed since somebody put another policy before it
+/// leaves that policy in force; its secrets are read again all the same.
+async fn reload(keeper: &Keeper, file: &Path, actor: &str) -> Offer {
+    let cause = Cause::reload(actor);
     if keeper.source() != Source::File {
-        return Offer::Rejected(vec![
-            "the source of policy is `api`; publish with PUT /v1/manifest".to_owned(),
-        ]);
+        let how = "the source of policy is `api`; publish with PUT /v1/manifest";
+        return Offer::Rejected(vec![how.to_owned()]);
     }
     match tokio::fs::read_to_string(file).await {
-        Ok(text) => keeper.offer(text, &|_| true).await,
-        Err(error) => keeper.reject(vec![format!("the manifest {} cannot be read: {error}", file.display())]),
+        Ok(text) => {
+            let known = keeper.file_is_known(&text);
+            keeper.saw_file(&text);
+            let manifest = if known { keeper.manifest().0 } else { text };
+            keeper.offer(manifest, cause, &|_| true).await
+        }
+        Err(error) => {
+            let what = format!("the manifest {} cannot be read: {error}", file.display());
+            keeper.reject(&cause, vec![what]).await
+        }
     }
 }

@@ -2,8 +2,11 @@
 //! IO: sockets, files, clocks, secrets, signals. It refuses to decide about requests: `decision` and the
 //! cores below it do, without IO.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod costs;
+pub mod countries;
 pub mod edge;
 pub mod gateway;
 pub mod hooks;
@@ -15,9 +18,10 @@ pub mod settlement;
 pub mod store;
 pub mod trace_ids;
 pub mod upstream;
+pub mod why;
 
 mod admin;
-mod doors;
+pub mod doors;
 pub(crate) mod observability;
 
 pub use admin::AdminError;

@@ -8,9 +8,12 @@ use arc_swap::ArcSwap;
 use decision::Gate;
 
 use crate::clock::Clock;
+use crate::countries::Countries;
+use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::overload::Buffered;
+use crate::policy::Shadow;
 use crate::settlement::Observers;
 use crate::store::refill::Leases;
 use crate::upstream::Upstreams;
@@ -26,6 +29,8 @@ pub struct InForce {
     pub pipes: Arc<Pipes>,
     /// Asks policy hooks.
     pub hooks: Arc<Hooks>,
+    /// Tells which country an address is in.
+    pub countries: Arc<Countries>,
 }
 
 /// The gateway's shared state.
@@ -37,6 +42,10 @@ pub struct Live {
     pub observers: Observers,
     /// Bytes of bodies and answers held now.
     pub buffered: Buffered,
+    /// Fetches keys of issuers.
+    pub key_sets: KeySets,
+    /// A second policy that is compared with the one in force.
+    pub shadow: Shadow,
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
@@ -46,11 +55,13 @@ pub struct Live {
 impl Live {
     /// State that serves `in_force`.
     #[must_use]
-    pub fn new(clock: Clock, observers: Observers, in_force: InForce) -> Self {
+    pub fn new(clock: Clock, observers: Observers, key_sets: KeySets, in_force: InForce) -> Self {
         Self {
             clock,
             observers,
             buffered: Buffered::default(),
+            key_sets,
+            shadow: Shadow::default(),
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),

@@ -18,7 +18,9 @@ use vocabulary::Moment;
 use vocabulary::admin::PoolStatus;
 
 use crate::clock::Clock;
+use crate::costs::Costs;
 use crate::trace_ids::TraceIds;
+use crate::why::Stories;
 
 /// Everyone who wants to know.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,10 @@ pub struct Observers {
     pub traces: Traces,
     /// Access log.
     pub access_log: AccessLog,
+    /// Money spent.
+    pub costs: Costs,
+    /// Why requests ended otherwise than they should.
+    pub stories: Option<Stories>,
 }
 
 /// A settled request on its way to the observers.
@@ -55,6 +61,7 @@ impl Observers {
 
     /// Tells everyone about a request that is over.
     pub fn settled(&self, account: Account<'_>) {
+        self.costs.settled(account.exchange);
         if self.instruments.enabled() {
             self.record(&account);
         }
@@ -63,6 +70,9 @@ impl Observers {
         let context = account.trace.context();
         if self.traces.keep(context, &outcome) {
             self.traces.record(&tree(&account));
+        }
+        if let Some(stories) = &self.stories {
+            stories.take(account.exchange, record);
         }
         if self.access_log.enabled() {
             let mut record = account.settled.record;
@@ -76,6 +86,7 @@ impl Observers {
         self.instruments.reload(Reload::Accepted);
         self.instruments.generation(gate.generation());
         let policy = gate.policy();
+        self.costs.policy_accepted(policy);
         let mut declared = Vec::new();
         for pool in &policy.pools {
             for member in &pool.members {
@@ -261,7 +272,7 @@ fn labels<'a>(
 }
 
 /// OTel's value of `gen_ai.provider.name`.
-fn provider(kind: BackendKind) -> &'static str {
+pub(crate) fn provider(kind: BackendKind) -> &'static str {
     match kind {
         BackendKind::Openai => "openai",
         BackendKind::AzureOpenai => "azure.ai.openai",

@@ -137,7 +137,7 @@ pub struct ModelTerms {
 }
 
 /// Where an issuer's keys are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySet {
     /// `<issuer>/.well-known/openid-configuration` says where (OpenID Connect Discovery 1.0 §4).

@@ -43,7 +43,7 @@ fn open_routes(context: &Context<'_>) -> Option<Finding> {
 }
 
 fn plain_keys(context: &Context<'_>) -> Vec<Finding> {
-    if context.manifest.consumers.is_empty() {
+    if context.manifest.consumers.is_empty() && context.manifest.issuers.is_empty() {
         return Vec::new();
     }
     let report = |(name, _): (&str, bool)| {
@@ -56,7 +56,11 @@ fn plain_keys(context: &Context<'_>) -> Vec<Finding> {
 
 fn admin(context: &Context<'_>) -> Option<Finding> {
     let admin = context.manifest.admin.as_ref()?;
-    if admin.token.is_some() || address(&admin.address).ok()?.ip().is_loopback() {
+    let asks = admin.token.is_some()
+        || !admin.tokens.is_empty()
+        || !admin.certificates.is_empty()
+        || admin.oidc.is_some();
+    if asks || address(&admin.address).ok()?.ip().is_loopback() {
         return None;
     }
     let finding =

@@ -18,17 +18,25 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
         ));
     }
     for consumer in names.section("consumers") {
-        findings.extend(checker.reference(&["consumers", consumer, "limit"], "limits", Code::UnknownLimit));
+        findings.extend(checker.limits(&["consumers", consumer, "limit"]));
         findings.extend(checker.reference(&["consumers", consumer, "team"], "teams", Code::UnknownTeam));
     }
+    findings.extend(checker.callers());
     for team in names.section("teams") {
         for field in ["limit", "each"] {
-            findings.extend(checker.reference(&["teams", team, field], "limits", Code::UnknownLimit));
+            findings.extend(checker.limits(&["teams", team, field]));
         }
     }
+    for model in names.section("models") {
+        findings.extend(checker.limits(&["models", model, "limit"]));
+    }
+    for listener in names.section("listeners") {
+        findings.extend(checker.access("listeners", listener));
+    }
     for route in names.section("routes") {
+        findings.extend(checker.access("routes", route));
         findings.extend(checker.reference(&["routes", route, "pool"], "pools", Code::UnknownPool));
-        findings.extend(checker.reference(&["routes", route, "limit"], "limits", Code::UnknownLimit));
+        findings.extend(checker.limits(&["routes", route, "limit"]));
         findings.extend(checker.reference(&["routes", route, "hook"], "hooks", Code::UnknownHook));
         let consumers = document.value(&["routes", route, "consumers"]).map_or(&[][..], Node::items);
         for index in 0..consumers.len() {
@@ -49,6 +57,17 @@ struct Checker<'d> {
 }
 
 impl Checker<'_> {
+    /// A limit's name, or a list of them.
+    fn limits(&self, path: &[&str]) -> Vec<Finding> {
+        let count = self.document.value(path).map_or(&[][..], Node::items).len();
+        let items = (0..count).map(|index| index.to_string());
+        let listed = items.filter_map(|index| {
+            let path: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
+            self.reference(&path, "limits", Code::UnknownLimit)
+        });
+        listed.chain(self.reference(path, "limits", Code::UnknownLimit)).collect()
+    }
+
     /// A scalar that names an entry of a section.
     fn reference(&self, path: &[&str], section: &str, code: Code) -> Option<Finding> {
         let given = self.document.value(path)?.text()?;
@@ -60,6 +79,7 @@ impl Checker<'_> {
             (path.first().copied().unwrap_or_default(), path.get(1).copied().unwrap_or_default());
         let target = match section {
             "identities" => "identity",
+            "access" => "access rule",
             plural => plural.strip_suffix('s').unwrap_or(plural),
         };
         let holder_kind = kind.strip_suffix('s').unwrap_or(kind);
@@ -69,6 +89,38 @@ impl Checker<'_> {
         Some(
             Finding::new(code, message).at_value(self.document, path, format!("no such {target}")).help(help),
         )
+    }
+
+    /// What credentials and administrators say of issuers, and issuers of teams.
+    fn callers(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for consumer in self.names.section("consumers") {
+            let path = ["consumers", consumer, "credentials"];
+            for index in 0..self.document.value(&path).map_or(0, |node| node.items().len()) {
+                let path = ["consumers", consumer, "credentials", &index.to_string(), "token", "issuer"];
+                findings.extend(self.reference(&path, "issuers", Code::UnknownIssuer));
+            }
+        }
+        findings.extend(self.reference(&["admin", "oidc", "issuer"], "issuers", Code::UnknownIssuer));
+        for issuer in self.names.section("issuers") {
+            let path = ["issuers", issuer, "teams", "values"];
+            for entry in self.document.value(&path).map_or(&[][..], Node::entries) {
+                let path = ["issuers", issuer, "teams", "values", &entry.key];
+                findings.extend(self.reference(&path, "teams", Code::UnknownTeam));
+            }
+        }
+        findings
+    }
+
+    /// The access rules of a listener or route.
+    fn access(&self, section: &str, holder: &str) -> Vec<Finding> {
+        let path = [section, holder, "access"];
+        let count = self.document.value(&path).map_or(0, |node| node.items().len());
+        let one = |index: usize| {
+            let index = index.to_string();
+            self.reference(&[&path[..], &[index.as_str()]].concat(), "access", Code::UnknownAccess)
+        };
+        (0..count).filter_map(one).collect()
     }
 
     /// A fallback, or a list of them.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use rule_table::{Backend, Credential, EntraSource, Policy, SecretRef, Setting};
+use rule_table::{Backend, Credential, EntraSource, KeySet, Policy, SecretRef, Setting};
 
 use crate::diagnostics::{Code, Finding};
 
@@ -27,6 +27,34 @@ pub fn check_resources(
         let path = |field| ["listeners", listener.name.as_str(), "tls", field, "file"];
         findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
         findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+        let own = ["listeners", listener.name.as_str(), "tls"];
+        for named in &tls.names {
+            let path = |field| [&own[..], &["names", named.host.as_str(), field, "file"]].concat();
+            findings.extend(resources.pem(&named.certificate, &path("certificate"), "CERTIFICATE-----"));
+            findings.extend(resources.pem(&named.key, &path("key"), "PRIVATE KEY-----"));
+        }
+        if let Some(clients) = &tls.clients {
+            let path = [&own[..], &["clients", "authorities", "file"]].concat();
+            findings.extend(resources.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+        }
+    }
+    if let Some(file) = &policy.countries {
+        findings.extend(resources.content(file, &["countries", "file"]).err().map(|finding| *finding));
+    }
+    if let Some(tls) = policy.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
+        let path = |field| ["admin", "tls", field, "file"];
+        findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
+        findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+    }
+    if let Some(clients) = policy.admin.as_ref().and_then(|admin| admin.clients.as_ref()) {
+        let path = ["admin", "tls", "clients", "file"];
+        findings.extend(resources.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+    }
+    for issuer in &policy.issuers {
+        if let KeySet::File(file) = &issuer.keys {
+            let path = ["issuers", issuer.name.as_str(), "keys", "file"];
+            findings.extend(resources.content(file, &path).err().map(|finding| *finding));
+        }
     }
     let mut seen = BTreeSet::new();
     let mut secret = |reference: &SecretRef, path: &[&str]| {

@@ -47,12 +47,18 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for name in manifest.identities.keys().filter(|name| !identities.contains(name)) {
         report("identity", &["identities", name], "backend");
     }
-    let by_consumers = manifest.consumers.values().filter_map(|consumer| consumer.limit.as_ref());
-    let by_teams = manifest.teams.values().flat_map(|team| team.limit.iter().chain(&team.each));
-    let limits: BTreeSet<&String> =
-        routes().filter_map(|route| route.limit.as_ref()).chain(by_consumers).chain(by_teams).collect();
+    let by_consumers = manifest.consumers.values().map(|consumer| &consumer.limit);
+    let by_teams = manifest.teams.values().flat_map(|team| [&team.limit, &team.each]);
+    let by_models = manifest.models.values().map(|terms| &terms.limit);
+    let named = routes().map(|route| &route.limit).chain(by_consumers).chain(by_teams).chain(by_models);
+    let limits: BTreeSet<&String> = named.flat_map(|limits| &limits.0).collect();
     for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
-        report("limit", &["limits", name], "route or consumer");
+        report("limit", &["limits", name], "route, consumer, team or model");
+    }
+    let by_listeners = manifest.listeners.values().flat_map(|listener| &listener.access);
+    let access: BTreeSet<&String> = by_listeners.chain(routes().flat_map(|route| &route.access)).collect();
+    for name in manifest.access.keys().filter(|name| !access.contains(name)) {
+        report("access rule", &["access", name], "listener or route");
     }
     for name in manifest.hooks.keys() {
         if routes().all(|route| route.hook.as_ref() != Some(name)) {

@@ -290,7 +290,7 @@ NotPem "SG0603" Error "not a PEM file"
 "A certificate file has at least one `BEGIN CERTIFICATE` block, a key file one `BEGIN … PRIVATE KEY` block. Convert DER with `openssl x509 -inform der` or `openssl pkey -inform der`."
 
 EmptyLimit "SG0701" Error "empty limit"
-"A limit states `requests`, `tokens` or both."
+"A limit states at least one of `requests`, `tokens`, `streams` and `budget`."
 
 UncountableTokens "SG0702" Warning "tokens cannot be counted here"
 "Requests to backends without models are passed through unread, so a limit on tokens has no effect on this route."
@@ -337,6 +337,18 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
 
+UnpricedBudget "SG1101" Error "budget where no price is known"
+"A budget counts what tokens cost, and a request it is counted for can come to a member without `price` or `cost`. What that member is paid would never be counted. State its price, or keep the budget to routes whose members have one."
+
+UnenforceableHard "SG1102" Error "hard where nothing bounds a request"
+"A hard limit reserves the most a request can take, and what it generates is bounded upstream. That needs `tokens` or `budget` to hold, requests that are read, and a `maxOutput` on every member they can come to, for callers that name no ceiling."
+
+LimitBelowRequest "SG1103" Warning "limit below what one request may take"
+"A hard limit reserves the most a request can take. The longest answer of a member it is counted for alone is more than the whole amount, so that a request which names no lower `max_tokens` is always refused."
+
+UnservedModel "SG1104" Warning "terms of a model that nobody serves"
+"`models` names a model that no member of a pool serves under that name. It may be misspelt; its limits hold for nothing."
+
 MalformedStore "SG1150" Error "shared store cannot be reached"
 "A shared store is named by `redis://host:port`, or `rediss://` for TLS, with the number of a database as path if it is not 0. Its password is a reference beside it. Names of keys begin with `prefix`."
 
@@ -348,6 +360,48 @@ NothingShared "SG1152" Error "shared limit without a shared store"
 
 NoShare "SG1153" Warning "limit too small to be shared out"
 "With `whenAway: local-share` a replica that cannot reach the store allows its even part of each limit. A limit smaller than the number of replicas has no such part, and refuses everything then."
+
+UnknownIssuer "SG1201" Error "unknown issuer"
+"A credential or the admin API names an entry of `issuers`, and there is no such entry."
+
+RepeatedIssuer "SG1202" Error "issuer written twice"
+"A token says who issued it and nothing of which entry is meant, so one of the two would never be asked. One entry takes several audiences."
+
+UnusableKeySet "SG1203" Error "keys of an issuer cannot be fetched"
+"The issuer's keys are fetched from its `issuer` URL, or from `keys`. Whoever can change that answer can make tokens for anybody, so the way there is encrypted, unless it stays on this machine."
+
+SharedCredential "SG1204" Error "credential shared by consumers"
+"A subject or a certificate tells who calls, so it is one consumer's, once."
+
+UnaskedCertificate "SG1205" Error "client certificates that nobody asks for"
+"`admin.certificates` gives roles to names in client certificates. Those are asked for where `admin.tls.clients` says which authorities sign them."
+
+SharedAdminToken "SG1206" Error "admin token shared by names"
+"What an administrator did is recorded under the name of the token, so each name has its own."
+
+MalformedNetwork "SG1301" Error "not a network"
+"A network is an address with the length of its prefix, such as `10.0.0.0/8` or `2001:db8::/32`, or a single address. Bits beyond the prefix have to be zero: who writes `10.1.2.3/8` may have meant the address or the network, and the two differ by sixteen million hosts."
+
+EmptyAccess "SG1302" Warning "access rule refuses nothing"
+"The rule names neither networks, nor countries, nor headers."
+
+CountriesWithoutFile "SG1303" Error "countries without a database"
+"Which country an address is in stands in a database. Name one in MaxMind's format: `countries: {file: geo.mmdb}`."
+
+NeverAllowed "SG1304" Error "allowed and denied at once"
+"What is denied stays denied, whatever `allow` says. A network inside a denied one, or a country in both lists, is never let in by its being allowed."
+
+PublicPrivate "SG1305" Error "private listener on a public address"
+"A listener with `private: true` has an address that the public Internet can route to. Give it one of RFC 1918, RFC 4193 or the like. With `0.0.0.0` or `[::]` the gateway looks at the machine's interfaces when it starts."
+
+EveryoneTrusted "SG1306" Warning "everyone may state an address"
+"Proxies in front of the gateway are believed when they say for whom they ask. Trusting every address lets any caller state any address, so that access rules by address mean nothing. Name the networks that the proxies are in."
+
+UnknownAccess "SG1307" Error "unknown access rule"
+"`access` of a listener or route names entries of `access`, and there is no such entry."
+
+RequiredCredential "SG1308" Error "required header is a credential or the gateway's own"
+"A header that an access rule requires has its values in the manifest. Credentials do not belong there, and keys of callers are `consumers`. Headers that concern one connection, or that the gateway sets, say nothing of a caller."
 
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."
@@ -420,7 +474,7 @@ pub fn explain(code: &str) -> Option<String> {
 /// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
 #[must_use]
 pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 13] = [
+    const GROUPS: [(&str, &str); 15] = [
         ("SG00", "Reading"),
         ("SG01", "Structure"),
         ("SG02", "Names"),
@@ -432,7 +486,9 @@ pub fn reference() -> String {
         ("SG08", "Telemetry"),
         ("SG09", "Failover"),
         ("SG10", "Rewrites"),
-        ("SG11", "Limits over several replicas"),
+        ("SG11", "Limits and budgets"),
+        ("SG12", "Callers"),
+        ("SG13", "Doors"),
         ("SG15", "Residency, hooks and overload"),
     ];
     let mut page = String::from(

@@ -1,13 +1,13 @@
-//! Listeners, admin, consumers, limits and telemetry.
+//! Limits, terms of models and telemetry.
 
 use rule_table::{
-    AccessLogTarget, Admin, Consumer, Key, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol,
-    SecretRef, Telemetry, TlsVersion,
+    AccessLogTarget, Budget, CalendarPeriod, Limit, Mode, ModelTerms, OnFailure, Otlp, OtlpProtocol,
+    SecretRef, Telemetry,
 };
+use vocabulary::BudgetPeriod;
 
-use super::{Ids, ids, reference};
-use crate::manifest::{self, Manifest, Priority};
-use crate::resolve::address;
+use super::{Ids, references};
+use crate::manifest::{self, Manifest};
 
 pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
     match reference {
@@ -16,65 +16,11 @@ pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
     }
 }
 
-pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
-    let one = |(name, listener): (&String, &manifest::Listener)| {
-        Some(Listener {
-            name: name.clone(),
-            address: address(&listener.address).ok()?.to_string(),
-            tls: listener.tls.as_ref().map(|tls| ListenerTls {
-                certificate: tls.certificate.file.clone(),
-                key: tls.key.file.clone(),
-                names: Vec::new(),
-                min_version: TlsVersion::default(),
-                clients: None,
-            }),
-            http2: listener.http2,
-            max_body: listener.max_body.0.0,
-            head_timeout: listener.head_timeout.0.0,
-            body_timeout: listener.body_timeout.0.0,
-            private: false,
-            proxy_protocol: Vec::new(),
-            forwarded: None,
-            max_connections: None,
-            access: Vec::new(),
-        })
+pub(super) fn models(manifest: &Manifest, limits: &Ids) -> Option<Vec<ModelTerms>> {
+    let one = |(model, terms): (&String, &manifest::ModelTerms)| {
+        Some(ModelTerms { model: model.clone(), limits: references(&terms.limit.0, limits)? })
     };
-    manifest.listeners.iter().map(one).collect()
-}
-
-pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
-    let Some(admin) = &manifest.admin else { return Some(None) };
-    let address = address(&admin.address).ok()?.to_string();
-    Some(Some(Admin {
-        address,
-        token: admin.token.as_ref().map(secret),
-        tokens: Vec::new(),
-        oidc: None,
-        certificates: Vec::new(),
-        tls: None,
-        clients: None,
-    }))
-}
-
-pub(super) fn consumers(manifest: &Manifest, limits: &Ids) -> Option<Vec<Consumer>> {
-    let teams = ids(manifest.teams.keys());
-    let one = |(name, consumer): (&String, &manifest::Consumer)| {
-        let key = |(name, key): (&String, &manifest::KeySource)| Key {
-            name: name.clone(),
-            sha256: key.sha256.0.clone(),
-            prefix: None,
-            expires: None,
-        };
-        Some(Consumer {
-            name: name.clone(),
-            keys: consumer.keys.iter().map(key).collect(),
-            credentials: Vec::new(),
-            team: reference(consumer.team.as_ref(), &teams)?,
-            limits: reference(consumer.limit.as_ref(), limits)?.into_iter().collect(),
-            priority: consumer.priority.map(Priority::compiled),
-        })
-    };
-    manifest.consumers.iter().map(one).collect()
+    manifest.models.iter().map(one).collect()
 }
 
 pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
@@ -82,9 +28,16 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         name: name.clone(),
         requests: limit.requests.map(|rate| rate.0),
         tokens: limit.tokens.map(|rate| rate.0),
-        streams: None,
-        budget: None,
-        hard: false,
+        streams: limit.streams,
+        budget: limit.budget.map(|budget| Budget {
+            amount: budget.0.amount,
+            period: match budget.0.period {
+                BudgetPeriod::Day => CalendarPeriod::Day,
+                BudgetPeriod::Week => CalendarPeriod::Week,
+                BudgetPeriod::Month => CalendarPeriod::Month,
+            },
+        }),
+        hard: limit.hard,
         shared: manifest.store.shared.is_some() && limit.shared.unwrap_or(true),
         mode: mode(limit.mode),
         on_failure: on_failure(limit.on_failure),

@@ -3,7 +3,7 @@
 use rule_table::{Hook, HookFormat, Overload, Team};
 
 use super::edge::{mode, on_failure, secret};
-use super::{Ids, reference};
+use super::{Ids, references};
 use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::place;
 
@@ -15,8 +15,8 @@ pub(super) fn teams(manifest: &Manifest, limits: &Ids) -> Option<Vec<Team>> {
         };
         Some(Team {
             name: name.clone(),
-            limits: reference(team.limit.as_ref(), limits)?.into_iter().collect(),
-            each: reference(team.each.as_ref(), limits)?.into_iter().collect(),
+            limits: references(&team.limit.0, limits)?,
+            each: references(&team.each.0, limits)?,
             residency,
             data_class: team.data_class.as_ref().map(|class| class.0.clone()),
             priority: team.priority.map(Priority::compiled),

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use vocabulary::{ByteSize, HourlyCost, Rate, Share, Span, TokenPrice, UnitError, Usd};
+use vocabulary::{
+    ByteSize, DateError, HourlyCost, Rate, Share, Span, SpendRate, TokenPrice, UnitError, UnixTime, Usd,
+};
 
 macro_rules! quantity {
     ($(#[$doc:meta])* $name:ident($inner:ty), $title:literal, $pattern:expr, $description:literal, $example:literal) => {
@@ -94,6 +96,15 @@ quantity!(
 );
 
 quantity!(
+    /// Money above zero per calendar period.
+    Budget(SpendRate),
+    "money per calendar period",
+    "^([1-9][0-9]{0,8}(\\.[0-9]{1,9})?|0\\.[0-9]{0,7}[1-9][0-9]?) ?USD/(day|week|month)$",
+    "An amount of money in US dollars per calendar `day`, `week` (from Monday) or `month`, in UTC.",
+    "4000 USD/month"
+);
+
+quantity!(
     /// A price per million tokens.
     UnitPrice(TokenPrice),
     "price per million tokens",
@@ -128,3 +139,42 @@ quantity!(
     "A number of requests per `s`, `min`, `hour` or `day`; `k` is a thousand, `M` a million.",
     "600 requests/min"
 );
+
+/// A moment of the calendar, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Date(pub UnixTime);
+
+impl TryFrom<String> for Date {
+    type Error = DateError;
+    fn try_from(text: String) -> Result<Self, DateError> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Date> for String {
+    fn from(date: Date) -> Self {
+        date.0.to_string()
+    }
+}
+
+impl JsonSchema for Date {
+    fn schema_name() -> Cow<'static, str> {
+        "Date".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // Days by the length of their month, and the 29th of February in leap years.
+        json_schema!({
+            "type": "string",
+            "title": "date",
+            "pattern": "^(2[0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])\
+                |(0[469]|11)-(0[1-9]|[12][0-9]|30)\
+                |02-(0[1-9]|1[0-9]|2[0-8]))\
+                |(2[0-9](0[48]|[2468][048]|[13579][26])|2[048]00)-02-29)\
+                (T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$",
+            "description": "A date from 2000 on, or a second of it, in UTC.",
+            "examples": ["2027-01-31", "2027-01-31T12:00:00Z"],
+        })
+    }
+}

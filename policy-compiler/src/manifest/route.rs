@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::limit::Limits;
 use super::quantity::Duration;
 use super::rewrite::Rewrite;
 use super::team::Priority;
@@ -22,9 +23,9 @@ pub struct Route {
     /// Who may use it, by name; every consumer when none is named.
     #[serde(default)]
     pub consumers: Vec<String>,
-    /// The limit counted for this route, by name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<String>,
+    /// The limits counted for this route, by name.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limit: Limits,
     /// The hook asked before a request is sent on, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
@@ -32,6 +33,9 @@ pub struct Route {
     /// `standard` unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Access rules for its requests, after the listener's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<String>,
     /// Time for a request until the first byte of its answer, attempts included.
     #[serde(default = "deadline")]
     pub deadline: Duration,

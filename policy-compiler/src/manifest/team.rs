@@ -5,17 +5,18 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 use super::geography::Residency;
+use super::limit::Limits;
 
 /// Consumers that share terms.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Team {
-    /// The limit counted for the whole team, by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<String>,
-    /// The limit counted for each of its consumers, by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub each: Option<String>,
+    /// The limits counted for the whole team, by name.
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    pub limit: Limits,
+    /// The limits counted for each of its consumers, and for each subject of a token, by name.
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    pub each: Limits,
     /// Where its data may be processed; anywhere unless stated. Holds for every attempt, fallbacks included;
     /// a backend of which it is not known where it processes data does not qualify.
     #[serde(skip_serializing_if = "Option::is_none")]

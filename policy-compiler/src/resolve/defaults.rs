@@ -50,7 +50,7 @@ pub(crate) fn fill(manifest: &mut Manifest, names: &Names<'_>) {
             });
         }
     }
-    let open = manifest.consumers.is_empty();
+    let open = manifest.consumers.is_empty() && manifest.issuers.is_empty();
     for route in manifest.routes.values_mut() {
         // Routes for named consumers are not public, whatever else the manifest says.
         route.public.get_or_insert(open && route.consumers.is_empty());

@@ -1,6 +1,7 @@
 //! One line per request, as written to the access log and read back by replay. It owns the schema and
 //! its version; it refuses any content: no header value, no prompt, no output, no key.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Operation, Reason, Usage, UsageSource};
@@ -9,7 +10,7 @@ use crate::{Operation, Reason, Usage, UsageSource};
 pub const ACCESS_LOG_VERSION: u16 = 1;
 
 /// One request, from arrival to settlement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessLogRecord {
     /// Schema version.
     pub v: u16,
@@ -85,7 +86,7 @@ pub struct AccessLogRecord {
 }
 
 /// One attempt on one backend.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRecord {
     /// `backend/deployment`.
     pub backend: String,

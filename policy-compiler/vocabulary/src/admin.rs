@@ -1,12 +1,18 @@
 //! What the admin API says and hears, in JSON. It owns the shapes; it refuses to own routes, tokens or
 //! the state behind them.
 
+pub mod audit;
+pub mod generations;
+pub mod holds;
+pub mod keys;
+pub mod shadow;
+pub mod story;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub mod keys;
-
 /// `GET /v1/status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Product version.
     pub version: String,
@@ -30,12 +36,24 @@ pub struct Status {
     pub time_scale: f64,
     /// Requests in flight now.
     pub in_flight: u64,
+    /// An earlier generation that was put in force again, while it holds against the source of policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<generations::RolledBack>,
+    /// A policy on trial on this replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<generations::Canary>,
+    /// What operators hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<holds::Hold>,
+    /// Digest of the database of countries in use, `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub countries: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
 }
 
 /// A policy that was refused, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejection {
     /// Unix milliseconds.
     pub at_ms: u64,
@@ -44,7 +62,7 @@ pub struct Rejection {
 }
 
 /// A pool as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolStatus {
     /// Name in the manifest.
     pub pool: String,
@@ -59,19 +77,22 @@ pub struct PoolStatus {
     /// False when λ is at its ceiling and the objective is still missed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feasible: Option<bool>,
+    /// Whether an operator froze its weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Every member.
     pub members: Vec<MemberStatus>,
 }
 
 /// A member of a pool as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberStatus {
     /// `backend/deployment`.
     pub member: String,
     /// Share of the pool's requests in the last 10 s: the published weight, 0 to 1.
     pub share: f64,
     /// `ready`, or why it is used less or not at all: `ramping`, `quota_spent`, `unhealthy`, `ejected`,
-    /// `cooling_down`.
+    /// `cooling_down`, `drained`, `pinned_out`.
     pub standing: String,
     /// Requests sent and not ended.
     pub in_flight: u32,
@@ -89,7 +110,7 @@ pub struct MemberStatus {
 }
 
 /// `GET /v1/decisions`: the most recent first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decisions {
     /// Kept decisions.
     pub decisions: Vec<DecisionRecord>,
@@ -98,7 +119,7 @@ pub struct Decisions {
 }
 
 /// One pick, with every candidate's terms in dollars.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionRecord {
     /// Policy seconds since start.
     pub at_s: f64,
@@ -127,7 +148,7 @@ pub struct DecisionRecord {
 }
 
 /// A member as one decision saw it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// `backend/deployment`.
     pub member: String,
@@ -151,7 +172,7 @@ pub struct Candidate {
 }
 
 /// One second's change of the realised shares.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShareChange {
     /// Policy seconds since start.
     pub at_s: f64,
@@ -168,7 +189,7 @@ pub struct ShareChange {
 }
 
 /// `PUT /v1/manifest` accepted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The new generation.
     pub generation: u64,

@@ -1,9 +1,11 @@
 //! Moments of the calendar as people write them: RFC 3339 in UTC, to the second. It owns the text; it refuses
 //! time zones, since whoever reads a policy elsewhere should not have to compute.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Seconds in a day, as Unix time counts them.
@@ -73,6 +75,21 @@ impl TryFrom<String> for UnixTime {
 impl From<UnixTime> for String {
     fn from(time: UnixTime) -> Self {
         time.to_string()
+    }
+}
+
+impl JsonSchema for UnixTime {
+    fn schema_name() -> Cow<'static, str> {
+        "UnixTime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$",
+            "description": "A date or a moment in UTC (RFC 3339).",
+            "examples": ["2027-01-31", "2027-01-31T12:00:00Z"],
+        })
     }
 }
 

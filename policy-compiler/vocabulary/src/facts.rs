@@ -1,6 +1,7 @@
 //! What policy may know of a request without keeping its content. It owns the facts' names; it refuses
 //! to hold any text a caller wrote beyond the model's name.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Whose API a caller speaks: decides the form of errors, lists and streams.
@@ -14,7 +15,7 @@ pub enum Dialect {
 }
 
 /// The operation of an AI route, by the caller's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// `POST /v1/chat/completions`

@@ -3,7 +3,9 @@
 //! beyond parsing and printing them, and it imports no other crate of this workspace.
 
 pub mod access_log;
+pub mod address;
 pub mod admin;
+pub mod budget;
 pub mod date;
 pub mod facts;
 pub mod hook;
@@ -13,6 +15,8 @@ pub mod reason;
 pub mod units;
 pub mod usage;
 
+pub use address::is_private;
+pub use budget::{BudgetPeriod, SpendRate};
 pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;

@@ -2,6 +2,7 @@
 //! and class of each; it refuses to render a body (the caller's dialect in `wire` does) and carries no
 //! request data, so it can stand in a metric label.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Who is at fault, for service-level accounting.
@@ -23,7 +24,7 @@ pub enum ReasonKind {
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $kind:ident, $openai_type:literal;)*) => {
         /// Why a request was refused, retried, failed over or cut short.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum Reason { $($(#[$doc])* $name,)* }

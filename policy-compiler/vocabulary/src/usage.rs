@@ -1,11 +1,12 @@
 //! What a request consumed, in tokens. It owns the arithmetic of "last non-null wins"; it refuses to
 //! know a provider's field names (`wire` does) or prices (`money` does).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Tokens of one request. `cached_input` and both counts of cache writes are parts of `input`, and
 /// `reasoning_output` a part of `output`: none is ever added to a total.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Prompt tokens, cached ones included.
     pub input: u64,
@@ -46,7 +47,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Who counted the tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSource {
     /// The backend's own `usage` block.

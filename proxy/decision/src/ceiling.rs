@@ -13,6 +13,9 @@ use vocabulary::{Operation, Prices, Usage, Usd};
 
 use crate::{AnswerStream, Exchange};
 
+/// Bytes of text per token that no ordinary answer comes to.
+const LONG_TOKEN_BYTES: u64 = 8;
+
 /// Names in a body that may stand for more tokens than they have bytes.
 const ELSEWHERE: [&[u8]; 9] =
     [b"image", b"audio", b"file", b"document", b"video", b"_id\"", b"\"source\"", b"tool_use", b"\\u00"];
@@ -98,8 +101,13 @@ impl Exchange {
     #[must_use]
     pub fn overdrawn(&self, stream: &AnswerStream) -> bool {
         let (Some(ceiling), Some(facts)) = (self.output_ceiling, self.facts.as_ref()) else { return false };
-        let (seen, _) = stream.observed().usage_or_estimate(facts.prompt_tokens);
-        seen.output > ceiling.saturating_mul(facts.choices)
+        let seen = stream.observed();
+        let output = match seen.usage.filter(|_| !seen.usage_lacks_output) {
+            Some(counted) => counted.output,
+            // Rather low: an answer that ends at its ceiling must not be cut for words that are long.
+            None => seen.output_events.max(seen.output_bytes / LONG_TOKEN_BYTES),
+        };
+        output > ceiling.saturating_mul(facts.choices)
     }
 }
 

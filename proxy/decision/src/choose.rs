@@ -298,6 +298,16 @@ impl Exchange {
             || self.facts.as_ref().is_some_and(|facts| facts.previous_response.is_some())
     }
 
+    /// Names of the members that could serve the request in the pool it is at, well or not.
+    pub(crate) fn eligible_members(&self) -> Result<Vec<String>, Refusal> {
+        let section = self.pool.and_then(|id| self.gate.policy().pools.get(id as usize));
+        let Some(section) = section else { return Ok(Vec::new()) };
+        let eligible = self.eligible(section)?.members;
+        let members = section.members.iter().enumerate().filter(|(index, _)| eligible & bit(*index) != 0);
+        let names = members.filter_map(|(_, member)| self.gate.deployment(member.deployment));
+        Ok(names.map(|deployment| deployment.name.clone()).collect())
+    }
+
     /// Members that could serve the request, were it short enough.
     fn candidates(&self, section: &PoolSection) -> Result<u64, Refusal> {
         let home = self.home()?;

@@ -7,6 +7,7 @@ use feedback_loop::{Failure, Ticket};
 use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId, TeamId};
 use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
+use crate::access::Country;
 use crate::callers::Presented;
 use crate::ceiling::BodySize;
 use crate::gate::Gate;
@@ -156,6 +157,8 @@ pub struct Exchange {
     pub first_output: Option<Moment>,
     /// Why it was refused or cut.
     pub reason: Option<Reason>,
+    /// The words that went with it, where a stage of ours refused.
+    pub refusal: Option<Refusal>,
     /// What rules in shadow mode would have refused it for, each reason once.
     pub would_refuse: Vec<Reason>,
     /// The limits' answer, for `x-ratelimit-*`.
@@ -165,6 +168,8 @@ pub struct Exchange {
     pub(crate) presented: Presented,
     /// What the key says beyond its consumer, where it was issued while the gateway runs.
     pub(crate) terms: Option<Arc<Terms>>,
+    /// The country the peer's address is in, where a rule asks for it and it is known.
+    pub(crate) country: Option<Country>,
     pub(crate) pool: Option<PoolId>,
     /// Fields of the request that the chosen backend's dialect has no place for; only advice, but told.
     pub lost_fields: Vec<&'static str>,
@@ -215,11 +220,13 @@ impl Exchange {
             usage_source: UsageSource::Gateway,
             first_output: None,
             reason: None,
+            refusal: None,
             would_refuse: Vec::new(),
             remaining: None,
             layout: None,
             presented: Presented::Nothing,
             terms: None,
+            country: None,
             pool: None,
             lost_fields: Vec::new(),
             tried: 0,
@@ -334,7 +341,7 @@ impl Drop for Exchange {
         if let Some(reservation) = self.reservation.take() {
             let ledger = self.gate.ledger();
             let now = ledger.time().at(at);
-            if self.attempts.is_empty() {
+            if self.attempts.iter().all(|attempt| attempt.serves_as.is_none()) {
                 ledger.release(now, reservation);
             } else {
                 // Something was sent, and nobody said what came of it.

@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use feedback_loop::{Failure, Ticket};
+use feedback_loop::{Failure, HoldSpec, Ticket};
 use ledger::Ledger;
 use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, PoolId, RouteTable};
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
+use crate::access::AccessRules;
 use crate::callers::Callers;
 use crate::choose::{PoolView, SharedPool};
 use crate::homes::ResponseHomes;
@@ -28,6 +29,7 @@ pub struct Gate {
     generation: Generation,
     table: RouteTable,
     callers: Callers,
+    access: AccessRules,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
     homes: Arc<ResponseHomes>,
@@ -62,6 +64,7 @@ impl Gate {
             table: RouteTable::build(&policy),
             ledger: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.ledger)),
             callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
+            access: AccessRules::build(&policy),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
             hard_limit: policy.limits.iter().any(|limit| limit.hard),
@@ -77,6 +80,15 @@ impl Gate {
     pub fn with_ledger(mut self, ledger: Arc<Ledger>) -> Self {
         self.ledger = ledger;
         self
+    }
+
+    /// A gate that stands beside another one and shares nothing with it that either could change: pools that
+    /// have learned nothing, a ledger from zero. Only issued keys are the same.
+    #[must_use]
+    pub fn beside(&self, bundle: Bundle, seed: u64, now: Moment) -> Self {
+        let callers = bundle.policy();
+        let callers = Callers::build(callers, Some(&self.callers));
+        Self { callers, ..Self::new(bundle, self.generation, None, seed, now) }
     }
 
     /// The policy's sections.
@@ -147,6 +159,10 @@ impl Gate {
     #[must_use]
     pub fn knows_callers(&self) -> bool {
         !self.policy.consumers.is_empty() || !self.policy.issuers.is_empty()
+    }
+
+    pub(crate) fn access(&self) -> &AccessRules {
+        &self.access
     }
 
     pub(crate) fn homes(&self) -> &ResponseHomes {
@@ -221,6 +237,22 @@ impl Gate {
     #[must_use]
     pub fn pool_status(&self, now: Moment) -> Vec<PoolStatus> {
         self.adaptive().map(|shared| shared.with(|pool| pool.status(now))).collect()
+    }
+
+    /// Puts what operators hold into every pool, in place of what was held before.
+    pub fn hold(&self, held: &dyn Fn(&PoolSection) -> HoldSpec) {
+        for (section, view) in self.policy.pools.iter().zip(&self.pools) {
+            view.shared().with(|pool| pool.hold(&held(section)));
+        }
+    }
+
+    /// The kept decisions about one request, oldest first.
+    #[must_use]
+    pub fn decisions_of(&self, request_id: &str) -> Vec<DecisionRecord> {
+        let mut all: Vec<DecisionRecord> =
+            self.adaptive().flat_map(|shared| shared.with(|pool| pool.decisions_of(request_id))).collect();
+        all.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        all
     }
 
     /// The latest decisions of all pools, newest first, at most `limit`.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rule_table::{Policy, Route};
-use vocabulary::{Operation, Reason};
+use vocabulary::{Operation, Reason, RequestFacts};
 
 use crate::ceiling::BodySize;
 use crate::identify::{Head, candidates};
@@ -24,16 +24,21 @@ impl Exchange {
                 None => refusal,
             }
         })?;
+        if self.gate.has_hard_limit() {
+            self.body_size = BodySize::of(body);
+        }
+        self.layout = Some(layout);
+        self.enter_by_facts(facts, head)
+    }
+
+    /// Finds the route for what the body says.
+    pub(crate) fn enter_by_facts(&mut self, facts: RequestFacts, head: &Head<'_>) -> Result<(), Refusal> {
         let gate = Arc::clone(&self.gate);
         let routes = &gate.policy().routes;
         let found = candidates(&gate, &self.method, head)?.by_model(Some(&facts.model));
         let found = found.and_then(|id| Some((id, routes.get(id as usize)?)));
         let found = found.filter(|(_, route)| serves(gate.policy(), route, &facts.model));
-        if gate.has_hard_limit() {
-            self.body_size = BodySize::of(body);
-        }
         self.facts = Some(facts);
-        self.layout = Some(layout);
         match found {
             Some((id, route)) => self.enter(id, route),
             None => Err(Refusal::new(

@@ -2,6 +2,7 @@
 //! machine without IO. It owns the [`Exchange`] and who may add what to it; it refuses to know sockets,
 //! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
 
+mod access;
 mod admit;
 mod answer;
 mod callers;
@@ -17,8 +18,10 @@ mod hook;
 mod identify;
 mod inspect;
 pub mod keys;
+mod networks;
 mod peer;
 mod pool_spec;
+mod prospect;
 mod refusal;
 mod reserve;
 mod residency;
@@ -28,6 +31,7 @@ mod settle;
 mod shed;
 mod tokens;
 
+pub use access::Country;
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
@@ -36,7 +40,9 @@ pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
 pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
+pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
+pub use prospect::Prospect;
 pub use refusal::Refusal;
 pub use reserve::{Reserved, Uncovered};
 pub use rewrite::{

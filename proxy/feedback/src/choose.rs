@@ -104,8 +104,8 @@ impl Pool {
         decision.cause = match (decision.chosen, probe, self.strategy) {
             (None, ..) => Cause::Nobody,
             (_, Some(_), _) => Cause::Probe,
-            (.., Strategy::Adaptive) => Cause::Total,
-            (.., Strategy::RoundRobin | Strategy::Weighted) => Cause::Turn,
+            (.., Strategy::Adaptive) if !self.held.is_frozen() => Cause::Total,
+            _ => Cause::Turn,
         };
         let chosen = decision.chosen;
         self.shares.record(now, &decision.scored, chosen);
@@ -146,8 +146,11 @@ impl Pool {
             let oldest = self.oldest_waiting(now, index);
             let Some(member) = self.members.get_mut(index) else { continue };
             let eligible = ask.eligible.contains(index);
-            let standing =
-                member.standing(now, ramp, eligible, !adaptive || member.quota.admits(now, prompt, output));
+            let held = self.held.standing(index).filter(|_| eligible);
+            let standing = held.unwrap_or_else(|| {
+                let has_room = !adaptive || member.quota.admits(now, prompt, output);
+                member.standing(now, ramp, eligible, has_room)
+            });
             let outlook = if eligible {
                 member.estimator.outlook(&member.features(prompt), slack, oldest)
             } else {
@@ -168,6 +171,10 @@ impl Pool {
     /// The best of the members whose standing is of `tier`.
     fn best(&mut self, tier: u8, scored: &[Scored]) -> Option<usize> {
         let usable = scored.iter().enumerate().filter(|(_, scored)| scored.standing.tier() == Some(tier));
+        if let Some(weights) = self.held.weights() {
+            let weight = |index: usize| weights.get(index).copied().unwrap_or(0);
+            return turns::next(&mut self.turns, usable.map(|(index, _)| (index, weight(index))));
+        }
         let members = &self.members;
         let weight = |index: usize| members.get(index).map_or(0, |member| member.spec.weight);
         match self.strategy {
@@ -182,7 +189,7 @@ impl Pool {
     /// A ready member other than `best` that has been idle for long, when this request is small enough to
     /// try it with and the budget allows.
     fn explore(&mut self, now: Moment, ask: &Ask<'_>, best: usize, scored: &[Scored]) -> Option<usize> {
-        if self.strategy != Strategy::Adaptive {
+        if self.strategy != Strategy::Adaptive || self.held.is_frozen() {
             return None;
         }
         self.exploration = (self.exploration + EXPLORE_SHARE).min(1.0);

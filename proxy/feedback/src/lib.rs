@@ -31,6 +31,7 @@ mod controller;
 mod decisions;
 mod estimator;
 mod health;
+mod held;
 mod member_set;
 mod open;
 mod pool;
@@ -42,6 +43,7 @@ mod standing;
 mod turns;
 
 pub use choose::{Ask, NoCandidate, Pick};
+pub use held::HoldSpec;
 pub use member_set::{MAX_MEMBERS, MemberSet};
 pub use open::Ticket;
 pub use pool::{Closes, Pool};

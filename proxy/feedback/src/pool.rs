@@ -12,6 +12,7 @@ use crate::controller::Controller;
 use crate::decisions::Ring;
 use crate::estimator::{Estimator, Features};
 use crate::health::Health;
+use crate::held::{Held, HoldSpec};
 use crate::open::OpenTable;
 use crate::quota::Quota;
 use crate::shares::Shares;
@@ -47,6 +48,7 @@ pub struct Pool {
     pub(crate) ring: Ring,
     pub(crate) closes: Closes,
     pub(crate) typical: Typical,
+    pub(crate) held: Held,
     /// Picks that exploration may still take.
     pub(crate) exploration: f64,
     /// Whether any pick since the last tick had more than one member ready.
@@ -110,6 +112,7 @@ impl Pool {
             ring: Ring::new(),
             closes: Closes::default(),
             typical: Typical { median_prompt: TYPICAL_PROMPT, output: TYPICAL_OUTPUT },
+            held: Held::default(),
             exploration: 0.0,
             had_alternatives: false,
             ticked: now,
@@ -144,6 +147,7 @@ impl Pool {
             self.shares = Shares::new(self.members.len());
         }
         self.names = names(&self.members);
+        self.held = self.held.renumbered(&self.members);
         self.turns = turns;
         self.controller.reconfigure(&spec.objective, price_spread(&self.members));
         self.name = spec.name;
@@ -162,7 +166,9 @@ impl Pool {
         self.ticked = if due == MOST_TICKS { now } else { self.ticked + SECOND.saturating_mul(due as u32) };
         let alternatives = std::mem::take(&mut self.had_alternatives);
         for _ in 0..due {
-            self.controller.tick(now, alternatives);
+            if !self.held.is_frozen() {
+                self.controller.tick(now, alternatives);
+            }
             for member in &mut self.members {
                 member.estimator.tick(now);
                 member.quota.tick();
@@ -182,12 +188,20 @@ impl Pool {
             lambda_usd: adaptive.then(|| self.controller.lambda()),
             miss_ratio: self.controller.miss_ratio(now),
             feasible: adaptive.then(|| self.controller.feasible(now)),
+            frozen: self.held.is_frozen(),
             members: self
                 .members
                 .iter()
                 .enumerate()
                 .map(|(index, m)| self.member_status(now, index, m))
                 .collect(),
+        }
+    }
+
+    /// Takes what operators hold, in place of what they held before. It stays over [`Pool::reconfigure`].
+    pub fn hold(&mut self, spec: &HoldSpec) {
+        if !self.held.is(spec) {
+            self.held = Held::new(spec.clone(), &self.members);
         }
     }
 
@@ -226,7 +240,7 @@ impl Pool {
         let oldest = self.oldest_waiting(now, index);
         let features = member.features(self.typical.median_prompt);
         let drift = member.estimator.drift_factor(oldest);
-        let mut standing = member.health.standing(now);
+        let mut standing = self.held.standing(index).unwrap_or_else(|| member.health.standing(now));
         let spent = self.strategy == Strategy::Adaptive
             && !member.quota.admits(now, self.typical.median_prompt, self.typical.output);
         if standing == Standing::Ready && spent {

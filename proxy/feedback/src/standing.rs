@@ -16,6 +16,10 @@ pub(crate) enum Standing {
     Ejected,
     /// It asked to be left alone for a while.
     CoolingDown,
+    /// An operator drains it.
+    Drained,
+    /// An operator pinned the pool to another member.
+    PinnedOut,
     /// The request cannot go there: wrong model, too long, or tried already.
     NotEligible,
 }
@@ -31,7 +35,7 @@ impl Standing {
             Self::Ramping => Some(1),
             Self::QuotaSpent => Some(2),
             Self::Unhealthy | Self::Ejected => Some(3),
-            Self::CoolingDown | Self::NotEligible => None,
+            Self::CoolingDown | Self::Drained | Self::PinnedOut | Self::NotEligible => None,
         }
     }
 
@@ -44,6 +48,8 @@ impl Standing {
             Self::Unhealthy => "unhealthy",
             Self::Ejected => "ejected",
             Self::CoolingDown => "cooling_down",
+            Self::Drained => "drained",
+            Self::PinnedOut => "pinned_out",
             Self::NotEligible => "not_eligible",
         }
     }

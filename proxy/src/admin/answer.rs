@@ -1,7 +1,7 @@
 //! Answers of the admin API: JSON, and problem details (RFC 9457) for errors. It refuses to know routes.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, ETAG, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, ETAG, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -67,12 +67,4 @@ pub(super) fn tagged(mut answer: Answer, generation: u64) -> Answer {
 /// The entity tag of a generation.
 pub(super) fn entity_tag(generation: u64) -> String {
     format!("\"{generation}\"")
-}
-
-/// 405, with the methods there are (RFC 9110 §15.5.6).
-pub(super) fn not_allowed(allow: &'static str) -> Answer {
-    let mut answer =
-        problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    answer
 }

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use decision::ClientCertificate;
+use decision::{ClientCertificate, Gate, TokenFault};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
-use rule_table::{Admin, AdminToken, Role};
+use rule_table::{Admin, AdminOidc, AdminToken, Role};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -22,6 +22,8 @@ pub(crate) enum How {
     Open,
     /// By a bearer token of the manifest.
     Token,
+    /// By a token of an issuer.
+    Oidc,
     /// By a client certificate.
     Certificate,
 }
@@ -32,6 +34,7 @@ impl How {
         match self {
             Self::Open => "open",
             Self::Token => "token",
+            Self::Oidc => "oidc",
             Self::Certificate => "certificate",
         }
     }
@@ -57,6 +60,10 @@ pub(crate) enum Denied {
     Unknown,
     /// The token has expired.
     Expired,
+    /// The token is good, and says nothing that gives a role.
+    NoRole,
+    /// The keys of the token's issuer cannot be had.
+    Unavailable,
     /// The role does not suffice.
     Role {
         /// What they have.
@@ -107,6 +114,16 @@ impl Denied {
                 "The admin token has expired",
                 "ask for a new one; `admin.tokens.<name>.expires` says until when each is good".to_owned(),
             ),
+            Self::NoRole => (
+                StatusCode::FORBIDDEN,
+                "Your token gives no role",
+                "`admin.oidc.roles` in the manifest says which values of its claim do".to_owned(),
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The issuer's keys cannot be had",
+                "use a named token of the manifest meanwhile, or try again shortly".to_owned(),
+            ),
             Self::Role { has, needs } => (
                 StatusCode::FORBIDDEN,
                 "Your role does not suffice",
@@ -141,7 +158,6 @@ impl Authn {
     ///
     /// # Errors
     /// [`Denied::Missing`], [`Denied::Unknown`], [`Denied::Expired`].
-    #[expect(clippy::unused_async, reason = "an issuer's keys may have to be awaited")]
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -154,7 +170,16 @@ impl Authn {
             None => None,
         };
         match presented {
-            Some(token) => self.by_token(section, token, unix_nanos() / 1_000_000_000),
+            Some(token) => {
+                let now = unix_nanos() / 1_000_000_000;
+                match (self.by_token(section, token, now), section.and_then(|section| section.oidc.as_ref()))
+                {
+                    (Err(Denied::Unknown), Some(oidc)) => {
+                        self.by_issuer(&in_force.gate, oidc, token, now).await
+                    }
+                    (known, _) => known,
+                }
+            }
             None => self.without_token(section, certificate),
         }
     }
@@ -172,6 +197,33 @@ impl Authn {
             return if expired { Err(Denied::Expired) } else { Ok(principal) };
         }
         Err(Denied::Unknown)
+    }
+
+    async fn by_issuer(
+        &self,
+        gate: &Gate,
+        oidc: &AdminOidc,
+        token: &[u8],
+        now: u64,
+    ) -> Result<Principal, Denied> {
+        let mut verified = gate.verify_token(token, now);
+        if let Some(issuer) = verified.as_ref().err().and_then(TokenFault::wants_keys_of) {
+            self.live.key_sets.missed(gate, issuer).await;
+            verified = gate.verify_token(token, now);
+        }
+        let verified = verified.map_err(|fault| match fault {
+            TokenFault::Expired | TokenFault::NotYet => Denied::Expired,
+            TokenFault::Scope(_) => Denied::NoRole,
+            TokenFault::NoKeys(_) => Denied::Unavailable,
+            _ => Denied::Unknown,
+        })?;
+        if verified.issuer != oidc.issuer {
+            return Err(Denied::Unknown);
+        }
+        let values = verified.claims.values(&oidc.claim);
+        let granted = oidc.roles.iter().filter(|(value, _)| values.contains(&value.as_str()));
+        let role = granted.map(|(_, role)| *role).max().ok_or(Denied::NoRole)?;
+        Ok(Principal { name: verified.subject, role, how: How::Oidc })
     }
 
     fn without_token(

@@ -1,133 +1,110 @@
-//! `/v1/keys`: issuing, listing, rotating and revoking API keys. It owns roles, bodies and statuses; what a
-//! key may be is the overlay's business.
+//! API keys over the admin API: issuing, listing, rotating and revoking. It owns what is answered and that each
+//! change is audited before it is made; what a key may be is the overlay's business.
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use rule_table::Role;
-use serde::de::DeserializeOwned;
-use vocabulary::admin::keys::{IssueKey, IssuedKeys, RotateKey};
+use http::StatusCode;
+use vocabulary::admin::audit::AuditAction;
+use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, RotateKey};
 
-use super::answer::{Answer, json, not_allowed, problem};
-use super::authn::Principal;
+use super::answer::{Answer, json, problem};
+use super::routes::{Desk, Order};
+use crate::audit::Entry;
 use crate::clock::unix_nanos;
 use crate::doors::{Overlay, OverlayError};
-use crate::live::Live;
+use crate::policy::version;
 
-/// The longest body of these calls.
-const LONGEST_BODY: usize = 64 * 1024;
 /// How long a rotated key stays good unless asked otherwise, and at most: an hour, a month.
 const OVERLAP: (u64, u64) = (3600, 30 * 86_400);
 
-/// Answers for issued keys.
+/// The issued keys.
 #[derive(Debug)]
 pub(crate) struct KeyDesk {
     pub(crate) overlay: Arc<Overlay>,
-    pub(crate) live: Arc<Live>,
 }
 
 impl KeyDesk {
-    /// Answers a path at or below `/v1/keys`; `below` is what follows.
-    pub(super) async fn handle(
-        &self,
-        principal: &Principal,
-        method: &Method,
-        below: &str,
-        body: Incoming,
-    ) -> Answer {
-        let needs = if *method == Method::GET { Role::Viewer } else { Role::Operator };
-        if let Err(denied) = principal.require(needs) {
-            return denied.answer();
-        }
-        let segments: Vec<&str> = below.split('/').filter(|segment| !segment.is_empty()).collect();
-        let answer = match (segments.as_slice(), method) {
-            ([], &Method::GET) => {
-                let (version, keys) = self.overlay.list();
-                return json(&IssuedKeys { version, keys });
-            }
-            ([], &Method::POST) => self.issue(principal, body).await,
-            ([id], &Method::DELETE) => self.revoke(id),
-            ([id, "rotate"], &Method::POST) => self.rotate(principal, id, body).await,
-            ([], _) => return not_allowed("GET, POST"),
-            ([_], _) => return not_allowed("DELETE"),
-            ([_, "rotate"], _) => return not_allowed("POST"),
-            _ => {
-                let how = "there are /v1/keys, /v1/keys/{id} and /v1/keys/{id}/rotate";
-                return problem(StatusCode::NOT_FOUND, "Not found", how, &[]);
-            }
-        };
-        match answer {
-            Ok(answer) => {
-                self.overlay.share().await;
-                answer
-            }
-            Err(answer) => answer,
+    /// Every issued key, without its secret.
+    pub(super) fn list(&self) -> Answer {
+        let (version, keys) = self.overlay.list();
+        json(&IssuedKeys { version, keys })
+    }
+}
+
+impl Desk {
+    pub(super) async fn issue_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let asked: IssueKey = order.json()?;
+        let entry = self.key_entry(order, "issued").to(format!("{}/{}", asked.consumer, asked.name));
+        self.audited(&entry).await?;
+        let gate = Arc::clone(&self.keeper.live().in_force().gate);
+        match self.keys.overlay.issue(gate.policy(), asked, &order.principal.name, now()) {
+            Ok(issued) => Ok(self.created(&issued).await),
+            Err(error) => Err(self.not_done(entry, &error).await),
         }
     }
 
-    async fn issue(&self, principal: &Principal, body: Incoming) -> Result<Answer, Answer> {
-        let asked: IssueKey = read(body, None).await?;
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let issued = self.overlay.issue(gate.policy(), asked, &principal.name, now()).map_err(refused)?;
-        tracing::info!(id = %issued.known.id, consumer = %issued.known.consumer, by = %principal.name, "key issued");
-        let mut answer = json(&issued);
-        *answer.status_mut() = StatusCode::CREATED;
-        Ok(answer)
-    }
-
-    async fn rotate(&self, principal: &Principal, id: &str, body: Incoming) -> Result<Answer, Answer> {
-        let asked: RotateKey = read(body, Some(RotateKey::default())).await?;
+    pub(super) async fn rotate_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let asked: RotateKey = order.json()?;
         let overlap = asked.overlap_s.unwrap_or(OVERLAP.0).min(OVERLAP.1);
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let issued =
-            self.overlay.rotate(gate.policy(), id, overlap, &principal.name, now()).map_err(refused)?;
-        tracing::info!(old = %id, id = %issued.known.id, by = %principal.name, "key rotated");
-        let mut answer = json(&issued);
-        *answer.status_mut() = StatusCode::CREATED;
-        Ok(answer)
+        let id = order.values.first().copied().unwrap_or_default();
+        let entry = self.key_entry(order, "rotated").to(id);
+        self.audited(&entry).await?;
+        let gate = Arc::clone(&self.keeper.live().in_force().gate);
+        match self.keys.overlay.rotate(gate.policy(), id, overlap, &order.principal.name, now()) {
+            Ok(issued) => Ok(self.created(&issued).await),
+            Err(error) => Err(self.not_done(entry, &error).await),
+        }
     }
 
-    fn revoke(&self, id: &str) -> Result<Answer, Answer> {
-        let status = self.overlay.revoke(id, now()).map_err(refused)?;
-        tracing::info!(%id, consumer = %status.consumer, "key revoked");
-        Ok(json(&status))
+    pub(super) async fn revoke_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let id = order.values.first().copied().unwrap_or_default();
+        let entry = self.key_entry(order, "revoked").to(id);
+        self.audited(&entry).await?;
+        match self.keys.overlay.revoke(id, now()) {
+            Ok(status) => {
+                self.keys.overlay.share().await;
+                Ok(json(&status))
+            }
+            Err(error) => Err(self.not_done(entry, &error).await),
+        }
+    }
+
+    fn key_entry(&self, order: &Order<'_>, what: &str) -> Entry {
+        let policy = version(&self.keeper.live().in_force().gate);
+        Entry { detail: Some(what.to_owned()), ..Entry::done(order.actor(), AuditAction::Key, policy) }
+    }
+
+    /// What cannot be written down is not done.
+    async fn audited(&self, entry: &Entry) -> Result<(), Box<Answer>> {
+        self.keeper.audit().record(entry.clone()).await.map_err(|error| {
+            let how = format!("the audit log cannot be written, so nothing was changed: {error}");
+            Box::new(problem(StatusCode::INTERNAL_SERVER_ERROR, "Not kept", &how, &[]))
+        })
+    }
+
+    async fn created(&self, issued: &IssuedKey) -> Answer {
+        self.keys.overlay.share().await;
+        let mut answer = json(issued);
+        *answer.status_mut() = StatusCode::CREATED;
+        answer
+    }
+
+    /// The line before says that it was done; this one takes it back.
+    async fn not_done(&self, entry: Entry, error: &OverlayError) -> Box<Answer> {
+        if let Err(error) = self.keeper.audit().record(entry.refused(error.to_string())).await {
+            tracing::error!(%error, "the audit log cannot be written");
+        }
+        let (status, title) = match error {
+            OverlayError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The key was not issued"),
+            OverlayError::Unknown(_) => (StatusCode::NOT_FOUND, "No such key"),
+            OverlayError::NoPlace => (StatusCode::CONFLICT, "No place to keep keys"),
+            OverlayError::NotKept(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Not kept"),
+        };
+        Box::new(problem(status, title, &error.to_string(), &[]))
     }
 }
 
 /// Unix seconds.
 fn now() -> u64 {
     unix_nanos() / 1_000_000_000
-}
-
-/// A body in JSON; `absent` stands for none.
-async fn read<T: DeserializeOwned>(body: Incoming, absent: Option<T>) -> Result<T, Answer> {
-    let Ok(body) = Limited::new(body, LONGEST_BODY).collect().await else {
-        let how = "the body is longer than 64 KiB or did not arrive whole";
-        return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "Body not read", how, &[]));
-    };
-    let body = body.to_bytes();
-    match absent {
-        Some(absent) if body.is_empty() => Ok(absent),
-        _ => serde_json::from_slice(&body).map_err(|error| {
-            // Of the error only the place: its words may quote a value.
-            let how = format!(
-                "the body is not the JSON this call takes, see line {}, column {}; `sluicegate keys --help` shows what it is",
-                error.line(),
-                error.column()
-            );
-            problem(StatusCode::BAD_REQUEST, "Bad body", &how, &[])
-        }),
-    }
-}
-
-fn refused(error: OverlayError) -> Answer {
-    let (status, title) = match &error {
-        OverlayError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The key was not issued"),
-        OverlayError::Unknown(_) => (StatusCode::NOT_FOUND, "No such key"),
-        OverlayError::NoPlace => (StatusCode::CONFLICT, "No place to keep keys"),
-        OverlayError::NotKept(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Not kept"),
-    };
-    problem(status, title, &error.to_string(), &[])
 }

@@ -1,24 +1,37 @@
-//! What each admin path answers. It owns authorization and preconditions; it refuses to hold state: the
-//! keeper has the policy, `live` the traffic.
+//! From a request to its answer: who asks, which route, whether they may. It owns the order of those
+//! questions and the bounds on bodies; it refuses to hold state: the keeper has the policy, `live` the traffic.
 
 use std::sync::Arc;
 
-use http::header::IF_MATCH;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use rule_table::Role;
+use hyper::body::{Body, Bytes};
+use serde::de::DeserializeOwned;
+use vocabulary::admin::audit::AuditTail;
+use vocabulary::admin::generations::Generations;
+use vocabulary::admin::holds::Holds;
+use vocabulary::admin::story as told;
 use vocabulary::admin::{Decisions, Status};
 
-use super::answer::{Answer, entity_tag, json, not_allowed, problem, tagged, text, with};
+use super::answer::{Answer, json, problem, tagged, text, with};
 use super::authn::{Authn, Principal};
 use super::keys::KeyDesk;
-use crate::policy::{Keeper, Offer, Source};
+use super::openapi;
+use super::table::{self, Does, Found, Route};
+use crate::audit::Actor;
+use crate::policy::Keeper;
+use crate::why::Stories;
 
 /// The largest manifest taken over the network.
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
-/// Decisions shown unless asked otherwise, and at most.
-const DECISIONS: (usize, usize) = (50, 1000);
+/// The largest body of anything else.
+const LARGEST_ORDER: usize = 64 * 1024;
+/// The longest reason kept.
+const LONGEST_REASON: usize = 500;
+/// Decisions and lines shown unless asked otherwise, and at most.
+const SHOWN: (usize, usize) = (50, 1000);
 
 /// What the admin API answers from.
 #[derive(Debug)]
@@ -28,9 +41,22 @@ pub(crate) struct Desk {
     pub(crate) keys: KeyDesk,
 }
 
+/// A request that may be answered.
+pub(super) struct Order<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) principal: Principal,
+    /// The segments in braces.
+    pub(super) values: Vec<&'a str>,
+    pub(super) body: Bytes,
+}
+
 impl Desk {
     /// Answers one request.
-    pub(super) async fn handle(&self, request: Request<Incoming>) -> Answer {
+    pub(super) async fn handle<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         match path {
@@ -42,31 +68,88 @@ impl Desk {
             Ok(principal) => principal,
             Err(denied) => return denied.answer(),
         };
-        tracing::debug!(who = %principal.name, how = principal.how.name(), path, "asked the admin API");
-        if let Some(below) =
-            path.strip_prefix("/v1/keys").filter(|below| below.is_empty() || below.starts_with('/'))
-        {
-            return self.keys.handle(&principal, &parts.method, below, body).await;
+        let (route, values) = match table::find(parts.method.as_str(), path) {
+            Found::Route(route, values) => (route, values),
+            Found::Methods(methods) => return not_allowed(&methods),
+            Found::Nothing => {
+                let how = "GET /v1/openapi.json lists every path; /livez and /readyz ask for no token";
+                return problem(StatusCode::NOT_FOUND, "Not found", how, &[]);
+            }
+        };
+        if let Err(denied) = principal.require(route.role) {
+            return denied.answer();
         }
-        match (path, &parts.method) {
-            ("/v1/status", &Method::GET) => json(&self.status()),
-            ("/v1/decisions", &Method::GET) => self.decisions(parts.uri.query()),
-            ("/v1/shares", &Method::GET) => json(&self.keeper.share_changes()),
-            ("/v1/manifest", &Method::GET) => self.manifest(),
-            ("/v1/manifest", &Method::PUT) => self.replace(&principal, &parts.headers, body).await,
-            ("/v1/status" | "/v1/decisions" | "/v1/shares", _) => not_allowed("GET"),
-            ("/v1/manifest", _) => not_allowed("GET, PUT"),
-            _ => problem(
-                StatusCode::NOT_FOUND,
-                "Not found",
-                "the admin API has /livez, /readyz, /v1/status, /v1/decisions, /v1/shares, /v1/keys and /v1/manifest",
-                &[],
-            ),
+        let bound =
+            if matches!(route.takes, table::Body::Manifest) { LARGEST_MANIFEST } else { LARGEST_ORDER };
+        let Ok(body) = Limited::new(body, bound).collect().await else {
+            let how = format!("the body is larger than {bound} bytes or did not arrive whole");
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, "Body not read", &how, &[]);
+        };
+        let order = Order { parts: &parts, principal, values, body: body.to_bytes() };
+        self.act(route, &order).await.unwrap_or_else(|refused| *refused)
+    }
+
+    async fn act(&self, route: &Route, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        match route.does {
+            Does::Status => Ok(json(&self.status())),
+            Does::Decisions => self.decisions(order),
+            Does::Shares => Ok(json(&self.keeper.share_changes())),
+            Does::Manifest => {
+                let (text, generation) = self.keeper.manifest();
+                Ok(tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation))
+            }
+            Does::Publish => self.publish(order).await,
+            Does::Generations => Ok(json(&self.generations())),
+            Does::Generation => self.generation(order),
+            Does::Rollback => self.roll_back(order).await,
+            Does::Canary => self.canary(),
+            Does::EndCanary => self.end_canary(order).await,
+            Does::Promote => self.promote(order).await,
+            Does::Holds => Ok(json(&Holds { holds: self.keeper.holds().list().to_vec() })),
+            Does::Hold => self.hold(order).await,
+            Does::Release => self.release(order).await,
+            Does::Stories => {
+                let stories = self.stories()?;
+                let told =
+                    told::Stories { stories: stories.latest(order.limit()?), dropped: stories.dropped() };
+                Ok(json(&told))
+            }
+            Does::Shadow => self.shadow(),
+            Does::BeginShadow => self.begin_shadow(order).await,
+            Does::EndShadow => self.end_shadow(order).await,
+            Does::Story => self.story(order).await,
+            Does::Keys => Ok(self.keys.list()),
+            Does::IssueKey => self.issue_key(order).await,
+            Does::RotateKey => self.rotate_key(order).await,
+            Does::RevokeKey => self.revoke_key(order).await,
+            Does::Audit => {
+                let lines = self.keeper.audit().latest(order.limit()?);
+                Ok(json(&AuditTail { lines }))
+            }
+            Does::Openapi => Ok(with(StatusCode::OK, "application/json", openapi::text().into_bytes())),
         }
     }
 
-    fn status(&self) -> Status {
-        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
+    fn stories(&self) -> Result<&Stories, Box<Answer>> {
+        let stories = self.keeper.live().observers.stories.as_ref();
+        stories.ok_or_else(|| {
+            Box::new(problem(StatusCode::NOT_FOUND, "Not kept", "no stories are kept here", &[]))
+        })
+    }
+
+    async fn story(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let id = order.values.first().copied().unwrap_or_default();
+        let id = uuid::Uuid::try_parse(id).map_err(|_| {
+            bad("Bad path", "a request id is what the header x-request-id says: 32 hex digits")
+        })?;
+        Ok(match self.stories()?.find(id).await {
+            Ok(Some(story)) => json(&story),
+            Ok(None) => {
+                let how = "stories are kept for a day, and only of requests that failed, were refused or moved to another backend; the access log has the others";
+                problem(StatusCode::NOT_FOUND, "No such story", how, &[])
+            }
+            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Not readable", &error.to_string(), &[]),
+        })
     }
 
     fn ready(&self) -> Answer {
@@ -77,76 +160,79 @@ impl Desk {
         }
     }
 
-    fn decisions(&self, query: Option<&str>) -> Answer {
-        let asked =
-            query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("limit="));
-        let limit = match asked.map(str::parse::<usize>) {
-            None => DECISIONS.0,
-            Some(Ok(limit)) => limit.min(DECISIONS.1),
-            Some(Err(_)) => {
-                return problem(
-                    StatusCode::BAD_REQUEST,
-                    "Bad query",
-                    "limit must be a number, such as ?limit=50",
-                    &[],
-                );
-            }
-        };
+    fn decisions(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let limit = order.limit()?;
         let gate = &self.keeper.live().in_force().gate;
-        json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() })
+        Ok(json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() }))
     }
 
-    fn manifest(&self) -> Answer {
-        let (text, generation) = self.keeper.manifest();
-        tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation)
+    fn status(&self) -> Status {
+        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
     }
 
-    async fn replace(&self, principal: &Principal, headers: &HeaderMap, body: Incoming) -> Answer {
-        if let Err(denied) = principal.require(Role::Publisher) {
-            return denied.answer();
-        }
-        if self.keeper.source() != Source::Api {
-            let how = "this gateway reads its manifest from a file; start it with `--source api` to publish over the network";
-            return problem(StatusCode::CONFLICT, "Another source of policy is in force", how, &[]);
-        }
-        let Some(expected) = headers.get(IF_MATCH) else {
-            let how = "send If-Match with the ETag of GET /v1/manifest, so that nobody's change is lost";
-            return problem(StatusCode::PRECONDITION_REQUIRED, "If-Match is missing", how, &[]);
-        };
-        let Ok(body) = Limited::new(body, LARGEST_MANIFEST).collect().await else {
-            let how = "the manifest is larger than 4 MiB or did not arrive whole";
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "Manifest not read", how, &[]);
-        };
-        let Ok(manifest) = String::from_utf8(body.to_bytes().to_vec()) else {
-            return problem(
-                StatusCode::BAD_REQUEST,
-                "Not text",
-                "a manifest is UTF-8 text in YAML or JSON",
-                &[],
-            );
-        };
-        let matches = |generation: u64| {
-            expected.as_bytes() == b"*" || expected.as_bytes() == entity_tag(generation).as_bytes()
-        };
-        match self.keeper.offer(manifest, &matches).await {
-            Offer::Accepted(accepted) => {
-                let generation = accepted.generation;
-                tagged(json(&accepted), generation)
-            }
-            Offer::Stale { generation } => {
-                let how =
-                    "somebody published since you read it; read it again, apply your change there, and retry";
-                tagged(
-                    problem(StatusCode::PRECONDITION_FAILED, "The manifest has changed", how, &[]),
-                    generation,
-                )
-            }
-            Offer::Rejected(findings) => problem(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The manifest was rejected",
-                "nothing has changed; mend the findings and send it again",
-                &findings,
-            ),
+    fn generations(&self) -> Generations {
+        let in_force = self.keeper.live().in_force().gate.generation();
+        Generations { in_force, generations: self.keeper.history().list() }
+    }
+}
+
+impl Order<'_> {
+    /// Who is to be named in the audit log.
+    pub(super) fn actor(&self) -> Actor {
+        Actor { name: self.principal.name.clone(), how: self.principal.how.name().to_owned() }
+    }
+
+    /// A query parameter, as it was sent.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        let pairs = self.parts.uri.query().into_iter().flat_map(|query| query.split('&'));
+        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// `?limit=`, within bounds.
+    pub(super) fn limit(&self) -> Result<usize, Box<Answer>> {
+        match self.query("limit").map(str::parse::<usize>) {
+            None => Ok(SHOWN.0),
+            Some(Ok(limit)) => Ok(limit.min(SHOWN.1)),
+            Some(Err(_)) => Err(bad("Bad query", "limit must be a number, such as ?limit=50")),
         }
     }
+
+    /// The body as JSON; an empty one is an empty object.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Box<Answer>> {
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        serde_json::from_slice(body).map_err(|error| {
+            bad("Body not understood", &format!("the body is not what this path takes: {error}"))
+        })
+    }
+
+    /// The body as text.
+    pub(super) fn text(&self) -> Result<String, Box<Answer>> {
+        String::from_utf8(self.body.to_vec())
+            .map_err(|_| bad("Not text", "a manifest is UTF-8 text in YAML or JSON"))
+    }
+}
+
+/// A reason, if it is fit for one line of a log.
+pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Box<Answer>> {
+    match given {
+        Some(text) if text.len() > LONGEST_REASON || text.chars().any(char::is_control) => {
+            let how = format!("a reason is one line of at most {LONGEST_REASON} bytes");
+            Err(bad("Reason not taken", &how))
+        }
+        given => Ok(given.filter(|text| !text.trim().is_empty())),
+    }
+}
+
+/// 400, and how to do better.
+pub(super) fn bad(title: &str, how: &str) -> Box<Answer> {
+    Box::new(problem(StatusCode::BAD_REQUEST, title, how, &[]))
+}
+
+fn not_allowed(methods: &[&str]) -> Answer {
+    let mut answer =
+        problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the Allow header names what is", &[]);
+    if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    answer
 }

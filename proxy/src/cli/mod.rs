@@ -1,15 +1,24 @@
 //! The command line: one file per subcommand. It owns flags, exit codes and what people see; it refuses to
 //! do the work itself.
 
+mod asking;
+mod audit;
 mod check;
 mod compile;
+mod costs;
 mod expand;
 mod explain;
+mod hold;
 mod init;
 mod key;
+mod keys;
 mod output;
+mod publish;
+mod reconcile;
 mod run;
 mod schema;
+mod shadow;
+mod why;
 
 use std::process::ExitCode;
 
@@ -22,6 +31,9 @@ Examples:
   sluicegate init --output gateway.yaml     write a first manifest
   sluicegate check gateway.yaml             find what is wrong with it
   sluicegate run --manifest gateway.yaml    serve
+  sluicegate why 0198c5d2…                  tell why a request failed or went elsewhere
+  sluicegate drain eastus --for 30m --reason \"browns out\"
+  sluicegate rollback                       put the policy before in force again
 
 Exit codes: 0 success, 1 a failure of the gateway or the system, 2 bad input.";
 
@@ -51,6 +63,36 @@ enum Command {
     Explain(explain::Args),
     /// Make an API key for a consumer
     Key(key::Args),
+    /// Tell why a request failed, was refused or went elsewhere
+    Why(why::Args),
+    /// Verify or show an audit log
+    Audit(audit::Args),
+    /// Export what everything cost
+    Costs(costs::Args),
+    /// Compare our account with a provider's
+    Reconcile(reconcile::Args),
+    /// Issue, list, rotate and revoke API keys of a running gateway
+    Keys(keys::Args),
+    /// Put a manifest in force on a running gateway, for good or for a time
+    Publish(publish::PublishArgs),
+    /// Make the policy on trial permanent
+    Promote(publish::PromoteArgs),
+    /// Compare a second policy with the one in force, on live traffic
+    Shadow(shadow::Args),
+    /// Put an earlier generation in force again
+    Rollback(publish::RollbackArgs),
+    /// List the generations that can be rolled back to
+    Generations(publish::GenerationsArgs),
+    /// Send no new requests to a backend or deployment for a time
+    Drain(hold::DrainArgs),
+    /// Use one member of a pool only for a time
+    Pin(hold::PinArgs),
+    /// Keep an adaptive pool's weights as they are for a time
+    Freeze(hold::FreezeArgs),
+    /// List what operators hold
+    Holds(hold::ListArgs),
+    /// End a hold before its time
+    Release(hold::ReleaseArgs),
 }
 
 /// How results are written.
@@ -80,6 +122,21 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Costs(args) => costs::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Publish(args) => publish::publish(&args),
+        Command::Promote(args) => publish::promote(&args),
+        Command::Shadow(args) => shadow::run(&args),
+        Command::Rollback(args) => publish::roll_back(&args),
+        Command::Generations(args) => publish::generations(&args),
+        Command::Drain(args) => hold::drain(&args),
+        Command::Pin(args) => hold::pin(&args),
+        Command::Freeze(args) => hold::freeze(&args),
+        Command::Holds(args) => hold::list(&args),
+        Command::Release(args) => hold::release(&args),
     };
     ExitCode::from(code)
 }

@@ -2,6 +2,9 @@
 //! owns fetching, keeping and sharing them; it refuses to judge a request (`decision` does).
 
 mod document;
+mod fetch;
+mod key_sets;
 mod overlay;
 
-pub(crate) use overlay::{Overlay, OverlayError};
+pub use key_sets::KeySets;
+pub(crate) use overlay::{Overlay, OverlayError, fresh_key};

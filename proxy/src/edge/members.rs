@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora_error::Result;
 use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
-use rule_table::{DeploymentId, Policy, PoolId};
+use rule_table::{DeploymentId, Policy, Pool, PoolId};
 use tokio::time::Instant;
 
 use super::probes::Probe;
@@ -25,7 +26,22 @@ pub struct Pipes {
     by_pool: HashMap<PoolId, Pipe>,
 }
 
+/// A pool's balancer and the members that operators hold back from it.
+pub(super) struct Balanced {
+    pub(super) balancer: Arc<LoadBalancer<RoundRobin>>,
+    held_back: Arc<BTreeSet<String>>,
+}
+
+impl Balanced {
+    /// Whether a member may take a new request.
+    pub(super) fn takes(&self, member: &Member) -> bool {
+        !self.held_back.contains(&member.name)
+    }
+}
+
 struct Pipe {
+    section: Pool,
+    held_back: ArcSwap<BTreeSet<String>>,
     balancer: Arc<LoadBalancer<RoundRobin>>,
     /// The shortest interval among the members' probes.
     probe_every: Option<Duration>,
@@ -65,15 +81,31 @@ impl Pipes {
                 let probe_every = intervals.map(|probe| clock.wall(probe.interval)).min();
                 let mut balancer = LoadBalancer::from_backends(Backends::new(Box::new(Members(members))));
                 balancer.set_health_check(Box::new(Probe::new(*clock)));
-                (id, Pipe { balancer: Arc::new(balancer), probe_every, due: Mutex::new(Instant::now()) })
+                let pipe = Pipe {
+                    section: pool.clone(),
+                    held_back: ArcSwap::default(),
+                    balancer: Arc::new(balancer),
+                    probe_every,
+                    due: Mutex::new(Instant::now()),
+                };
+                (id, pipe)
             })
             .collect();
         Self { by_pool }
     }
 
     /// The balancer of a pool, if Pingora balances it.
-    pub(super) fn balancer(&self, pool: PoolId) -> Option<Arc<LoadBalancer<RoundRobin>>> {
-        self.by_pool.get(&pool).map(|pipe| Arc::clone(&pipe.balancer))
+    pub(super) fn balancer(&self, pool: PoolId) -> Option<Balanced> {
+        let pipe = self.by_pool.get(&pool)?;
+        let held_back = pipe.held_back.load_full();
+        Some(Balanced { balancer: Arc::clone(&pipe.balancer), held_back })
+    }
+
+    /// Holds members back from new requests, in place of those held back before.
+    pub fn hold(&self, held: &dyn Fn(&Pool) -> BTreeSet<String>) {
+        for pipe in self.by_pool.values() {
+            pipe.held_back.store(Arc::new(held(&pipe.section)));
+        }
     }
 
     /// Follows address changes.

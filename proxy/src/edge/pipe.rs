@@ -11,8 +11,7 @@ use http::header::HOST;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_load_balancing::selection::RoundRobin;
-use pingora_load_balancing::{Backend, LoadBalancer};
+use pingora_load_balancing::Backend;
 use pingora_proxy::Session;
 use rule_table::{HeaderEdits, Listener};
 use telemetry::Traces;
@@ -20,8 +19,9 @@ use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
 use super::attempt::failure;
+use super::client_address;
 use super::cover;
-use super::members::Member;
+use super::members::{Balanced, Member};
 use super::respond;
 use super::service::{Context, Request};
 use super::terminate::Desk;
@@ -51,7 +51,7 @@ pub(super) struct Piping {
 /// Who picks the member.
 enum By {
     /// Pingora's balancer, for services without models.
-    Balancer(Arc<LoadBalancer<RoundRobin>>),
+    Balancer(Balanced),
     /// The pool of an AI route: what its other requests have taught it counts here too.
     Pool,
 }
@@ -63,8 +63,10 @@ pub(super) async fn prepare(
     exchange: &mut Exchange,
 ) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
-    let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
+    let headers = &session.req_header().headers;
     let priority = exchange.priority().unwrap_or_default();
+    let admitted = exchange.admit_route(headers);
+    let admitted = admitted.and_then(|()| exchange.admit_length(headers, desk.listener.max_body));
     let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
@@ -96,17 +98,18 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     let request = ctx.request.as_mut().ok_or_else(none)?;
     let piping = request.piping.as_mut().ok_or_else(none)?;
     let (member, address) = match &piping.by {
-        By::Balancer(balancer) => {
+        By::Balancer(pool) => {
             let exchange = &request.exchange;
-            let inside = |member: &Member| exchange.may_process(member.deployment);
+            let inside = |member: &Member| pool.takes(member) && exchange.may_process(member.deployment);
+            let takes = |backend: &Backend| backend.ext.get::<Member>().is_some_and(inside);
             let promising = |backend: &Backend, healthy: bool| {
-                let member = backend.ext.get::<Member>();
-                healthy && member.is_some_and(|member| member.is_promising(backend) && inside(member))
+                let hopeful = |member: &Member| member.is_promising(backend);
+                healthy && takes(backend) && backend.ext.get::<Member>().is_some_and(hopeful)
             };
-            let healthy =
-                |backend: &Backend, healthy: bool| healthy && backend.ext.get::<Member>().is_some_and(inside);
-            let selected = balancer.select_with(b"", 16, promising);
-            let selected = selected.or_else(|| balancer.select_with(b"", 16, healthy)).ok_or_else(none)?;
+            let selected = pool.balancer.select_with(b"", 16, promising);
+            let healthy = |backend: &Backend, healthy: bool| healthy && takes(backend);
+            let selected =
+                selected.or_else(|| pool.balancer.select_with(b"", 16, healthy)).ok_or_else(none)?;
             let member = selected.ext.get::<Member>().cloned().ok_or_else(none)?;
             request.exchange.piped_to = Some(member.deployment);
             let address = member.address(&selected).ok_or_else(none)?;
@@ -141,12 +144,7 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
-pub(super) fn rewrite(
-    session: &Session,
-    upstream: &mut RequestHeader,
-    ctx: &mut Context,
-    traces: &Traces,
-) -> Result<()> {
+pub(super) fn rewrite(upstream: &mut RequestHeader, ctx: &mut Context, traces: &Traces) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
     let Some(piping) = request.piping.as_ref() else { return Ok(()) };
     let Some(member) = piping.member.as_ref() else { return Ok(()) };
@@ -162,8 +160,11 @@ pub(super) fn rewrite(
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
     upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
-    if let Some(client) = session.client_addr().and_then(|address| address.as_inet()) {
-        upstream.insert_header("x-forwarded-for", client.ip().to_string())?;
+    for name in client_address::STATEMENTS {
+        upstream.remove_header(name);
+    }
+    if let Some(client) = request.exchange.peer.address {
+        upstream.insert_header("x-forwarded-for", client.to_string())?;
     }
     upstream.remove_header("traceparent");
     let traceparent = request.trace.traceparent(traces, request.trace.attempt_span(0));

@@ -258,6 +258,10 @@ impl Relay<'_, '_> {
             if let Err(end) = self.forward(caller, exchange, stream, phase).await {
                 return end;
             }
+            if exchange.overdrawn(stream) {
+                // Not the backend's turn to be judged: its answer is cut for what the caller may spend.
+                return End::Broken(failure(Reason::CeilingReached, Failure::Refused, Progress::Unknown));
+            }
             if stream.observed().done {
                 return End::Done;
             }

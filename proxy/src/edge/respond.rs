@@ -7,13 +7,14 @@ use bytes::Bytes;
 use decision::{Exchange, Refusal};
 use http::HeaderName;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use rule_table::HeaderEdits;
 use vocabulary::facts::Dialect;
+use vocabulary::{Reason, Usd};
 
 /// Header that names the request, for the caller's own logs and for support.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,6 +29,15 @@ const LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-re
 const REMAINING_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
 const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
 const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+
+const RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+const RESET_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
+/// The same for what OpenAI does not limit.
+const LIMIT_STREAMS: HeaderName = HeaderName::from_static("x-ratelimit-limit-streams");
+const REMAINING_STREAMS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-streams");
+const LIMIT_BUDGET: HeaderName = HeaderName::from_static("x-ratelimit-limit-budget");
+const REMAINING_BUDGET: HeaderName = HeaderName::from_static("x-ratelimit-remaining-budget");
+const RESET_BUDGET: HeaderName = HeaderName::from_static("x-ratelimit-reset-budget");
 
 /// How long, and how much, is read of a body nobody wants.
 const LINGER: Duration = Duration::from_secs(2);
@@ -56,6 +66,10 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
     }
     if !refusal.allow.is_empty() {
         header.insert_header(ALLOW, refusal.allow.join(", "))?;
+    }
+    if refusal.reason == Reason::TlsVersion && session.as_downstream().as_http1().is_some() {
+        // Required with this status (RFC 9110 §15.5.22); HTTP/2 has no such header.
+        header.insert_header(UPGRADE, "TLS/1.3")?;
     }
     write_full(session, header, body).await?;
     Ok(status)
@@ -91,16 +105,32 @@ pub(super) fn head(status: u16, exchange: &Exchange) -> Result<ResponseHeader> {
         if let Some(requests) = &remaining.requests {
             header.insert_header(LIMIT_REQUESTS, requests.limit)?;
             header.insert_header(REMAINING_REQUESTS, requests.remaining)?;
+            header.insert_header(RESET_REQUESTS, reset(requests.resets_in))?;
         }
         if let Some(tokens) = &remaining.tokens {
             header.insert_header(LIMIT_TOKENS, tokens.limit)?;
             header.insert_header(REMAINING_TOKENS, tokens.remaining)?;
+            header.insert_header(RESET_TOKENS, reset(tokens.resets_in))?;
+        }
+        if let Some(streams) = &remaining.streams {
+            header.insert_header(LIMIT_STREAMS, streams.limit)?;
+            header.insert_header(REMAINING_STREAMS, streams.remaining)?;
+        }
+        if let Some(spend) = &remaining.spend {
+            header.insert_header(LIMIT_BUDGET, Usd { nanos: spend.limit }.to_string())?;
+            header.insert_header(REMAINING_BUDGET, Usd { nanos: spend.remaining }.to_string())?;
+            header.insert_header(RESET_BUDGET, reset(spend.resets_in))?;
         }
     }
     for edits in exchange.answer_edits() {
         edit(&mut header, edits)?;
     }
     Ok(header)
+}
+
+/// Seconds until a window turns, as OpenAI writes them; a client that waits so long finds it turned.
+fn reset(left: Duration) -> String {
+    format!("{:.0}s", left.as_secs_f64().ceil())
 }
 
 /// Applies a policy's edits to an answer's head.

@@ -19,7 +19,7 @@ use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
 use super::verdict;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, unix_nanos};
 use crate::live::{InForce, Live};
 use crate::overload::Held;
 use crate::trace_ids::TraceIds;
@@ -62,7 +62,11 @@ impl Desk<'_> {
     ) -> Result<Outcome> {
         // The body is held for as long as it may have to be sent again.
         let mut held = self.live.buffered.hold();
-        let body = match self.prepare(session, exchange, operation, watch, &mut held).await? {
+        let prepared = self.prepare(session, exchange, operation, watch, &mut held).await?;
+        if exchange.facts.is_some() {
+            self.compare(session, exchange, prepared.as_ref().err());
+        }
+        let body = match prepared {
             Ok(body) => body,
             Err(refusal) => return self.refuse(session, exchange, refusal).await,
         };
@@ -89,6 +93,16 @@ impl Desk<'_> {
         }
     }
 
+    /// Follows the request through a second policy, where one stands beside this one.
+    pub(super) fn compare(&self, session: &Session, exchange: &Exchange, refused: Option<&Refusal>) {
+        let reason = refused.map(|refusal| refusal.reason);
+        // What load or somebody else decided says nothing about the text of a policy.
+        if !matches!(reason, Some(Reason::Overloaded | Reason::HookRefused | Reason::HookUnavailable)) {
+            let now = (self.now(), unix_nanos() / 1_000_000);
+            self.live.shadow.compare(exchange, &super::service::head(session), reason, now);
+        }
+    }
+
     pub(super) async fn refuse(
         &self,
         session: &mut Session,
@@ -110,7 +124,9 @@ impl Desk<'_> {
         held: &mut Held,
     ) -> Result<std::result::Result<Bytes, Refusal>> {
         let start = self.now();
-        let admitted = exchange.admit_json(&session.req_header().headers, self.listener.max_body);
+        let headers = &session.req_header().headers;
+        let admitted = exchange.admit_head(&super::service::head(session));
+        let admitted = admitted.and_then(|()| exchange.admit_json(headers, self.listener.max_body));
         let known = exchange.priority();
         // Where a route has the last word, the body has to be read first; only the bound itself holds here.
         let priority = known.unwrap_or(Priority::Critical);
@@ -128,6 +144,7 @@ impl Desk<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let inspected = exchange.inspect(operation, &body, &super::service::head(session));
+        let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
         let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
         let inspected = inspected.and_then(|()| match exchange.priority() {
@@ -317,6 +334,7 @@ impl Desk<'_> {
 
 fn note_refusal(exchange: &mut Exchange, refusal: &Refusal) {
     exchange.reason = Some(refusal.reason);
+    exchange.refusal = Some(refusal.clone());
     exchange.mark_refused(refusal.reason);
 }
 

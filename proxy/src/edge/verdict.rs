@@ -77,6 +77,7 @@ pub(super) fn words(reason: Reason) -> Cow<'static, str> {
         Reason::StreamBroken => "the model backend broke off in the middle of its answer",
         Reason::StreamIdle => "the model backend fell silent in the middle of its answer",
         Reason::BackendProtocol => "the model backend sent something that is not a valid answer",
+        Reason::CeilingReached => "the answer was cut: what a hard limit had room for is spent",
         _ => "the model backend failed; try again shortly",
     })
 }

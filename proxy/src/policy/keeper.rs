@@ -8,13 +8,18 @@ use std::sync::Arc;
 use decision::Gate;
 use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Admin, Bundle, Policy};
+use rule_table::{Admin, Bundle, Listener, Policy};
 use telemetry::settled::Reload;
 use vocabulary::Moment;
+use vocabulary::admin::audit::AuditAction;
+use vocabulary::admin::generations::{Canary, Generation, RolledBack};
 use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 
-use super::{LastGood, Source};
+use super::change::{changed_sections, codes, version};
+use super::{Cause, History, Holds, LastGood, Running, Source};
+use crate::audit::{Actor, Audit, Entry};
 use crate::clock::unix_nanos;
+use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
@@ -37,6 +42,12 @@ pub struct KeeperSettings {
     pub seed: u64,
     /// Whether counts of limits survive a restart.
     pub durable: bool,
+    /// Every offer is told here.
+    pub audit: Audit,
+    /// Policies to go back to.
+    pub history: History,
+    /// What operators hold.
+    pub holds: Arc<Holds>,
 }
 
 /// Answer to an offered manifest.
@@ -69,14 +80,25 @@ struct State {
     loaded_at_ms: u64,
     last_rejection: Option<Rejection>,
     share_changes: VecDeque<ShareChange>,
+    /// The manifest file's text when it was last read.
+    file_seen: Option<String>,
+    rolled_back: Option<RolledBack>,
+    canary: Option<Canary>,
 }
 
 impl Keeper {
     /// A keeper of the policy `live` serves, which was compiled from `manifest`.
     #[must_use]
     pub fn new(live: Arc<Live>, settings: KeeperSettings, manifest: String) -> Self {
-        let state =
-            State { manifest, loaded_at_ms: now_ms(), last_rejection: None, share_changes: VecDeque::new() };
+        let state = State {
+            file_seen: (settings.source == Source::File).then(|| manifest.clone()),
+            manifest,
+            loaded_at_ms: now_ms(),
+            last_rejection: None,
+            share_changes: VecDeque::new(),
+            rolled_back: None,
+            canary: None,
+        };
         Self { live, settings, turn: tokio::sync::Mutex::new(()), state: Mutex::new(state) }
     }
 
@@ -99,17 +121,73 @@ impl Keeper {
         (state.manifest.clone(), self.live.in_force().gate.generation())
     }
 
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.settings.audit
+    }
+
+    /// Policies to go back to.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.settings.history
+    }
+
+    /// What operators hold.
+    #[must_use]
+    pub fn holds(&self) -> &Arc<Holds> {
+        &self.settings.holds
+    }
+
+    /// Whether the manifest file's text is in force already, or somebody put another policy before it since
+    /// it last changed.
+    #[must_use]
+    pub fn file_is_known(&self, text: &str) -> bool {
+        let state = self.state.lock();
+        state.manifest == text || (state.is_overridden() && state.file_seen.as_deref() == Some(text))
+    }
+
+    /// Takes note of the manifest file's text.
+    pub fn saw_file(&self, text: &str) {
+        self.state.lock().file_seen = Some(text.to_owned());
+    }
+
+    /// Whether the policy in force is not the source's own: rolled back, or on trial.
+    #[must_use]
+    pub fn is_overridden(&self) -> bool {
+        self.state.lock().is_overridden()
+    }
+
+    /// The policy on trial.
+    #[must_use]
+    pub fn canary(&self) -> Option<Canary> {
+        self.state.lock().canary.clone()
+    }
+
+    /// What was on trial is now what a restart serves.
+    pub(super) fn keep_canary(&self, generation: u64) -> std::io::Result<()> {
+        let mut state = self.state.lock();
+        self.settings.last_good.remember(&state.manifest, generation)?;
+        state.canary = None;
+        Ok(())
+    }
+
     /// Takes an offer: checked in full, then swapped in, or nothing changes. `still_expected` is asked
     /// with the generation in force, while no other offer can get in between.
-    pub async fn offer(&self, manifest: String, still_expected: &(dyn Fn(u64) -> bool + Sync)) -> Offer {
+    pub async fn offer(
+        &self,
+        manifest: String,
+        cause: Cause,
+        still_expected: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Offer {
         let _turn = self.turn.lock().await;
         let generation = self.live.in_force().gate.generation();
         if !still_expected(generation) {
             return Offer::Stale { generation };
         }
         match self.prepare(&manifest).await {
-            Ok((bundle, warnings)) => self.put_in_force(manifest, bundle, warnings).await,
-            Err(findings) => self.reject(findings),
+            Ok((bundle, warnings)) => self.put_in_force(manifest, bundle, warnings, cause).await,
+            Err(findings) => self.reject(&cause, findings).await,
         }
     }
 
@@ -149,58 +227,157 @@ impl Keeper {
         Err(fixed.into_iter().map(how).collect())
     }
 
-    async fn put_in_force(&self, manifest: String, bundle: Bundle, warnings: Vec<String>) -> Offer {
+    async fn put_in_force(
+        &self,
+        manifest: String,
+        bundle: Bundle,
+        warnings: Vec<String>,
+        cause: Cause,
+    ) -> Offer {
         let previous = self.live.in_force();
-        let upstreams =
-            match Upstreams::build(&bundle.policy().backends, &self.settings.base, Some(&previous.upstreams))
-            {
-                Ok(upstreams) => upstreams,
-                Err((backend, error)) => return self.reject(vec![format!("backend `{backend}`: {error}")]),
-            };
-        let hooks = match Hooks::build(&bundle.policy().hooks, &self.settings.base, Some(&previous.hooks)) {
-            Ok(hooks) => hooks,
-            Err((hook, error)) => return self.reject(vec![format!("hook `{hook}`: {error}")]),
+        let base = &self.settings.base;
+        let upstreams = match Upstreams::build(&bundle.policy().backends, base, Some(&previous.upstreams)) {
+            Ok(upstreams) => upstreams,
+            Err((backend, error)) => {
+                return self.reject(&cause, vec![format!("backend `{backend}`: {error}")]).await;
+            }
         };
-        let unchanged = bundle.digest().to_string() == previous.gate.digest();
+        let hooks = match Hooks::build(&bundle.policy().hooks, base, Some(&previous.hooks)) {
+            Ok(hooks) => hooks,
+            Err((hook, error)) => return self.reject(&cause, vec![format!("hook `{hook}`: {error}")]).await,
+        };
+        let countries = match self.countries(bundle.policy(), &previous.countries).await {
+            Ok(countries) => countries,
+            Err(why) => return self.reject(&cause, vec![why]).await,
+        };
+        let digest = bundle.digest().to_string();
+        let unchanged = digest == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
-        if let Err(error) = self.settings.last_good.remember(&manifest, generation) {
-            return self.reject(vec![format!(
-                "the state directory cannot be written, so nothing was changed: {error}"
-            )]);
+        if let Err(findings) = self.write_down(&manifest, &bundle, generation, &cause).await {
+            return self.reject(&cause, findings).await;
         }
         upstreams.prepare(&self.live.clock).await;
         let pipes = Pipes::build(bundle.policy(), &upstreams, &self.live.clock);
         pipes.update().await;
-        let digest = bundle.digest().to_string();
         let gate =
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        self.live.swap(InForce {
+        let next = InForce {
             gate,
             upstreams: Arc::new(upstreams),
             pipes: Arc::new(pipes),
             hooks: Arc::new(hooks),
-        });
+            countries,
+        };
+        self.settings.holds.apply(&next);
+        if let Some(until) = cause.until_ms {
+            // Its limits would count twice what the shared ledger counts once.
+            let (before, times) = (Arc::clone(&previous.gate), (now_ms(), until));
+            let by = cause.actor.name.clone();
+            self.live.shadow.begin(Running::new(digest.clone(), before, false, times, by));
+        }
+        self.live.swap(next);
         let mut state = self.state.lock();
         state.manifest = manifest;
         state.loaded_at_ms = now_ms();
         state.last_rejection = None;
+        if !unchanged {
+            state.note(&cause, previous.gate.generation(), generation, self.settings.source);
+        }
         drop(state);
-        tracing::info!(generation, %digest, "policy accepted");
+        tracing::info!(generation, %digest, action = cause.action.name(), "policy accepted");
         Offer::Accepted(Accepted { generation, digest, warnings })
     }
 
+    /// Audit log, last good policy and history, all on the disk before anything changes.
+    async fn write_down(
+        &self,
+        manifest: &str,
+        bundle: &Bundle,
+        generation: u64,
+        cause: &Cause,
+    ) -> Result<(), Vec<String>> {
+        let failed = |what: &str, error: std::io::Error| {
+            vec![format!("{what} cannot be written, so nothing was changed: {error}")]
+        };
+        let previous = self.live.in_force();
+        let mut entry = cause.entry(version(&previous.gate));
+        entry.after.generation = generation;
+        entry.after.digest = bundle.digest().to_string();
+        entry.changed = changed_sections(previous.gate.policy(), bundle.policy());
+        entry.detail = cause.until_ms.map(|until| format!("until {until} ms since the Unix epoch"));
+        let kept = Generation {
+            generation,
+            digest: entry.after.digest.clone(),
+            at_ms: now_ms(),
+            actor: cause.actor.name.clone(),
+            action: cause.action.name().to_owned(),
+            restores: cause.restores,
+        };
+        self.settings.audit.record(entry).await.map_err(|error| failed("the audit log", error))?;
+        // What is on trial does not survive a restart.
+        let own = self.state.lock().manifest.clone();
+        let lasting = if cause.action == AuditAction::Canary { &own } else { manifest };
+        let remembered = self.settings.last_good.remember(lasting, generation);
+        remembered.map_err(|error| failed("the state directory", error))?;
+        if kept.digest == previous.gate.digest() {
+            return Ok(());
+        }
+        self.settings.history.keep(kept, manifest).map_err(|error| failed("the history", error))
+    }
+
+    /// The database of countries that `policy` names: the one in use where it is the same.
+    async fn countries(&self, policy: &Policy, in_use: &Arc<Countries>) -> Result<Arc<Countries>, String> {
+        let (file, base) = (policy.countries.clone(), self.settings.base.clone());
+        if in_use.is(file.as_deref(), &base) {
+            return Ok(Arc::clone(in_use));
+        }
+        let read = tokio::task::spawn_blocking(move || Countries::read(file.as_deref(), &base)).await;
+        match read {
+            Ok(read) => read.map(Arc::new).map_err(|error| error.to_string()),
+            Err(_) => Err("the database of countries could not be read".to_owned()),
+        }
+    }
+
+    /// Compares the policy in force with another one for `length` milliseconds, or until another one is in
+    /// force.
+    ///
+    /// # Errors
+    /// One line per finding of a manifest that could not serve.
+    pub async fn begin_shadow(&self, manifest: String, length: u64, actor: Actor) -> Result<(), Vec<String>> {
+        let (bundle, _) = self.prepare(&manifest).await?;
+        let gate = Arc::clone(&self.live.in_force().gate);
+        let second = gate.beside(bundle, self.settings.seed, self.live.clock.now());
+        let entry = Entry::done(actor.clone(), AuditAction::Shadow, version(&gate));
+        let recorded = self.settings.audit.record(entry.to(second.digest())).await;
+        recorded.map_err(|error| vec![format!("the audit log cannot be written: {error}")])?;
+        let times = (now_ms(), now_ms().saturating_add(length));
+        let serving = gate.digest().to_owned();
+        self.live.shadow.begin(Running::new(serving, Arc::new(second), true, times, actor.name));
+        Ok(())
+    }
+
     /// Records that an offer, or what it would have been, is rejected.
-    pub fn reject(&self, findings: Vec<String>) -> Offer {
+    pub async fn reject(&self, cause: &Cause, findings: Vec<String>) -> Offer {
         tracing::error!(
             findings = findings.len(),
             first = findings.first().map(String::as_str),
             "policy rejected"
         );
+        let in_force = version(&self.live.in_force().gate);
+        self.tell(cause.entry(in_force).refused(codes(&findings))).await;
         self.live.observers.reloaded(Reload::Rejected);
         self.state.lock().last_rejection = Some(Rejection { at_ms: now_ms(), findings: findings.clone() });
         Offer::Rejected(findings)
+    }
+
+    /// Writes to the audit log what has happened already, or has been refused: that it cannot be written
+    /// changes nothing about it.
+    pub async fn tell(&self, entry: Entry) {
+        if let Err(error) = self.settings.audit.record(entry).await {
+            tracing::error!(%error, "the audit log cannot be written");
+        }
     }
 
     /// The one-second loop: pools learn, shares are published.
@@ -229,7 +406,8 @@ impl Keeper {
     /// `GET /v1/status`.
     #[must_use]
     pub fn status(&self) -> Status {
-        let gate = Arc::clone(&self.live.in_force().gate);
+        let in_force = self.live.in_force();
+        let gate = Arc::clone(&in_force.gate);
         let state = self.state.lock();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -242,15 +420,42 @@ impl Keeper {
             last_rejection: state.last_rejection.clone(),
             time_scale: self.live.clock.scale(),
             in_flight: self.live.in_flight(),
+            rolled_back: state.rolled_back.clone(),
+            canary: state.canary.clone(),
+            holds: self.settings.holds.list().to_vec(),
+            countries: in_force.countries.digest(),
             pools: gate.pool_status(self.live.clock.now()),
         }
+    }
+}
+
+impl State {
+    fn is_overridden(&self) -> bool {
+        self.rolled_back.is_some() || self.canary.is_some()
+    }
+
+    /// What another policy in force means for a rollback and for a trial.
+    fn note(&mut self, cause: &Cause, from: u64, generation: u64, source: Source) {
+        self.rolled_back = cause.restores.filter(|_| source == Source::File).map(|to| RolledBack {
+            from,
+            to,
+            at_ms: now_ms(),
+            by: cause.actor.name.clone(),
+            until: "the manifest file changes".to_owned(),
+        });
+        self.canary = cause.until_ms.map(|until_ms| Canary {
+            generation,
+            then: from,
+            until_ms,
+            by: cause.actor.name.clone(),
+        });
     }
 }
 
 /// The sections that differ and are read only once, at the start: sockets, certificates, exporters.
 fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
     let sections = [
-        ("listeners", now.listeners != next.listeners),
+        ("listeners", sockets(now) != sockets(next)),
         ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
         ("store", now.store != next.store),
@@ -261,6 +466,13 @@ fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
 /// What of the admin API is read only at the start. Who may use it can change at any time.
 fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
     (&admin.address, &admin.token, &admin.tls, &admin.clients)
+}
+
+/// Listeners without what is looked up per request. Their ids of access rules change with every rule whose
+/// name comes before, too.
+fn sockets(policy: &Policy) -> Vec<Listener> {
+    let without = |listener: &Listener| Listener { access: Vec::new(), ..listener.clone() };
+    policy.listeners.iter().map(without).collect()
 }
 
 fn now_ms() -> u64 {

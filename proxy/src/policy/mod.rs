@@ -7,13 +7,23 @@ use std::path::Path;
 use policy_compiler::{Finding, check_resources};
 use rule_table::Policy;
 
+mod change;
+mod history;
+mod holds;
 mod keeper;
 mod last_good;
+mod return_to;
+mod shadow;
 mod watch;
 
+pub use change::{Cause, version};
+pub use history::History;
+pub use holds::{HoldError, Holds, drained_of};
 pub use keeper::{Keeper, KeeperSettings, Offer};
 pub use last_good::LastGood;
 pub(crate) use last_good::write_whole;
+pub use return_to::NoReturn;
+pub use shadow::{Running, Shadow};
 pub use watch::watch_file;
 
 /// What `policy` refers to and this machine does not have: secrets, certificates.

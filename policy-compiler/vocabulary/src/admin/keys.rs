@@ -1,12 +1,13 @@
 //! Issuing API keys over the admin API. It owns the shapes; it refuses to hold a key beyond the one answer
 //! that hands it out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::date::UnixTime;
 
 /// `POST /v1/keys`: a key for a consumer of the manifest. It may do what the consumer may, or less.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssueKey {
     /// The consumer it stands for, by its name in the manifest.
@@ -22,7 +23,7 @@ pub struct IssueKey {
 }
 
 /// `POST /v1/keys/{id}/rotate`: another key on the same terms.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RotateKey {
     /// Seconds for which the old key is still good, so that callers can change over; an hour unless stated.
@@ -31,7 +32,7 @@ pub struct RotateKey {
 }
 
 /// A key, this once in the clear.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedKey {
     /// The key. It is kept nowhere and shown never again.
     pub key: String,
@@ -47,7 +48,7 @@ impl std::fmt::Debug for IssuedKey {
 }
 
 /// What is known of an issued key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyStatus {
     /// By which it is revoked and rotated.
     pub id: String,
@@ -73,7 +74,7 @@ pub struct KeyStatus {
 }
 
 /// `GET /v1/keys`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedKeys {
     /// Version of the overlay they are kept in; grows with every change.
     pub version: u64,

@@ -215,6 +215,11 @@ impl Draft {
         self
     }
 
+    pub(crate) fn with_policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
     pub(crate) fn with_pool(mut self, name: &str, change: impl FnOnce(&mut Pool)) -> Self {
         change(self.0.pools.iter_mut().find(|pool| pool.name == name).unwrap());
         self

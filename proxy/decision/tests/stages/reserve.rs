@@ -196,7 +196,7 @@ fn a_shadow_limit_lets_pass_and_is_reported() {
     assert!(first.end(NOW).record.would_refuse.is_empty());
     let record = second.end(NOW).record;
     assert_eq!((record.status, record.reason), (200, None));
-    assert_eq!(record.would_refuse, [Reason::RequestLimit]);
+    assert_eq!(record.would_refuse, [Reason::RequestLimit, Reason::TokenLimit]);
 }
 
 #[test]

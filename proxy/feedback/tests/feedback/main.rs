@@ -7,6 +7,7 @@
     reason = "the simulator is test code outside a test function"
 )]
 
+mod held;
 mod interleavings;
 mod reproduction;
 mod resilience;

@@ -154,8 +154,12 @@ impl World {
         };
         let telemetry = Export::start(&config, &drops)?;
         let access_log = AccessLog::start(&AccessLogTarget::File(log.to_owned()), &drops)?;
-        let observers =
-            Observers { instruments: telemetry.instruments(), traces: telemetry.traces(), access_log };
+        let observers = Observers {
+            instruments: telemetry.instruments(),
+            traces: telemetry.traces(),
+            access_log,
+            ..Observers::default()
+        };
         observers.policy_accepted(&gate);
         let body = Bytes::from(body(false));
         let headers = headers(&body)?;
