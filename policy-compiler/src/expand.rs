@@ -24,8 +24,8 @@ const SECTIONS: [&str; 18] = [
     "access",
     "countries",
     "hooks",
-    "store",
     "overload",
+    "store",
     "telemetry",
 ];
 /// Comments begin here unless a line is longer.

@@ -165,8 +165,8 @@ impl Gateway {
         let token = section.and_then(|admin| admin.token.as_ref());
         let token = token.map(|reference| read_secret(reference, &base)).transpose();
         let token = token.map_err(StartError::AdminToken)?;
-        let sync = policy.store.sync;
         let countries = Countries::read(policy.countries.as_deref(), &base)?;
+        let sync = policy.store.sync;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
@@ -176,9 +176,10 @@ impl Gateway {
         let Stored { counts, ledger, leases, board } = open_store(&policy.store, &options, clock, &base)?;
         let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
         let gate = Arc::new(gate);
-        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board.clone())
-            .map(Arc::new)
-            .map_err(StartError::State)?;
+        let overlay =
+            Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board.clone())
+                .map(Arc::new)
+                .map_err(StartError::State)?;
         let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
         let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
         let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
@@ -190,8 +191,8 @@ impl Gateway {
             hooks: Arc::new(hooks),
             countries: Arc::new(countries),
         };
-        let live = Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases);
-        let live = Arc::new(live);
+        let live =
+            Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
@@ -234,15 +235,10 @@ impl Gateway {
             certificates,
             counts,
         };
-        if let Some(counts) = &gateway.counts {
-            gateway.spawn(Arc::clone(counts).keep(clock, sync));
-        }
-        gateway.spawn_loops(options.source);
-        gateway.supply().await;
+        gateway.begin_work(clock, sync, options.source, overlay).await;
         gateway.spawn(following);
         gateway.spawn(Arc::clone(&holds).run(follower));
         gateway.spawn(stories.run(holds));
-        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 
@@ -252,11 +248,12 @@ impl Gateway {
         &self.keeper
     }
 
-    /// Reads certificates and the manifest file again and offers what it says; for SIGHUP.
+    /// Reads certificates, the database of countries and the manifest file again and offers what it says; for SIGHUP.
     pub async fn reload(&self) -> Offer {
         for certificate in &self.certificates {
             certificate.reread();
         }
+        countries::reread(self.keeper.live()).await;
         reload(&self.keeper, &self.manifest, "signal").await
     }
 
@@ -278,18 +275,27 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        let costs = live.observers.costs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
+            tracing::error!(%error, "the last costs were not written");
+        }
         if let Some(counts) = counts {
             let now = live.clock.now();
             // A checkpoint that fails has been said; the journal holds what it would have.
             let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
         }
-        let costs = live.observers.costs.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
-            tracing::error!(%error, "the last costs were not written");
-        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
+    }
+
+    async fn begin_work(&self, clock: Clock, sync: Duration, source: Source, overlay: Arc<Overlay>) {
+        if let Some(counts) = &self.counts {
+            self.spawn(Arc::clone(counts).keep(clock, sync));
+        }
+        self.spawn_loops(source);
+        self.supply().await;
+        self.spawn(async move { overlay.keep_sharing().await });
     }
 
     /// Begins to supply shared limits, and waits a moment for the first word of the store.
@@ -381,13 +387,13 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
     let bundle = compiled(&options.manifest, &text, &base)?;
+    let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
+    let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
     if options.state_dir.is_none()
         && let Some(name) = store::budgeted(bundle.policy())
     {
         return Err(StartError::System(store::without_state(name)));
     }
-    let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
-    let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
     last_good.remember(&text, generation).map_err(StartError::State)?;
     Ok(Prepared { text, bundle, generation, base, last_good, history })
 }

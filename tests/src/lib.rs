@@ -18,6 +18,7 @@ pub mod egress;
 pub mod faults;
 pub mod frames;
 pub mod gateway;
+pub mod issuer;
 pub mod manifest;
 pub mod mmdb;
 pub mod otlp;

@@ -75,13 +75,6 @@ impl Gate {
         }
     }
 
-    /// The same, counting in `ledger`: for the first gate, whose ledger may have been put back from disk.
-    #[must_use]
-    pub fn with_ledger(mut self, ledger: Arc<Ledger>) -> Self {
-        self.ledger = ledger;
-        self
-    }
-
     /// A gate that stands beside another one and shares nothing with it that either could change: pools that
     /// have learned nothing, a ledger from zero. Only issued keys are the same.
     #[must_use]
@@ -89,6 +82,13 @@ impl Gate {
         let callers = bundle.policy();
         let callers = Callers::build(callers, Some(&self.callers));
         Self { callers, ..Self::new(bundle, self.generation, None, seed, now) }
+    }
+
+    /// The same, counting in `ledger`: for the first gate, whose ledger may have been put back from disk.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<Ledger>) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// The policy's sections.

@@ -28,6 +28,9 @@ impl Exchange {
             self.body_size = BodySize::of(body);
         }
         self.layout = Some(layout);
+        if self.gate.has_hard_limit() {
+            self.body_size = BodySize::of(body);
+        }
         self.enter_by_facts(facts, head)
     }
 

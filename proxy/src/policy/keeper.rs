@@ -40,14 +40,14 @@ pub struct KeeperSettings {
     pub last_good: LastGood,
     /// For the pools' random choices.
     pub seed: u64,
-    /// Whether counts of limits survive a restart.
-    pub durable: bool,
     /// Every offer is told here.
     pub audit: Audit,
     /// Policies to go back to.
     pub history: History,
     /// What operators hold.
     pub holds: Arc<Holds>,
+    /// Whether counts of limits survive a restart.
+    pub durable: bool,
 }
 
 /// Answer to an offered manifest.

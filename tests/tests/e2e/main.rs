@@ -19,6 +19,7 @@ mod heartbeats;
 mod hook_examples;
 mod hooks;
 mod hostile;
+mod identity;
 mod incident;
 mod leases;
 mod limits;
