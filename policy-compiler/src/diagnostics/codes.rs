@@ -361,6 +361,9 @@ NothingShared "SG1152" Error "shared limit without a shared store"
 NoShare "SG1153" Warning "limit too small to be shared out"
 "With `whenAway: local-share` a replica that cannot reach the store allows its even part of each limit. A limit smaller than the number of replicas has no such part, and refuses everything then."
 
+NoStream "SG1154" Error "fewer streams than replicas"
+"Requests under way are not leased: each replica allows its even part of them, rounded down. Where that is nothing, every request is refused."
+
 UnknownIssuer "SG1201" Error "unknown issuer"
 "A credential or the admin API names an entry of `issuers`, and there is no such entry."
 
@@ -402,9 +405,6 @@ UnknownAccess "SG1307" Error "unknown access rule"
 
 RequiredCredential "SG1308" Error "required header is a credential or the gateway's own"
 "A header that an access rule requires has its values in the manifest. Credentials do not belong there, and keys of callers are `consumers`. Headers that concern one connection, or that the gateway sets, say nothing of a caller."
-
-NoStream "SG1154" Error "fewer streams than replicas"
-"Requests under way are not leased: each replica allows its even part of them, rounded down. Where that is nothing, every request is refused."
 
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."
