@@ -44,6 +44,10 @@ pub struct HookFacts {
     /// Where the team's data has to stay: a zone or a country's two letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residency: Option<String>,
+    /// The country the client's address is in, by two capitals (ISO 3166-1); told where some access rule of the
+    /// manifest names countries, and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_country: Option<String>,
     /// The path of the operation, such as `/v1/chat/completions`; absent where the request is passed
     /// through unread, and so are the fields below.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -114,6 +114,7 @@ impl Exchange {
             subject: self.subject.as_deref().map(str::to_owned),
             data_class: self.data_class().map(str::to_owned),
             residency: self.residency().map(Geography::to_string),
+            client_country: self.country.map(|country| String::from_utf8_lossy(&country).into_owned()),
             operation: facts.map(|facts| facts.operation.path().to_owned()),
             model: facts.map(|facts| facts.model.clone()),
             prompt_tokens: facts.map(|facts| rounded(facts.prompt_tokens)),
