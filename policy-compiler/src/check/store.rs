@@ -20,7 +20,10 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
                 .at_value(context.document, &["limits", name, "shared"], "")
                 .help("add `store: {shared: {redis: {url: ...}, replicas: 3}}`, or remove `shared`"),
             ),
-            (Some(store), None | Some(true)) => findings.extend(no_share(context, name, store)),
+            (Some(store), None | Some(true)) => {
+                findings.extend(no_share(context, name, store));
+                findings.extend(no_stream(context, name, store));
+            }
             _ => {}
         }
     }
@@ -84,6 +87,21 @@ fn reached(context: &Context<'_>, store: &SharedStore) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// Requests under way are always shared out evenly.
+fn no_stream(context: &Context<'_>, name: &str, store: &SharedStore) -> Option<Finding> {
+    let streams = context.manifest.limits.get(name)?.streams?;
+    if streams >= store.replicas {
+        return None;
+    }
+    let message = format!(
+        "limit `{name}` allows {streams} requests at once, and {} replicas share them",
+        store.replicas
+    );
+    let finding = Finding::new(Code::NoStream, message);
+    let finding = finding.at_value(context.document, &["limits", name, "streams"], "none for each replica");
+    Some(finding.help("allow at least one per replica, or write `shared: false`"))
 }
 
 /// An even share that is nothing refuses everything while the store is away.

@@ -48,11 +48,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for name in manifest.identities.keys().filter(|name| !identities.contains(name)) {
         report("identity", &["identities", name], "backend");
     }
-    let by_consumers = manifest.consumers.values().map(|consumer| &consumer.limit);
-    let by_teams = manifest.teams.values().flat_map(|team| [&team.limit, &team.each]);
-    let by_models = manifest.models.values().map(|terms| &terms.limit);
-    let named = routes().map(|route| &route.limit).chain(by_consumers).chain(by_teams).chain(by_models);
-    let limits: BTreeSet<&String> = named.flat_map(|limits| &limits.0).collect();
+    let limits = limits_in_use(manifest);
     for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
         report("limit", &["limits", name], "route, consumer, team or model");
     }
@@ -69,6 +65,15 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         report("consumer", &["consumers", name], "route");
     }
     unused
+}
+
+fn limits_in_use(manifest: &Manifest) -> BTreeSet<&String> {
+    let by_routes = manifest.routes.values().map(|route| &route.limit);
+    let by_consumers = manifest.consumers.values().map(|consumer| &consumer.limit);
+    let by_teams = manifest.teams.values().flat_map(|team| [&team.limit, &team.each]);
+    let by_models = manifest.models.values().map(|terms| &terms.limit);
+    let named = by_routes.chain(by_consumers).chain(by_teams).chain(by_models);
+    named.flat_map(|limits| &limits.0).collect()
 }
 
 fn access_in_use(manifest: &Manifest) -> BTreeSet<&String> {

@@ -361,6 +361,9 @@ NothingShared "SG1152" Error "shared limit without a shared store"
 NoShare "SG1153" Warning "limit too small to be shared out"
 "With `whenAway: local-share` a replica that cannot reach the store allows its even part of each limit. A limit smaller than the number of replicas has no such part, and refuses everything then."
 
+NoStream "SG1154" Error "fewer streams than replicas"
+"Requests under way are not leased: each replica allows its even part of them, rounded down. Where that is nothing, every request is refused."
+
 UnknownIssuer "SG1201" Error "unknown issuer"
 "A credential or the admin API names an entry of `issuers`, and there is no such entry."
 
