@@ -119,6 +119,8 @@ pub struct Gateway {
     pub listeners: Vec<(String, SocketAddr)>,
     /// Where the admin API listens.
     pub admin: SocketAddr,
+    /// Whether it speaks TLS.
+    pub admin_is_tls: bool,
     keeper: Arc<Keeper>,
     edge: Edge,
     observability: Observability,
@@ -157,13 +159,15 @@ impl Gateway {
         let token = token.transpose().map_err(StartError::AdminToken)?;
         let countries = Countries::read(policy.countries.as_deref(), &base)?;
         let bound = edge::bind(policy, &base)?;
-        let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
+        let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address), section, &base)?;
         let observability = Observability::start(&policy.telemetry, &base)?;
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
-        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
+        let board: SharedBoard = Arc::new(MemoryBoard::new());
+        let issued = Arc::clone(gate.issued_keys());
+        let overlay = Overlay::open(options.state_dir.as_deref(), issued, Some(Arc::clone(&board)))
             .map(Arc::new)
             .map_err(StartError::State)?;
         let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
@@ -181,7 +185,6 @@ impl Gateway {
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
-        let board: SharedBoard = Arc::new(MemoryBoard::new());
         let (follower, following) = follow(Arc::clone(&board));
         let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
         let holds = Arc::new(holds.map_err(StartError::State)?);
@@ -196,8 +199,8 @@ impl Gateway {
         };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
-        let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
-        let admin_address = admin.address;
+        let certificates = bound.iter().flat_map(edge::Bound::followed).chain(admin.followed()).collect();
+        let (admin_address, admin_is_tls) = (admin.address, admin.is_tls());
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -210,6 +213,7 @@ impl Gateway {
         let gateway = Self {
             listeners,
             admin: admin_address,
+            admin_is_tls,
             keeper,
             edge,
             observability,

@@ -41,21 +41,7 @@ pub fn check_resources(
     if let Some(file) = &policy.countries {
         findings.extend(resources.content(file, &["countries", "file"]).err().map(|finding| *finding));
     }
-    if let Some(tls) = policy.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
-        let path = |field| ["admin", "tls", field, "file"];
-        findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
-        findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
-    }
-    if let Some(clients) = policy.admin.as_ref().and_then(|admin| admin.clients.as_ref()) {
-        let path = ["admin", "tls", "clients", "file"];
-        findings.extend(resources.pem(&clients.authorities, &path, "CERTIFICATE-----"));
-    }
-    for issuer in &policy.issuers {
-        if let KeySet::File(file) = &issuer.keys {
-            let path = ["issuers", issuer.name.as_str(), "keys", "file"];
-            findings.extend(resources.content(file, &path).err().map(|finding| *finding));
-        }
-    }
+    findings.extend(resources.callers(policy));
     let mut seen = BTreeSet::new();
     let mut secret = |reference: &SecretRef, path: &[&str]| {
         if seen.insert(format!("{reference:?}")) {
@@ -144,6 +130,28 @@ where
                 Ok(_) => None,
             },
         }
+    }
+
+    /// Files of the admin API and of issuers.
+    fn callers(&self, policy: &Policy) -> Vec<Finding> {
+        let admin = policy.admin.as_ref();
+        let mut findings = Vec::new();
+        if let Some(tls) = admin.and_then(|admin| admin.tls.as_ref()) {
+            let path = |field| ["admin", "tls", field, "file"];
+            findings.extend(self.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
+            findings.extend(self.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+        }
+        if let Some(clients) = admin.and_then(|admin| admin.clients.as_ref()) {
+            let path = ["admin", "tls", "clients", "file"];
+            findings.extend(self.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+        }
+        for issuer in &policy.issuers {
+            if let KeySet::File(file) = &issuer.keys {
+                let path = ["issuers", issuer.name.as_str(), "keys", "file"];
+                findings.extend(self.content(file, &path).err().map(|finding| *finding));
+            }
+        }
+        findings
     }
 
     fn backend_tls(&self, backend: &Backend) -> Vec<Finding> {
