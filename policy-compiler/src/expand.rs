@@ -23,8 +23,8 @@ const SECTIONS: [&str; 17] = [
     "access",
     "countries",
     "hooks",
-    "store",
     "overload",
+    "store",
     "telemetry",
 ];
 /// Comments begin here unless a line is longer.

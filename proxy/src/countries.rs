@@ -109,14 +109,19 @@ fn load(file: &Path) -> Result<Loaded, CountriesError> {
     Ok(Loaded { reader, sha256: format!("sha256:{sha256}"), seen })
 }
 
+/// Reads the file of the policy in force again if it was replaced.
+pub(crate) async fn reread(live: &Live) {
+    let countries = Arc::clone(&live.in_force().countries);
+    if countries.file.is_some() {
+        // A panic in there leaves the database as it was.
+        let _ = tokio::task::spawn_blocking(move || countries.reread()).await;
+    }
+}
+
 /// Follows the file of the policy in force.
 pub(crate) async fn follow(live: Arc<Live>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let countries = Arc::clone(&live.in_force().countries);
-        if countries.file.is_some() {
-            // A panic in there leaves the database as it was.
-            let _ = tokio::task::spawn_blocking(move || countries.reread()).await;
-        }
+        reread(&live).await;
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use decision::Gate;
+use ledger::Ledger;
 use policy_compiler::compile;
-use rule_table::Bundle;
+use rule_table::{Bundle, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,8 @@ use crate::policy::{
 };
 use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
+use crate::store::refill::Leases;
+use crate::store::{self, Counts, CountsError, Sharing};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 use crate::why::Stories;
 
@@ -38,6 +41,9 @@ use crate::why::Stories;
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
 /// How often it is looked whether a name, a secret, a certificate or a token is due.
 const TEND_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a start waits for the shared store: a server that was empty grants nothing for two seconds.
+const STORE_READY: Duration = Duration::from_secs(3);
 
 /// What the gateway is started with.
 #[derive(Clone, Debug)]
@@ -107,6 +113,9 @@ pub enum StartError {
     /// The state directory is unusable.
     #[error("the state directory cannot be used: {0}")]
     State(std::io::Error),
+    /// What limits have counted cannot be put back.
+    #[error("counts of limits: {0}")]
+    Counts(#[from] CountsError),
     /// The system refuses what a server needs.
     #[error("the gateway cannot start: {0}")]
     System(String),
@@ -128,6 +137,7 @@ pub struct Gateway {
     tasks: TaskTracker,
     manifest: PathBuf,
     certificates: Vec<Arc<dyn Followed>>,
+    counts: Option<Arc<Counts>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -154,22 +164,24 @@ impl Gateway {
         let hooks = Hooks::build(&policy.hooks, &base, None)
             .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
-        let token =
-            section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
-        let token = token.transpose().map_err(StartError::AdminToken)?;
+        let token = section.and_then(|admin| admin.token.as_ref());
+        let token = token.map(|reference| read_secret(reference, &base)).transpose();
+        let token = token.map_err(StartError::AdminToken)?;
         let countries = Countries::read(policy.countries.as_deref(), &base)?;
+        let sync = policy.store.sync;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address), section, &base)?;
         let observability = Observability::start(&policy.telemetry, &base)?;
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
-        let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
-        let board: SharedBoard = Arc::new(MemoryBoard::new());
-        let issued = Arc::clone(gate.issued_keys());
-        let overlay = Overlay::open(options.state_dir.as_deref(), issued, Some(Arc::clone(&board)))
-            .map(Arc::new)
-            .map_err(StartError::State)?;
+        let Stored { counts, ledger, leases, board } = open_store(&policy.store, &options, clock, &base)?;
+        let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
+        let gate = Arc::new(gate);
+        let overlay =
+            Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board.clone())
+                .map(Arc::new)
+                .map_err(StartError::State)?;
         let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
         let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
         let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
@@ -181,10 +193,12 @@ impl Gateway {
             hooks: Arc::new(hooks),
             countries: Arc::new(countries),
         };
-        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
+        let live =
+            Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
+        let board = board.unwrap_or_else(|| Arc::new(MemoryBoard::new()));
         let (follower, following) = follow(Arc::clone(&board));
         let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
         let holds = Arc::new(holds.map_err(StartError::State)?);
@@ -196,6 +210,7 @@ impl Gateway {
             audit,
             history,
             holds: Arc::clone(&holds),
+            durable: counts.is_some(),
         };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
@@ -221,12 +236,12 @@ impl Gateway {
             tasks,
             manifest: options.manifest,
             certificates,
+            counts,
         };
-        gateway.spawn_loops(options.source);
+        gateway.begin_work(clock, sync, options.source, overlay).await;
         gateway.spawn(following);
         gateway.spawn(Arc::clone(&holds).run(follower));
         gateway.spawn(stories.run(holds));
-        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 
@@ -236,18 +251,19 @@ impl Gateway {
         &self.keeper
     }
 
-    /// Reads certificates and the manifest file again and offers what it says; for SIGHUP.
+    /// Reads certificates, the database of countries and the manifest file again and offers what it says; for SIGHUP.
     pub async fn reload(&self) -> Offer {
         for certificate in &self.certificates {
             certificate.reread();
         }
+        countries::reread(self.keeper.live()).await;
         reload(&self.keeper, &self.manifest, "signal").await
     }
 
     /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
     /// how many requests had to be cut.
     pub async fn shutdown(self, limit: Duration) -> u64 {
-        let Self { keeper, edge, observability, stop, tasks, .. } = self;
+        let Self { keeper, edge, observability, stop, tasks, counts, .. } = self;
         let live = Arc::clone(keeper.live());
         live.drain();
         edge.stop().await;
@@ -266,9 +282,33 @@ impl Gateway {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
             tracing::error!(%error, "the last costs were not written");
         }
+        if let Some(counts) = counts {
+            let now = live.clock.now();
+            // A checkpoint that fails has been said; the journal holds what it would have.
+            let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
+        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
+    }
+
+    async fn begin_work(&self, clock: Clock, sync: Duration, source: Source, overlay: Arc<Overlay>) {
+        if let Some(counts) = &self.counts {
+            self.spawn(Arc::clone(counts).keep(clock, sync));
+        }
+        self.spawn_loops(source);
+        self.supply().await;
+        self.spawn(async move { overlay.keep_sharing().await });
+    }
+
+    /// Begins to supply shared limits, and waits a moment for the first word of the store.
+    async fn supply(&self) {
+        let Some(leases) = self.keeper.live().leases() else { return };
+        // Tracked and not cut off: it gives back what is left when the gateway stops.
+        self.tasks.spawn(Arc::clone(leases).work(self.stop.clone()));
+        if !leases.ready(STORE_READY).await {
+            tracing::warn!("the shared store is not ready; limits are held as the manifest says for that");
+        }
     }
 
     fn spawn_loops(&self, source: Source) {
@@ -300,6 +340,38 @@ impl Gateway {
     }
 }
 
+/// Counts kept across restarts, where there is a place for them.
+fn open_counts(options: &Options, clock: &Clock) -> Result<Option<Arc<Counts>>, StartError> {
+    let Some(state) = &options.state_dir else { return Ok(None) };
+    let (counts, recovered) = Counts::open(state, clock)?;
+    if recovered.records > 0 {
+        tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
+    }
+    Ok(Some(Arc::new(counts)))
+}
+
+/// What is kept beyond a request, and shared with other replicas.
+struct Stored {
+    counts: Option<Arc<Counts>>,
+    ledger: Arc<Ledger>,
+    leases: Option<Arc<Leases>>,
+    board: Option<SharedBoard>,
+}
+
+fn open_store(store: &Store, options: &Options, clock: Clock, base: &Path) -> Result<Stored, StartError> {
+    let counts = open_counts(options, &clock)?;
+    let ledger =
+        counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+    let Some(shared) = &store.shared else { return Ok(Stored { counts, ledger, leases: None, board: None }) };
+    if (clock.scale() - 1.0).abs() > f64::EPSILON {
+        let why = "windows of a shared limit begin by the clock on the wall, so it cannot be run with --time-scale; remove `store.shared` for such a run";
+        return Err(StartError::System(why.to_owned()));
+    }
+    let state = options.state_dir.as_deref();
+    let sharing = Sharing::begin(shared, &ledger, clock, state, base).map_err(StartError::State)?;
+    Ok(Stored { counts, ledger, leases: Some(sharing.leases), board: Some(sharing.board) })
+}
+
 fn prepare(options: &Options) -> Result<Prepared, StartError> {
     if options.source == Source::Api && options.state_dir.is_none() {
         let how = "`--source api` needs `--state-dir`, so that what was published survives a restart";
@@ -320,6 +392,11 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let bundle = compiled(&options.manifest, &text, &base)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
+    if options.state_dir.is_none()
+        && let Some(name) = store::budgeted(bundle.policy())
+    {
+        return Err(StartError::System(store::without_state(name)));
+    }
     last_good.remember(&text, generation).map_err(StartError::State)?;
     Ok(Prepared { text, bundle, generation, base, last_good, history })
 }

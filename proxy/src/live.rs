@@ -15,6 +15,7 @@ use crate::hooks::Hooks;
 use crate::overload::Buffered;
 use crate::policy::Shadow;
 use crate::settlement::Observers;
+use crate::store::refill::Leases;
 use crate::upstream::Upstreams;
 
 /// A policy and its upstreams, swapped as one.
@@ -48,6 +49,7 @@ pub struct Live {
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
+    leases: Option<Arc<Leases>>,
 }
 
 impl Live {
@@ -63,7 +65,21 @@ impl Live {
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            leases: None,
         }
+    }
+
+    /// The same, with limits that are shared with other replicas.
+    #[must_use]
+    pub fn with_leases(mut self, leases: Option<Arc<Leases>>) -> Self {
+        self.leases = leases;
+        self
+    }
+
+    /// This replica's leases of shared limits; nothing when each replica counts for itself.
+    #[must_use]
+    pub fn leases(&self) -> Option<&Arc<Leases>> {
+        self.leases.as_ref()
     }
 
     /// The policy in force now.

@@ -6,7 +6,9 @@ mod access;
 mod admit;
 mod answer;
 mod callers;
+mod ceiling;
 mod choose;
+mod claims;
 mod dialects;
 mod exchange;
 mod failover;
@@ -42,6 +44,7 @@ pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
 pub use prospect::Prospect;
 pub use refusal::Refusal;
+pub use reserve::{Reserved, Uncovered};
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };

@@ -30,10 +30,24 @@ use super::tls::{CertificateError, Followed};
 struct Handshake {
     version: Option<TlsVersion>,
     certificate: Option<Arc<ClientCertificate>>,
+    /// A certificate was shown when the session began, and its authority has been removed since.
+    disowned: bool,
 }
 
 /// Looks at each handshake once it is complete.
-pub(super) struct Witness;
+pub(super) struct Witness {
+    /// Asked again about every certificate: a resumed session brings the one it began with, unverified.
+    pub(super) authorities: Option<Arc<ClientAuthorities>>,
+}
+
+impl Witness {
+    fn disowns(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let Some(((leaf, rest), authorities)) = chain.split_first().zip(self.authorities.as_ref()) else {
+            return false;
+        };
+        authorities.verify_client_cert(leaf, rest, UnixTime::now()).is_err()
+    }
+}
 
 #[async_trait]
 impl TlsAccept for Witness {
@@ -43,8 +57,10 @@ impl TlsAccept for Witness {
             Some("TLSv1.2" | "TLSv1_2") => Some(TlsVersion::Tls12),
             _ => None,
         };
-        let certificate = tls.peer_certificate_der().map(|der| Arc::new(identity(der)));
-        Some(Arc::new(Handshake { version, certificate }))
+        let disowned = tls.peer_cert_chain_der().is_some_and(|chain| self.disowns(chain));
+        let shown = tls.peer_certificate_der().filter(|_| !disowned);
+        let certificate = shown.map(|der| Arc::new(identity(der)));
+        Some(Arc::new(Handshake { version, certificate, disowned }))
     }
 }
 
@@ -56,6 +72,11 @@ fn handshake<T>(session: &Session, read: impl FnOnce(&Handshake) -> Option<T>) -
 /// The client's verified certificate.
 pub(super) fn certificate(session: &Session) -> Option<Arc<ClientCertificate>> {
     handshake(session, |handshake| handshake.certificate.clone())
+}
+
+/// Whether the client's certificate is of no authority any more.
+pub(super) fn is_disowned(session: &Session) -> bool {
+    handshake(session, |handshake| Some(handshake.disowned)).unwrap_or_default()
 }
 
 /// The connection's version of TLS.

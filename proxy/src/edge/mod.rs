@@ -6,6 +6,7 @@ mod attempt;
 mod caller;
 mod client_address;
 mod connections;
+mod cover;
 mod errand;
 mod framing;
 mod handshake;

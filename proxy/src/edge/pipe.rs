@@ -20,6 +20,7 @@ use vocabulary::{Moment, Reason};
 
 use super::attempt::failure;
 use super::client_address;
+use super::cover;
 use super::members::{Balanced, Member};
 use super::respond;
 use super::service::{Context, Request};
@@ -72,7 +73,7 @@ pub(super) async fn prepare(
     admitted?;
     desk.ask_hook(exchange).await?;
     let now = desk.live.clock.now();
-    let reserved = exchange.reserve(now);
+    let reserved = Box::pin(cover::reserve(desk.live, exchange)).await;
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);

@@ -128,6 +128,13 @@ impl EdgeService {
                 "this listener takes TLS 1.3 or newer; update the client, or allow it to use TLS 1.3",
             ));
         }
+        if handshake::is_disowned(session) {
+            session.as_downstream_mut().set_keepalive(None);
+            return Err(Refusal::new(
+                Reason::InvalidCertificate,
+                "the client certificate is expired, or of an authority that is not trusted here any more; connect anew with another",
+            ));
+        }
         let country = |address| in_force.countries.country(address);
         exchange.admit_peer(&session.req_header().headers, country)
     }

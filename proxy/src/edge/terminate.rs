@@ -14,6 +14,7 @@ use vocabulary::{Moment, Operation, Reason};
 
 use super::attempt::{Open, Patience};
 use super::caller::{Caller, Gone};
+use super::cover;
 use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
@@ -160,7 +161,14 @@ impl Desk<'_> {
             }
             inspected => inspected,
         };
-        let reserved = allowed.and_then(|()| exchange.reserve(inspected_at));
+        let reserved = match allowed {
+            Ok(()) if self.live.leases().is_some() => {
+                // Almost always there at once; where not, the time is the store's.
+                Box::pin(cover::reserve(self.live, exchange)).await
+            }
+            Ok(()) => exchange.reserve(inspected_at),
+            Err(refusal) => Err(refusal),
+        };
         exchange.mark(Stage::Reserve, inspected_at, self.now());
         Ok(reserved.map(|()| body))
     }

@@ -216,7 +216,8 @@ impl ServerTls {
 
 /// TLS settings of a listener.
 pub(super) fn settings(certificates: Arc<Certificates>, http2: bool) -> pingora_error::Result<TlsSettings> {
-    let mut settings = TlsSettings::with_callbacks(Box::new(Witness))?;
+    let mut settings =
+        TlsSettings::with_callbacks(Box::new(Witness { authorities: certificates.clients.clone() }))?;
     if let Some(clients) = &certificates.clients {
         let clients: Arc<ClientAuthorities> = Arc::clone(clients);
         settings.set_client_cert_verifier(clients);

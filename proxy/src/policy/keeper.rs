@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
 use rule_table::{Admin, Bundle, Listener, Policy};
 use telemetry::settled::Reload;
+use vocabulary::Moment;
 use vocabulary::admin::audit::AuditAction;
 use vocabulary::admin::generations::{Canary, Generation, RolledBack};
 use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
@@ -22,6 +23,7 @@ use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
+use crate::store;
 use crate::upstream::Upstreams;
 
 /// Share changes kept for the admin API.
@@ -44,6 +46,8 @@ pub struct KeeperSettings {
     pub history: History,
     /// What operators hold.
     pub holds: Arc<Holds>,
+    /// Whether counts of limits survive a restart.
+    pub durable: bool,
 }
 
 /// Answer to an offered manifest.
@@ -207,6 +211,9 @@ impl Keeper {
             findings.iter().map(|finding| finding.one_line()).collect()
         };
         let Some(bundle) = compiled.bundle.filter(|_| errors.is_empty()) else { return Err(lines(&errors)) };
+        if let (false, Some(limit)) = (self.settings.durable, store::budgeted(bundle.policy())) {
+            return Err(vec![store::without_state(limit)]);
+        }
         let in_force = self.live.in_force();
         let fixed = fixed_sections(in_force.gate.policy(), bundle.policy());
         if fixed.is_empty() {
@@ -377,6 +384,11 @@ impl Keeper {
     pub fn tick(&self) {
         let now = self.live.clock.now();
         let gate = Arc::clone(&self.live.in_force().gate);
+        let clock = &self.live.clock;
+        if (clock.scale() - 1.0).abs() < f64::EPSILON {
+            // A compressed run has no wall clock to follow.
+            gate.ledger().time().look(now, Moment(unix_nanos()));
+        }
         let changes = gate.tick(now);
         self.live.observers.pools(&gate.pool_status(now));
         let mut state = self.state.lock();
@@ -446,6 +458,7 @@ fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
         ("listeners", sockets(now) != sockets(next)),
         ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
+        ("store", now.store != next.store),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

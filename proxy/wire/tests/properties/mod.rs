@@ -217,7 +217,11 @@ pub(crate) fn proxy_header(bytes: &[u8]) {
     use wire::proxy_header::{LONGEST, Progress, read};
     let mut have = 0;
     let (used, source) = loop {
-        match read(&bytes[..have]) {
+        let Some(sent) = bytes.get(..have) else {
+            assert!(!matches!(read(bytes), Ok(Progress::Complete(..))));
+            return;
+        };
+        match read(sent) {
             Err(fault) => {
                 // What cannot become a header does not become one with more.
                 assert_eq!(read(bytes), Err(fault));
@@ -227,10 +231,6 @@ pub(crate) fn proxy_header(bytes: &[u8]) {
             Ok(Progress::Needs(more)) => {
                 assert!(more >= 1 && have + more <= LONGEST, "{have} and {more}");
                 have += more;
-                if have > bytes.len() {
-                    assert!(!matches!(read(bytes), Ok(Progress::Complete(..))));
-                    return;
-                }
             }
         }
     };

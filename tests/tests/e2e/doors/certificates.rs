@@ -125,6 +125,26 @@ async fn clients_show_certificates_of_authorities_that_can_be_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_session_does_not_outlive_its_authority() {
+    let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let backend = backend().await;
+    let folder = tempfile::tempdir().unwrap();
+    write(&authority.sign(), folder.path(), "main");
+    std::fs::write(folder.path().join("clients.pem"), clients.pem()).unwrap();
+    let manifest = secure(backend.address())
+        .set("/listeners/main/tls/clients", json!({"authorities": {"file": "clients.pem"}}));
+    let gateway = started(&manifest, folder.path()).await;
+    // One configuration keeps its sessions from connection to connection.
+    let known = authority.client_showing(&["http/1.1"], &clients.sign_for(&["agent.example"]));
+    let client = gateway.client().tls(known);
+    assert_eq!(client.get("/v1/models").await.status, 200);
+    std::fs::write(folder.path().join("clients.pem"), strangers.pem()).unwrap();
+    gateway.reload().await;
+    let refused = client.get("/v1/models").await;
+    assert_eq!((refused.status, refused.error_code().as_str()), (403, "invalid_certificate"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_a_certificate_is_not_required_strangers_to_the_authority_are_still_refused() {
     let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
     let backend = backend().await;
