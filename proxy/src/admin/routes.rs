@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use decision::ClientCertificate;
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
-use decision::ClientCertificate;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use serde::de::DeserializeOwned;
