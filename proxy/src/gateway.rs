@@ -128,6 +128,8 @@ pub struct Gateway {
     pub listeners: Vec<(String, SocketAddr)>,
     /// Where the admin API listens.
     pub admin: SocketAddr,
+    /// Whether it speaks TLS.
+    pub admin_is_tls: bool,
     keeper: Arc<Keeper>,
     edge: Edge,
     observability: Observability,
@@ -168,7 +170,7 @@ impl Gateway {
         let countries = Countries::read(policy.countries.as_deref(), &base)?;
         let sync = policy.store.sync;
         let bound = edge::bind(policy, &base)?;
-        let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
+        let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address), section, &base)?;
         let observability = Observability::start(&policy.telemetry, &base)?;
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
@@ -212,8 +214,8 @@ impl Gateway {
         };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
-        let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
-        let admin_address = admin.address;
+        let certificates = bound.iter().flat_map(edge::Bound::followed).chain(admin.followed()).collect();
+        let (admin_address, admin_is_tls) = (admin.address, admin.is_tls());
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -226,6 +228,7 @@ impl Gateway {
         let gateway = Self {
             listeners,
             admin: admin_address,
+            admin_is_tls,
             keeper,
             edge,
             observability,

@@ -83,6 +83,9 @@ pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
         }),
     };
     let clients = admin.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    // Nobody has to show one: tokens are good, too.
+    let clients =
+        clients.map(|clients| ClientCertificates { authorities: clients.file.clone(), required: false });
     Some(Some(Admin {
         address: address(&admin.address).ok()?.to_string(),
         token: admin.token.as_ref().map(secret),
@@ -98,10 +101,9 @@ pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
             key: tls.key.file.clone(),
             names: Vec::new(),
             min_version: TlsVersion::default(),
-            clients: None,
+            clients: clients.clone(),
         }),
-        clients: clients
-            .map(|clients| ClientCertificates { authorities: clients.file.clone(), required: false }),
+        clients,
     }))
 }
 

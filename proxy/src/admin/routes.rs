@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use decision::ClientCertificate;
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
@@ -64,7 +65,8 @@ impl Desk {
             "/readyz" => return self.ready(),
             _ => {}
         }
-        let principal = match self.authn.authenticate(&parts.headers, None).await {
+        let certificate = parts.extensions.get::<Arc<ClientCertificate>>().map(AsRef::as_ref);
+        let principal = match self.authn.authenticate(&parts.headers, certificate).await {
             Ok(principal) => principal,
             Err(denied) => return denied.answer(),
         };

@@ -139,7 +139,8 @@ fn announce(gateway: &Gateway) {
     for (name, address) in &gateway.listeners {
         complain(&format!("sluicegate: listener `{name}` on {address}\n"));
     }
-    complain(&format!("sluicegate: admin API on http://{}\nsluicegate: ready\n", gateway.admin));
+    let scheme = if gateway.admin_is_tls { "https" } else { "http" };
+    complain(&format!("sluicegate: admin API on {scheme}://{}\nsluicegate: ready\n", gateway.admin));
 }
 
 fn explain(error: &StartError) -> u8 {

@@ -86,7 +86,7 @@ pub(super) fn version(session: &Session) -> Option<TlsVersion> {
 
 /// Names and fingerprint of a certificate that has been verified. One whose names cannot be read still has
 /// its fingerprint.
-fn identity(der: &[u8]) -> ClientCertificate {
+pub(crate) fn identity(der: &[u8]) -> ClientCertificate {
     let names =
         X509Certificate::from_der(der).map(|(_, certificate)| names(&certificate)).unwrap_or_default();
     ClientCertificate { names, sha256: Sha256::digest(der).into() }

@@ -29,7 +29,9 @@ mod verdict;
 pub(crate) use errand::{Answer, Errand, Errands};
 pub(crate) use peer::Peers;
 
+pub(crate) use handshake::identity as client_certificate;
 pub use listen::{BindError, Bound, Edge, bind};
 pub use members::Pipes;
 pub use probes::probe_forever;
+pub(crate) use tls::ServerTls;
 pub use tls::{CertificateError, Followed};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pingora_core::listeners::tls::TlsSettings;
-use rule_table::ListenerTls;
+use rule_table::{ListenerTls, TlsVersion};
 use rustls::crypto::ring;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -167,6 +167,50 @@ impl Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.for_name(hello.server_name()).shown.load_full())
+    }
+}
+
+/// TLS of a socket that Pingora does not serve.
+#[derive(Debug)]
+pub(crate) struct ServerTls {
+    certificates: Arc<Certificates>,
+    config: Arc<rustls::ServerConfig>,
+}
+
+impl ServerTls {
+    /// Reads everything that the TLS of `name` needs; its files are relative to `base`.
+    pub(crate) fn read(name: &str, section: &ListenerTls, base: &Path) -> Result<Self, CertificateError> {
+        let certificates = Arc::new(Certificates::read(name, section, base)?);
+        let oldest: &[_] = match section.min_version {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(oldest)
+            .map_err(|error| CertificateError::Unusable {
+                what: "certificate",
+                path: section.certificate.clone(),
+                cause: error.to_string(),
+            })?;
+        let builder = match &certificates.clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let clients: Arc<ClientAuthorities> = Arc::clone(clients);
+                builder.with_client_cert_verifier(clients)
+            }
+        };
+        let shown: Arc<Certificates> = Arc::clone(&certificates);
+        Ok(Self { certificates, config: Arc::new(builder.with_cert_resolver(shown)) })
+    }
+
+    /// Everything that is read from files.
+    pub(crate) fn followed(&self) -> Vec<Arc<dyn Followed>> {
+        self.certificates.followed()
+    }
+
+    /// Makes handshakes.
+    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        Arc::clone(&self.config).into()
     }
 }
 

@@ -7,6 +7,7 @@ use e2e::client::{Answer, Client};
 use e2e::gateway::{Settings, TestGateway, chat};
 use e2e::issuer::Issuer;
 use e2e::manifest::{Manifest, sha256};
+use e2e::tls::Authority;
 use e2e::wait::until_async;
 use http::Method;
 use http_body_util::{BodyExt, Full};
@@ -180,4 +181,38 @@ async fn an_administrator_may_come_with_a_token_of_the_issuer() {
     assert_eq!(status(json!(["gw.see", "gw.ops"])).await, 201);
     assert_eq!(status(json!(["gw.see"])).await, 403);
     assert_eq!(status(json!(["other"])).await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_may_come_with_a_client_certificate() {
+    let (ours, strangers) = (Authority::new(), Authority::new());
+    let (_backend, manifest) = manifest().await;
+    let folder = tempfile::tempdir().unwrap();
+    ours.sign().write(folder.path());
+    std::fs::write(folder.path().join("ca.pem"), ours.pem()).unwrap();
+    let file = |name: &str| json!({"file": name});
+    let tls =
+        json!({"certificate": file("certificate.pem"), "key": file("key.pem"), "clients": file("ca.pem")});
+    let manifest = manifest.set("/admin/tls", tls).set(
+        "/admin/certificates",
+        json!({"oncall.corp.example": "operator", "wall.corp.example": "viewer"}),
+    );
+    let gateway = started(&manifest, folder.path(), 1.0).await;
+    let issue = json!({"consumer": "team", "name": "x"});
+    let showing =
+        |name: &str| gateway.admin().tls(ours.client_showing(&["http/1.1"], &ours.sign_for(&[name])));
+    let status = async |client: &Client| asked(client, Method::POST, "/v1/keys", &issue).await.status;
+    assert_eq!(status(&showing("oncall.corp.example")).await, 201);
+    assert_eq!(status(&showing("wall.corp.example")).await, 403);
+    assert_eq!(status(&showing("unknown.corp.example")).await, 401);
+    let bare = gateway.admin().tls(ours.client(&["http/1.1"]));
+    assert_eq!(status(&bare).await, 401);
+    assert_eq!(status(&bare.clone().with_key(OPERATOR)).await, 201);
+    let listed: IssuedKeys = showing("wall.corp.example").get("/v1/keys").await.parsed();
+    assert_eq!(listed.keys.iter().filter(|key| key.issued_by == "oncall.corp.example").count(), 1);
+    let forged = strangers.sign_for(&["oncall.corp.example"]);
+    let stranger = gateway.admin().tls(ours.client_showing(&["http/1.1"], &forged));
+    let request = stranger.json("/v1/keys", issue.to_string());
+    let refused = tokio::spawn(async move { stranger.send(request).await.status }).await;
+    assert!(refused.is_err(), "its handshake fails: {refused:?}");
 }
