@@ -137,16 +137,12 @@ impl Asking {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         request.headers_mut().remove(HOST);
-        let tls = rustls::ClientConfig::builder()
-            .with_native_roots()
-            .map_or_else(
-                |_| {
-                    let none = rustls::RootCertStore::empty();
-                    rustls::ClientConfig::builder().with_root_certificates(none)
-                },
-                |config| config,
-            )
-            .with_no_client_auth();
+        let tls = match rustls::ClientConfig::builder().with_native_roots() {
+            Ok(trusting) => trusting,
+            // Plain HTTP needs none.
+            Err(_) => rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()),
+        };
+        let tls = tls.with_no_client_auth();
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);

@@ -17,7 +17,7 @@ use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
 use super::change::{changed_sections, codes, version};
 use super::{Cause, History, Holds, LastGood, Running, Source};
 use crate::audit::{Actor, Audit, Entry};
-use crate::clock::unix_nanos;
+use crate::clock::{unix_nanos, wall_time};
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
@@ -289,7 +289,7 @@ impl Keeper {
         entry.after.generation = generation;
         entry.after.digest = bundle.digest().to_string();
         entry.changed = changed_sections(previous.gate.policy(), bundle.policy());
-        entry.detail = cause.until_ms.map(|until| format!("until {until} ms since the Unix epoch"));
+        entry.detail = cause.until_ms.map(|until| format!("until {}", wall_time(until)));
         let kept = Generation {
             generation,
             digest: entry.after.digest.clone(),
