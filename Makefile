@@ -17,7 +17,7 @@ QUICKSTART_FLAGS ?=
 export SLUICEGATE_TOOLS := $(or $(SLUICEGATE_TOOLS),$(HOME)/.cache/sluicegate/tools)
 export PATH := $(PATH):$(SLUICEGATE_TOOLS)/bin:$(HOME)/.cargo/bin
 
-.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench faults schema docs clean
+.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench faults soak schema docs clean
 
 help: ## Print this list
 	@echo 'Usage: make <target>'
@@ -76,6 +76,11 @@ bench: ## CPU per request beside the same dispatch on bare Pingora
 faults: ## Measure what every fault of a backend does to callers, into docs/faults.md
 	@scripts/prepare build
 	cargo run --locked --profile ci -p e2e --bin fault-table -- --markdown docs/faults.md
+
+soak: ## Ten minutes at 70 % load with random faults, into docs/soak.md
+	@scripts/prepare build
+	cargo build --locked --profile ci --workspace --bins
+	$(TARGET_DIR)/ci/soak --markdown docs/soak.md
 
 schema: ## Write docs/ pages that are generated: JSON Schema, findings, metrics
 	@scripts/prepare build

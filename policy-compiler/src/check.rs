@@ -1,10 +1,12 @@
 //! What the schema cannot say: one file per proof or lint. It owns running all of them; none of them
 //! changes anything or knows of another.
 
+mod access;
 mod addresses;
 mod backends;
 mod callers;
 mod connections;
+mod doors;
 mod exposure;
 mod failover;
 mod health;
@@ -23,6 +25,7 @@ mod rewrites;
 mod routes;
 mod secrets;
 mod shared_keys;
+mod store;
 mod telemetry;
 mod unused;
 mod urls;
@@ -78,10 +81,12 @@ pub(crate) fn tree(document: &Document) -> Vec<Finding> {
 pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Finding]) -> Vec<Finding> {
     let context = Context { document, manifest, names: Names::of(document) };
     let checks = [
+        access::check,
         addresses::check,
         backends::check,
         callers::check,
         connections::check,
+        doors::check,
         exposure::check,
         failover::check,
         health::check,
@@ -97,6 +102,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         rewrites::check,
         routes::check,
         shared_keys::check,
+        store::check,
         telemetry::check,
         urls::check,
     ];
@@ -106,7 +112,11 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         finding.code.as_str().starts_with("SG02")
             || matches!(
                 finding.code,
-                Code::EmptyPool | Code::NoModels | Code::UnknownHook | Code::UnknownTeam
+                Code::EmptyPool
+                    | Code::NoModels
+                    | Code::UnknownHook
+                    | Code::UnknownTeam
+                    | Code::UnknownAccess
             )
     };
     if so_far.iter().chain(&findings).find(elsewhere).is_none() {

@@ -62,7 +62,10 @@ pub fn compile(source: &Source) -> Outcome {
             }
         }
         // What holds a secret goes no further, so that nothing prints it.
-        if findings.iter().any(|finding| finding.code == Code::InlineSecret) {
+        if findings
+            .iter()
+            .any(|finding| matches!(finding.code, Code::InlineSecret | Code::RequiredCredential))
+        {
             outcome.manifest = None;
         }
         outcome.document = Some(document);

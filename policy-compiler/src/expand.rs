@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 17] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -20,8 +20,11 @@ const SECTIONS: [&str; 14] = [
     "teams",
     "issuers",
     "limits",
+    "access",
+    "countries",
     "hooks",
     "overload",
+    "store",
     "telemetry",
 ];
 /// Comments begin here unless a line is longer.

@@ -2,6 +2,7 @@
 //! refuses to find fault: whatever could be wrong was reported before.
 
 mod callers;
+mod doors;
 mod edge;
 mod guards;
 mod pools;
@@ -9,10 +10,11 @@ mod reach;
 mod rewrite;
 mod routes;
 mod serving;
+mod store;
 
 use std::collections::BTreeMap;
 
-use rule_table::{Policy, Store};
+use rule_table::Policy;
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
@@ -36,7 +38,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
     let teams = guards::teams(manifest, &limit_ids)?;
     let routes = routes::routes(manifest, &limit_ids)?;
     let policy = Policy {
-        listeners: edge::listeners(manifest)?,
+        listeners: doors::listeners(manifest)?,
         admin: callers::admin(manifest)?,
         backends,
         deployments,
@@ -47,10 +49,10 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         models: Vec::new(),
         issuers: callers::issuers(manifest)?,
         limits: edge::limits(manifest),
-        access: Vec::new(),
-        countries: None,
+        access: doors::access(manifest)?,
+        countries: manifest.countries.as_ref().map(|countries| countries.file.clone()),
         hooks: guards::hooks(manifest),
-        store: Store::default(),
+        store: store::store(manifest),
         overload: guards::overload(manifest),
         telemetry: edge::telemetry(manifest),
     };
@@ -61,4 +63,12 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
 /// Looks up an optional reference; the outer `None` is a dangling one.
 fn reference(name: Option<&String>, ids: &Ids) -> Option<Option<u32>> {
     name.map_or(Some(None), |name| ids.get(name).copied().map(Some))
+}
+
+/// Looks up a list of references, in the order of ids, each once.
+fn references(names: &[String], ids: &Ids) -> Option<Vec<u32>> {
+    let mut found: Vec<u32> = names.iter().map(|name| ids.get(name).copied()).collect::<Option<_>>()?;
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
 }

@@ -5,6 +5,7 @@
 //! The JSON Schema is generated from these types and is what validates. So a type here may not refuse
 //! what its schema accepts.
 
+mod access;
 mod admin;
 mod backend;
 mod consumer;
@@ -21,12 +22,14 @@ mod quantity;
 mod rewrite;
 mod route;
 mod secret;
+mod store;
 mod team;
 mod telemetry;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use access::{AccessRule, Countries, CountryCode, CountryRule, HeaderValues};
 pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
     Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
@@ -40,8 +43,11 @@ pub use identity::{
 };
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
 pub use limit::{Limit, Mode, OnFailure};
-pub use listener::{Listener, ListenerTls};
-pub use named::{ModelName, Name, Named};
+pub use listener::{
+    CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
+    TlsVersion,
+};
+pub use named::{HostName, ModelName, Name, Named};
 pub use overload::Overload;
 pub use pool::{
     Ambiguous, Breaker, Ejection, Fallback, FallbackWhen, Fallbacks, Member, Members, Objective, Pool, Retry,
@@ -53,6 +59,7 @@ pub use rewrite::{
 };
 pub use route::{Match, Methods, Route};
 pub use secret::{FileRef, SecretRef, Setting};
+pub use store::{RedisServer, SharedStore, Store, WhenAway};
 pub use team::{DataClass, Priority, Team};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
 
@@ -113,6 +120,15 @@ pub struct Manifest {
     /// When requests are shed; never unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overload: Option<Overload>,
+    /// Access rules that listeners and routes refer to, by name.
+    #[serde(default)]
+    pub access: Named<Name, AccessRule>,
+    /// Which country an address is in; needed where access rules name countries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub countries: Option<Countries>,
+    /// Where counts are kept, and how replicas share them.
+    #[serde(default)]
+    pub store: Store,
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,

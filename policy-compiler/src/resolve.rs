@@ -8,6 +8,7 @@ mod defaults;
 mod headers;
 mod matching;
 mod names;
+mod network;
 mod places;
 mod url;
 
@@ -17,5 +18,6 @@ pub(crate) use defaults::{LEAKY_BUCKET_DEPTH, MAX_ATTEMPTS, default_scope, fill}
 pub(crate) use headers::{Reserved, reserved};
 pub(crate) use matching::{header_fault, host, matching, path};
 pub(crate) use names::{Deployed, MemberFault, Names};
+pub(crate) use network::network;
 pub(crate) use places::{derived, place, region, regions, stands_in_its_region, written};
 pub(crate) use url::{Endpoint, UrlFault, endpoint, is_host_name, is_loopback};

@@ -7,13 +7,14 @@ use policy_compiler::manifest::Manifest;
 use policy_compiler::{Code, Finding, Outcome, Source, compile, schema};
 use serde_json::{Map, Value, json};
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     include_str!("../../examples/azure-two-regions.yaml"),
     include_str!("../../examples/entra.yaml"),
     include_str!("../../examples/every-dialect.yaml"),
     include_str!("../../examples/failover.yaml"),
     include_str!("../../examples/hooks.yaml"),
     include_str!("../../examples/minimal.yaml"),
+    include_str!("../../examples/replicas.yaml"),
     include_str!("../../examples/residency.yaml"),
     include_str!("../../examples/rewrite.yaml"),
     include_str!("../../examples/vllm.yaml"),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use decision::Gate;
+use ledger::Ledger;
 use policy_compiler::compile;
-use rule_table::Bundle;
+use rule_table::{Bundle, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,8 +19,10 @@ use vocabulary::admin::generations::Generation;
 use crate::admin::{Admin, AdminAuthn, AdminDesk, AdminError, KeyDesk};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
+use crate::costs::{self, Costs};
+use crate::countries::{self, Countries, CountriesError};
 use crate::doors::{KeySets, Overlay};
-use crate::edge::{self, BindError, Certificate, Edge, Pipes};
+use crate::edge::{self, BindError, Edge, Followed, Pipes};
 use crate::hooks::{HookError, Hooks};
 use crate::live::{InForce, Live};
 use crate::observability::{Observability, ObservabilityError};
@@ -29,6 +32,8 @@ use crate::policy::{
 };
 use crate::settlement::Observers;
 use crate::store::board::{MemoryBoard, SharedBoard, follow};
+use crate::store::refill::Leases;
+use crate::store::{self, Counts, CountsError, Sharing};
 use crate::upstream::{SecretError, UpstreamError, Upstreams, read_secret};
 use crate::why::Stories;
 
@@ -36,6 +41,9 @@ use crate::why::Stories;
 const ADMIN_ADDRESS: &str = "127.0.0.1:9901";
 /// How often it is looked whether a name, a secret, a certificate or a token is due.
 const TEND_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a start waits for the shared store: a server that was empty grants nothing for two seconds.
+const STORE_READY: Duration = Duration::from_secs(3);
 
 /// What the gateway is started with.
 #[derive(Clone, Debug)]
@@ -90,6 +98,9 @@ pub enum StartError {
     /// The admin token cannot be read.
     #[error("admin token: {0}")]
     AdminToken(SecretError),
+    /// The database of countries cannot be used.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
     /// A listener cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -102,6 +113,9 @@ pub enum StartError {
     /// The state directory is unusable.
     #[error("the state directory cannot be used: {0}")]
     State(std::io::Error),
+    /// What limits have counted cannot be put back.
+    #[error("counts of limits: {0}")]
+    Counts(#[from] CountsError),
     /// The system refuses what a server needs.
     #[error("the gateway cannot start: {0}")]
     System(String),
@@ -120,7 +134,8 @@ pub struct Gateway {
     stop: CancellationToken,
     tasks: TaskTracker,
     manifest: PathBuf,
-    certificates: Vec<Arc<Certificate>>,
+    certificates: Vec<Arc<dyn Followed>>,
+    counts: Option<Arc<Counts>>,
 }
 
 /// What has been checked and read before any socket is touched.
@@ -147,29 +162,41 @@ impl Gateway {
         let hooks = Hooks::build(&policy.hooks, &base, None)
             .map_err(|(hook, source)| StartError::Hook { hook, source })?;
         let section = policy.admin.as_ref();
-        let token =
-            section.and_then(|admin| admin.token.as_ref()).map(|reference| read_secret(reference, &base));
-        let token = token.transpose().map_err(StartError::AdminToken)?;
+        let token = section.and_then(|admin| admin.token.as_ref());
+        let token = token.map(|reference| read_secret(reference, &base)).transpose();
+        let token = token.map_err(StartError::AdminToken)?;
+        let countries = Countries::read(policy.countries.as_deref(), &base)?;
+        let sync = policy.store.sync;
         let bound = edge::bind(policy, &base)?;
         let admin = Admin::bind(section.map_or(ADMIN_ADDRESS, |admin| &admin.address))?;
         let observability = Observability::start(&policy.telemetry, &base)?;
         upstreams.prepare(&clock).await;
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
-        let gate = Arc::new(Gate::new(bundle, generation, None, options.seed, clock.now()));
-        let overlay = Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), None)
-            .map(Arc::new)
-            .map_err(StartError::State)?;
+        let Stored { counts, ledger, leases, board } = open_store(&policy.store, &options, clock, &base)?;
+        let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
+        let gate = Arc::new(gate);
+        let overlay =
+            Overlay::open(options.state_dir.as_deref(), Arc::clone(gate.issued_keys()), board.clone())
+                .map(Arc::new)
+                .map_err(StartError::State)?;
+        let costs = Costs::open(options.state_dir.as_deref(), clock).map_err(StartError::State)?;
         let stories = Stories::open(options.state_dir.as_deref()).map_err(StartError::State)?;
-        let observers = Observers { stories: Some(stories.clone()), ..observability.observers() };
+        let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
-        let in_force =
-            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
-        let live = Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force));
+        let in_force = InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+            countries: Arc::new(countries),
+        };
+        let live =
+            Arc::new(Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases));
         let state_dir = options.state_dir.as_deref();
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
-        let board: SharedBoard = Arc::new(MemoryBoard::new());
+        let board = board.unwrap_or_else(|| Arc::new(MemoryBoard::new()));
         let (follower, following) = follow(Arc::clone(&board));
         let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
         let holds = Arc::new(holds.map_err(StartError::State)?);
@@ -181,10 +208,11 @@ impl Gateway {
             audit,
             history,
             holds: Arc::clone(&holds),
+            durable: counts.is_some(),
         };
         let keeper = Arc::new(Keeper::new(Arc::clone(&live), settings, text));
         let listeners = bound.iter().map(|socket| (socket.name().to_owned(), socket.address)).collect();
-        let certificates = bound.iter().filter_map(edge::Bound::certificate).collect();
+        let certificates = bound.iter().flat_map(edge::Bound::followed).collect();
         let admin_address = admin.address;
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let edge = Edge::start(bound, &live).map_err(|error| system(&error))?;
@@ -205,12 +233,12 @@ impl Gateway {
             tasks,
             manifest: options.manifest,
             certificates,
+            counts,
         };
-        gateway.spawn_loops(options.source);
+        gateway.begin_work(clock, sync, options.source, overlay).await;
         gateway.spawn(following);
         gateway.spawn(Arc::clone(&holds).run(follower));
         gateway.spawn(stories.run(holds));
-        gateway.spawn(async move { overlay.keep_sharing().await });
         Ok(gateway)
     }
 
@@ -220,18 +248,19 @@ impl Gateway {
         &self.keeper
     }
 
-    /// Reads certificates and the manifest file again and offers what it says; for SIGHUP.
+    /// Reads certificates, the database of countries and the manifest file again and offers what it says; for SIGHUP.
     pub async fn reload(&self) -> Offer {
         for certificate in &self.certificates {
             certificate.reread();
         }
+        countries::reread(self.keeper.live()).await;
         reload(&self.keeper, &self.manifest, "signal").await
     }
 
     /// Stops accepting, lets requests in flight end for at most `limit`, then ends everything. Returns
     /// how many requests had to be cut.
     pub async fn shutdown(self, limit: Duration) -> u64 {
-        let Self { keeper, edge, observability, stop, tasks, .. } = self;
+        let Self { keeper, edge, observability, stop, tasks, counts, .. } = self;
         let live = Arc::clone(keeper.live());
         live.drain();
         edge.stop().await;
@@ -246,9 +275,37 @@ impl Gateway {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        let costs = live.observers.costs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || costs.flush()).await {
+            tracing::error!(%error, "the last costs were not written");
+        }
+        if let Some(counts) = counts {
+            let now = live.clock.now();
+            // A checkpoint that fails has been said; the journal holds what it would have.
+            let _ = tokio::task::spawn_blocking(move || counts.close(now)).await;
+        }
         // Exporters flush on their own threads and block.
         let _ = tokio::task::spawn_blocking(move || observability.shutdown()).await;
         cut
+    }
+
+    async fn begin_work(&self, clock: Clock, sync: Duration, source: Source, overlay: Arc<Overlay>) {
+        if let Some(counts) = &self.counts {
+            self.spawn(Arc::clone(counts).keep(clock, sync));
+        }
+        self.spawn_loops(source);
+        self.supply().await;
+        self.spawn(async move { overlay.keep_sharing().await });
+    }
+
+    /// Begins to supply shared limits, and waits a moment for the first word of the store.
+    async fn supply(&self) {
+        let Some(leases) = self.keeper.live().leases() else { return };
+        // Tracked and not cut off: it gives back what is left when the gateway stops.
+        self.tasks.spawn(Arc::clone(leases).work(self.stop.clone()));
+        if !leases.ready(STORE_READY).await {
+            tracing::warn!("the shared store is not ready; limits are held as the manifest says for that");
+        }
     }
 
     fn spawn_loops(&self, source: Source) {
@@ -257,6 +314,8 @@ impl Gateway {
         self.spawn(tend_upstreams(Arc::clone(&live)));
         let issuers = Arc::clone(&live);
         self.spawn(async move { issuers.key_sets.keep_fresh(Arc::clone(&issuers)).await });
+        self.spawn(countries::follow(Arc::clone(&live)));
+        self.spawn(costs::keep(live.observers.costs.clone()));
         self.spawn(tick_forever(Arc::clone(&self.keeper), live));
         self.spawn(end_forever(Arc::clone(&self.keeper)));
         for certificate in &self.certificates {
@@ -276,6 +335,38 @@ impl Gateway {
             }
         });
     }
+}
+
+/// Counts kept across restarts, where there is a place for them.
+fn open_counts(options: &Options, clock: &Clock) -> Result<Option<Arc<Counts>>, StartError> {
+    let Some(state) = &options.state_dir else { return Ok(None) };
+    let (counts, recovered) = Counts::open(state, clock)?;
+    if recovered.records > 0 {
+        tracing::info!(records = recovered.records, torn = recovered.torn, "counts of limits put back");
+    }
+    Ok(Some(Arc::new(counts)))
+}
+
+/// What is kept beyond a request, and shared with other replicas.
+struct Stored {
+    counts: Option<Arc<Counts>>,
+    ledger: Arc<Ledger>,
+    leases: Option<Arc<Leases>>,
+    board: Option<SharedBoard>,
+}
+
+fn open_store(store: &Store, options: &Options, clock: Clock, base: &Path) -> Result<Stored, StartError> {
+    let counts = open_counts(options, &clock)?;
+    let ledger =
+        counts.as_ref().map_or_else(|| store::in_memory(&clock), |counts| Arc::clone(counts.ledger()));
+    let Some(shared) = &store.shared else { return Ok(Stored { counts, ledger, leases: None, board: None }) };
+    if (clock.scale() - 1.0).abs() > f64::EPSILON {
+        let why = "windows of a shared limit begin by the clock on the wall, so it cannot be run with --time-scale; remove `store.shared` for such a run";
+        return Err(StartError::System(why.to_owned()));
+    }
+    let state = options.state_dir.as_deref();
+    let sharing = Sharing::begin(shared, &ledger, clock, state, base).map_err(StartError::State)?;
+    Ok(Stored { counts, ledger, leases: Some(sharing.leases), board: Some(sharing.board) })
 }
 
 fn prepare(options: &Options) -> Result<Prepared, StartError> {
@@ -298,6 +389,11 @@ fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let bundle = compiled(&options.manifest, &text, &base)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
+    if options.state_dir.is_none()
+        && let Some(name) = store::budgeted(bundle.policy())
+    {
+        return Err(StartError::System(store::without_state(name)));
+    }
     last_good.remember(&text, generation).map_err(StartError::State)?;
     Ok(Prepared { text, bundle, generation, base, last_good, history })
 }
@@ -371,7 +467,7 @@ async fn tend_upstreams(live: Arc<Live>) {
     }
 }
 
-async fn follow_certificate(certificate: Arc<Certificate>) {
+async fn follow_certificate(certificate: Arc<dyn Followed>) {
     let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
     let mut watched = match watched {
         Ok(watched) => watched,

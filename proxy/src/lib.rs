@@ -5,6 +5,8 @@
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod costs;
+pub mod countries;
 pub mod edge;
 pub mod gateway;
 pub mod hooks;

@@ -8,12 +8,14 @@ use arc_swap::ArcSwap;
 use decision::Gate;
 
 use crate::clock::Clock;
+use crate::countries::Countries;
 use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::overload::Buffered;
 use crate::policy::Shadow;
 use crate::settlement::Observers;
+use crate::store::refill::Leases;
 use crate::upstream::Upstreams;
 
 /// A policy and its upstreams, swapped as one.
@@ -27,6 +29,8 @@ pub struct InForce {
     pub pipes: Arc<Pipes>,
     /// Asks policy hooks.
     pub hooks: Arc<Hooks>,
+    /// Tells which country an address is in.
+    pub countries: Arc<Countries>,
 }
 
 /// The gateway's shared state.
@@ -45,6 +49,7 @@ pub struct Live {
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
+    leases: Option<Arc<Leases>>,
 }
 
 impl Live {
@@ -60,7 +65,21 @@ impl Live {
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            leases: None,
         }
+    }
+
+    /// The same, with limits that are shared with other replicas.
+    #[must_use]
+    pub fn with_leases(mut self, leases: Option<Arc<Leases>>) -> Self {
+        self.leases = leases;
+        self
+    }
+
+    /// This replica's leases of shared limits; nothing when each replica counts for itself.
+    #[must_use]
+    pub fn leases(&self) -> Option<&Arc<Leases>> {
+        self.leases.as_ref()
     }
 
     /// The policy in force now.

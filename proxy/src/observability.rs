@@ -9,6 +9,7 @@ use telemetry::access_log::AccessLogError;
 use telemetry::otlp::Secret;
 use telemetry::{AccessLog, Drops, Export, ExportConfig, ExportError, Protocol, Sampling, Telemetry};
 
+use crate::costs::Costs;
 use crate::settlement::Observers;
 use crate::upstream::{SecretError, read_secret};
 
@@ -62,6 +63,7 @@ impl Observability {
             instruments: self.export.as_ref().map(Telemetry::instruments).unwrap_or_default(),
             traces: self.export.as_ref().map(Telemetry::traces).unwrap_or_default(),
             access_log: self.access_log.clone(),
+            costs: Costs::default(),
             stories: None,
         }
     }

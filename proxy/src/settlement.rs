@@ -18,6 +18,7 @@ use vocabulary::Moment;
 use vocabulary::admin::PoolStatus;
 
 use crate::clock::Clock;
+use crate::costs::Costs;
 use crate::trace_ids::TraceIds;
 use crate::why::Stories;
 
@@ -30,6 +31,8 @@ pub struct Observers {
     pub traces: Traces,
     /// Access log.
     pub access_log: AccessLog,
+    /// Money spent.
+    pub costs: Costs,
     /// Why requests ended otherwise than they should.
     pub stories: Option<Stories>,
 }
@@ -58,6 +61,7 @@ impl Observers {
 
     /// Tells everyone about a request that is over.
     pub fn settled(&self, account: Account<'_>) {
+        self.costs.settled(account.exchange);
         if self.instruments.enabled() {
             self.record(&account);
         }
@@ -82,6 +86,7 @@ impl Observers {
         self.instruments.reload(Reload::Accepted);
         self.instruments.generation(gate.generation());
         let policy = gate.policy();
+        self.costs.policy_accepted(policy);
         let mut declared = Vec::new();
         for pool in &policy.pools {
             for member in &pool.members {
@@ -267,7 +272,7 @@ fn labels<'a>(
 }
 
 /// OTel's value of `gen_ai.provider.name`.
-fn provider(kind: BackendKind) -> &'static str {
+pub(crate) fn provider(kind: BackendKind) -> &'static str {
     match kind {
         BackendKind::Openai => "openai",
         BackendKind::AzureOpenai => "azure.ai.openai",

@@ -33,6 +33,12 @@ pub fn sluicegate() -> Option<PathBuf> {
     None
 }
 
+/// The program `name` in the folder of another one, if it was built.
+#[must_use]
+pub fn beside(other: &Path, name: &str) -> Option<PathBuf> {
+    Some(other.parent()?.join(name)).filter(|program| program.exists())
+}
+
 /// A program under way. Dropping it kills it.
 #[derive(Debug)]
 pub struct Running {

@@ -15,6 +15,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
@@ -32,6 +33,7 @@ pub struct Client {
     headers: HeaderMap,
     http2: bool,
     tls: Option<Arc<rustls::ClientConfig>>,
+    first: Vec<u8>,
 }
 
 /// A whole answer.
@@ -77,7 +79,7 @@ impl Client {
     /// A caller that speaks HTTP/1.1 without TLS and shows no key.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, headers: HeaderMap::new(), http2: false, tls: None }
+        Self { address, headers: HeaderMap::new(), http2: false, tls: None, first: Vec::new() }
     }
 
     /// The same caller, showing a key.
@@ -108,6 +110,13 @@ impl Client {
         self
     }
 
+    /// The same caller behind a load balancer, which sends these bytes before anything else.
+    #[must_use]
+    pub fn behind(mut self, first: &[u8]) -> Self {
+        self.first = first.to_vec();
+        self
+    }
+
     /// Whom it calls.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -116,9 +125,10 @@ impl Client {
 
     /// Opens a connection.
     pub async fn connect(&self) -> Connection {
-        let stream =
+        let mut stream =
             within("a connection", TcpStream::connect(self.address)).await.expect("somebody listens");
         stream.set_nodelay(true).expect("a socket takes the option");
+        within("the first bytes to be taken", stream.write_all(&self.first)).await.expect("an open socket");
         let host = HeaderValue::from_str(&self.address.to_string()).expect("an address is a header value");
         let Some(config) = &self.tls else {
             return Connection::over(TokioIo::new(stream), self.http2, host).await;

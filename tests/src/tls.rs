@@ -45,7 +45,13 @@ impl Authority {
     /// Signs a certificate for this machine.
     #[must_use]
     pub fn sign(&self) -> Leaf {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.sign_for(&["localhost", "127.0.0.1"])
+    }
+
+    /// Signs a certificate for other names.
+    #[must_use]
+    pub fn sign_for(&self, names: &[&str]) -> Leaf {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).expect("parameters");
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
@@ -61,11 +67,39 @@ impl Authority {
     /// A client that trusts it and offers these protocols, such as `h2` and `http/1.1`.
     #[must_use]
     pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+        self.client_of(protocols, rustls::DEFAULT_VERSIONS, None)
+    }
+
+    /// The same, speaking only TLS 1.2.
+    #[must_use]
+    pub fn old_client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+        self.client_of(protocols, &[&rustls::version::TLS12], None)
+    }
+
+    /// The same, showing a certificate of its own.
+    #[must_use]
+    pub fn client_showing(&self, protocols: &[&str], own: &Leaf) -> Arc<ClientConfig> {
+        self.client_of(protocols, rustls::DEFAULT_VERSIONS, Some(own))
+    }
+
+    fn client_of(
+        &self,
+        protocols: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        own: Option<&Leaf>,
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
+        let builder = builder.expect("versions").with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some(own) => {
+                let key = PrivateKeyDer::try_from(own.key.serialize_der()).expect("a key");
+                builder.with_client_auth_cert(vec![own.certificate.der().clone()], key).expect("a pair")
+            }
+        };
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
     }

@@ -346,6 +346,8 @@ pub struct Limit {
     pub budget: Option<Budget>,
     /// Whether tokens and money are never exceeded: the output is bounded upstream, and cut where need be.
     pub hard: bool,
+    /// Whether replicas count it together.
+    pub shared: bool,
     /// Refuse or count.
     pub mode: Mode,
     /// Stance when the store cannot answer.

@@ -148,6 +148,7 @@ fn policy() -> Policy {
             streams: None,
             budget: None,
             hard: false,
+            shared: false,
             mode: Mode::Enforce,
             on_failure: OnFailure::Closed,
         }],

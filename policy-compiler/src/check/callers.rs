@@ -46,15 +46,18 @@ fn places_of_keys(context: &Context<'_>) -> Vec<Finding> {
             Ok(url) if url.tls || is_loopback(&url.host) => continue,
             Ok(_) => ("whoever is on the way could put keys of their own there", "begin with `https://`"),
             Err(UrlFault::Malformed(what, help)) => (what, help),
-            Err(UrlFault::Credentials) => ("it carries credentials", "remove `user:password@`"),
+            Err(UrlFault::Credentials) => {
+                let message = format!("`{}` carries credentials", path.join("."));
+                let span = context.document.value_span(&path);
+                let finding = Finding::new(Code::InlineSecret, message);
+                let finding = finding.at_value(context.document, &path, "not shown").redacting(span);
+                findings.push(finding.help("remove `user:password@`"));
+                continue;
+            }
         };
         let message = format!("the keys of issuer `{name}` cannot be fetched: {what}");
-        let mut finding =
-            Finding::new(Code::UnusableKeySet, message).at_value(context.document, &path, "").help(help);
-        if what.contains("credentials") {
-            finding = finding.redacting(context.document.value_span(&path));
-        }
-        findings.push(finding);
+        let finding = Finding::new(Code::UnusableKeySet, message);
+        findings.push(finding.at_value(context.document, &path, "").help(help));
     }
     findings
 }

@@ -27,7 +27,11 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
             findings.extend(checker.reference(&["teams", team, field], "limits", Code::UnknownLimit));
         }
     }
+    for listener in names.section("listeners") {
+        findings.extend(checker.access("listeners", listener));
+    }
     for route in names.section("routes") {
+        findings.extend(checker.access("routes", route));
         findings.extend(checker.reference(&["routes", route, "pool"], "pools", Code::UnknownPool));
         findings.extend(checker.reference(&["routes", route, "limit"], "limits", Code::UnknownLimit));
         findings.extend(checker.reference(&["routes", route, "hook"], "hooks", Code::UnknownHook));
@@ -61,6 +65,7 @@ impl Checker<'_> {
             (path.first().copied().unwrap_or_default(), path.get(1).copied().unwrap_or_default());
         let target = match section {
             "identities" => "identity",
+            "access" => "access rule",
             plural => plural.strip_suffix('s').unwrap_or(plural),
         };
         let holder_kind = kind.strip_suffix('s').unwrap_or(kind);
@@ -91,6 +96,17 @@ impl Checker<'_> {
             }
         }
         findings
+    }
+
+    /// The access rules of a listener or route.
+    fn access(&self, section: &str, holder: &str) -> Vec<Finding> {
+        let path = [section, holder, "access"];
+        let count = self.document.value(&path).map_or(0, |node| node.items().len());
+        let one = |index: usize| {
+            let index = index.to_string();
+            self.reference(&[&path[..], &[index.as_str()]].concat(), "access", Code::UnknownAccess)
+        };
+        (0..count).filter_map(one).collect()
     }
 
     /// A fallback, or a list of them.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use rule_table::{Backend, Credential, EntraSource, KeySet, Policy, SecretRef, Setting};
+use rule_table::{Backend, Credential, EntraSource, KeySet, Listener, Policy, SecretRef, Setting};
 
 use crate::diagnostics::{Code, Finding};
 
@@ -21,28 +21,7 @@ pub fn check_resources(
     read: impl Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Vec<Finding> {
     let resources = Resources { base_dir, env, read };
-    let mut findings = Vec::new();
-    for listener in &policy.listeners {
-        let Some(tls) = &listener.tls else { continue };
-        let path = |field| ["listeners", listener.name.as_str(), "tls", field, "file"];
-        findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
-        findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
-    }
-    if let Some(tls) = policy.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
-        let path = |field| ["admin", "tls", field, "file"];
-        findings.extend(resources.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
-        findings.extend(resources.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
-    }
-    if let Some(clients) = policy.admin.as_ref().and_then(|admin| admin.clients.as_ref()) {
-        let path = ["admin", "tls", "clients", "file"];
-        findings.extend(resources.pem(&clients.authorities, &path, "CERTIFICATE-----"));
-    }
-    for issuer in &policy.issuers {
-        if let KeySet::File(file) = &issuer.keys {
-            let path = ["issuers", issuer.name.as_str(), "keys", "file"];
-            findings.extend(resources.content(file, &path).err().map(|finding| *finding));
-        }
-    }
+    let mut findings = resources.doors(policy);
     let mut seen = BTreeSet::new();
     let mut secret = |reference: &SecretRef, path: &[&str]| {
         if seen.insert(format!("{reference:?}")) {
@@ -64,6 +43,9 @@ pub fn check_resources(
         {
             secret(authorization, &["backends", &backend.name, "egressProxy", "authorization"]);
         }
+    }
+    if let Some(auth) = policy.store.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
+        secret(auth, &["store", "shared", "redis", "auth"]);
     }
     for hook in &policy.hooks {
         if let Some((_, value)) = &hook.header {
@@ -110,6 +92,51 @@ where
     E: Fn(&str) -> Option<String>,
     R: Fn(&Path) -> io::Result<Vec<u8>>,
 {
+    /// What lets callers and operators in: certificates, authorities, countries, keys of issuers.
+    fn doors(&self, policy: &Policy) -> Vec<Finding> {
+        let mut findings: Vec<Finding> =
+            policy.listeners.iter().flat_map(|listener| self.listener_tls(listener)).collect();
+        if let Some(file) = &policy.countries {
+            findings.extend(self.content(file, &["countries", "file"]).err().map(|finding| *finding));
+        }
+        if let Some(tls) = policy.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
+            let path = |field| ["admin", "tls", field, "file"];
+            findings.extend(self.pem(&tls.certificate, &path("certificate"), "CERTIFICATE-----"));
+            findings.extend(self.pem(&tls.key, &path("key"), "PRIVATE KEY-----"));
+        }
+        if let Some(clients) = policy.admin.as_ref().and_then(|admin| admin.clients.as_ref()) {
+            let path = ["admin", "tls", "clients", "file"];
+            findings.extend(self.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+        }
+        for issuer in &policy.issuers {
+            if let KeySet::File(file) = &issuer.keys {
+                let path = ["issuers", issuer.name.as_str(), "keys", "file"];
+                findings.extend(self.content(file, &path).err().map(|finding| *finding));
+            }
+        }
+        findings
+    }
+
+    fn listener_tls(&self, listener: &Listener) -> Vec<Finding> {
+        let Some(tls) = &listener.tls else { return Vec::new() };
+        let own = ["listeners", listener.name.as_str(), "tls"];
+        let mut findings = Vec::new();
+        let mut pair = |certificate: &str, key: &str, at: &[&str]| {
+            let path = |field| [&own[..], at, &[field, "file"]].concat();
+            findings.extend(self.pem(certificate, &path("certificate"), "CERTIFICATE-----"));
+            findings.extend(self.pem(key, &path("key"), "PRIVATE KEY-----"));
+        };
+        pair(&tls.certificate, &tls.key, &[]);
+        for named in &tls.names {
+            pair(&named.certificate, &named.key, &["names", &named.host]);
+        }
+        if let Some(clients) = &tls.clients {
+            let path = [&own[..], &["clients", "authorities", "file"]].concat();
+            findings.extend(self.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+        }
+        findings
+    }
+
     fn secret(&self, reference: &SecretRef, path: &[&str]) -> Option<Finding> {
         match reference {
             SecretRef::Env(name) => {

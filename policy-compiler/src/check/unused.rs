@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::diagnostics::{Code, Finding};
+use crate::manifest::Manifest;
 use crate::resolve::Chains;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -54,16 +55,30 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for name in manifest.limits.keys().filter(|name| !limits.contains(name)) {
         report("limit", &["limits", name], "route or consumer");
     }
+    let access = access_in_use(manifest);
+    for name in manifest.access.keys().filter(|name| !access.contains(name)) {
+        report("access rule", &["access", name], "listener or route");
+    }
     for name in manifest.hooks.keys() {
         if routes().all(|route| route.hook.as_ref() != Some(name)) {
             report("hook", &["hooks", name], "route");
         }
     }
-    let for_any = routes().any(|route| route.consumers.is_empty());
-    for name in manifest.consumers.keys() {
-        if !for_any && routes().all(|route| !route.consumers.contains(name)) {
-            report("consumer", &["consumers", name], "route");
-        }
+    for name in idle_consumers(manifest) {
+        report("consumer", &["consumers", name], "route");
     }
     unused
+}
+
+fn access_in_use(manifest: &Manifest) -> BTreeSet<&String> {
+    let by_listeners = manifest.listeners.values().flat_map(|listener| &listener.access);
+    by_listeners.chain(manifest.routes.values().flat_map(|route| &route.access)).collect()
+}
+
+/// Consumers that no route is for.
+fn idle_consumers(manifest: &Manifest) -> impl Iterator<Item = &String> {
+    let routes = || manifest.routes.values();
+    let for_any = routes().any(|route| route.consumers.is_empty());
+    let idle = move |name: &&String| !for_any && routes().all(|route| !route.consumers.contains(name));
+    manifest.consumers.keys().filter(idle)
 }

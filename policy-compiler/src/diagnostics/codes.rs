@@ -337,6 +337,18 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
 
+MalformedStore "SG1150" Error "shared store cannot be reached"
+"A shared store is named by `redis://host:port`, or `rediss://` for TLS, with the number of a database as path if it is not 0. Its password is a reference beside it. Names of keys begin with `prefix`."
+
+PlainStore "SG1151" Warning "password sent to the shared store unencrypted"
+"Whoever can read the network between a gateway and its store can read the password, and with it change every count. Write `rediss://`."
+
+NothingShared "SG1152" Error "shared limit without a shared store"
+"Replicas share a limit through a store they all reach. Without one each counts for itself, and together they let through a multiple of the limit."
+
+NoShare "SG1153" Warning "limit too small to be shared out"
+"With `whenAway: local-share` a replica that cannot reach the store allows its even part of each limit. A limit smaller than the number of replicas has no such part, and refuses everything then."
+
 UnknownIssuer "SG1201" Error "unknown issuer"
 "A credential or the admin API names an entry of `issuers`, and there is no such entry."
 
@@ -354,6 +366,30 @@ UnaskedCertificate "SG1205" Error "client certificates that nobody asks for"
 
 SharedAdminToken "SG1206" Error "admin token shared by names"
 "What an administrator did is recorded under the name of the token, so each name has its own."
+
+MalformedNetwork "SG1301" Error "not a network"
+"A network is an address with the length of its prefix, such as `10.0.0.0/8` or `2001:db8::/32`, or a single address. Bits beyond the prefix have to be zero: who writes `10.1.2.3/8` may have meant the address or the network, and the two differ by sixteen million hosts."
+
+EmptyAccess "SG1302" Warning "access rule refuses nothing"
+"The rule names neither networks, nor countries, nor headers."
+
+CountriesWithoutFile "SG1303" Error "countries without a database"
+"Which country an address is in stands in a database. Name one in MaxMind's format: `countries: {file: geo.mmdb}`."
+
+NeverAllowed "SG1304" Error "allowed and denied at once"
+"What is denied stays denied, whatever `allow` says. A network inside a denied one, or a country in both lists, is never let in by its being allowed."
+
+PublicPrivate "SG1305" Error "private listener on a public address"
+"A listener with `private: true` has an address that the public Internet can route to. Give it one of RFC 1918, RFC 4193 or the like. With `0.0.0.0` or `[::]` the gateway looks at the machine's interfaces when it starts."
+
+EveryoneTrusted "SG1306" Warning "everyone may state an address"
+"Proxies in front of the gateway are believed when they say for whom they ask. Trusting every address lets any caller state any address, so that access rules by address mean nothing. Name the networks that the proxies are in."
+
+UnknownAccess "SG1307" Error "unknown access rule"
+"`access` of a listener or route names entries of `access`, and there is no such entry."
+
+RequiredCredential "SG1308" Error "required header is a credential or the gateway's own"
+"A header that an access rule requires has its values in the manifest. Credentials do not belong there, and keys of callers are `consumers`. Headers that concern one connection, or that the gateway sets, say nothing of a caller."
 
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."
@@ -426,7 +462,7 @@ pub fn explain(code: &str) -> Option<String> {
 /// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
 #[must_use]
 pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 13] = [
+    const GROUPS: [(&str, &str); 15] = [
         ("SG00", "Reading"),
         ("SG01", "Structure"),
         ("SG02", "Names"),
@@ -438,7 +474,9 @@ pub fn reference() -> String {
         ("SG08", "Telemetry"),
         ("SG09", "Failover"),
         ("SG10", "Rewrites"),
+        ("SG11", "Limits over several replicas"),
         ("SG12", "Callers"),
+        ("SG13", "Doors"),
         ("SG15", "Residency, hooks and overload"),
     ];
     let mut page = String::from(

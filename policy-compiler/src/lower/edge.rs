@@ -1,44 +1,14 @@
-//! Listeners, limits and telemetry.
+//! Limits and telemetry.
 
-use rule_table::{
-    AccessLogTarget, Limit, Listener, ListenerTls, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry,
-    TlsVersion,
-};
+use rule_table::{AccessLogTarget, Limit, Mode, OnFailure, Otlp, OtlpProtocol, SecretRef, Telemetry};
 
 use crate::manifest::{self, Manifest};
-use crate::resolve::address;
 
 pub(super) fn secret(reference: &manifest::SecretRef) -> SecretRef {
     match reference {
         manifest::SecretRef::Env(name) => SecretRef::Env(name.clone()),
         manifest::SecretRef::File(path) => SecretRef::File(path.clone()),
     }
-}
-
-pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
-    let one = |(name, listener): (&String, &manifest::Listener)| {
-        Some(Listener {
-            name: name.clone(),
-            address: address(&listener.address).ok()?.to_string(),
-            tls: listener.tls.as_ref().map(|tls| ListenerTls {
-                certificate: tls.certificate.file.clone(),
-                key: tls.key.file.clone(),
-                names: Vec::new(),
-                min_version: TlsVersion::default(),
-                clients: None,
-            }),
-            http2: listener.http2,
-            max_body: listener.max_body.0.0,
-            head_timeout: listener.head_timeout.0.0,
-            body_timeout: listener.body_timeout.0.0,
-            private: false,
-            proxy_protocol: Vec::new(),
-            forwarded: None,
-            max_connections: None,
-            access: Vec::new(),
-        })
-    };
-    manifest.listeners.iter().map(one).collect()
 }
 
 pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
@@ -49,6 +19,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
         streams: None,
         budget: None,
         hard: false,
+        shared: manifest.store.shared.is_some() && limit.shared.unwrap_or(true),
         mode: mode(limit.mode),
         on_failure: on_failure(limit.on_failure),
     };

@@ -5,13 +5,14 @@ use std::cmp::Reverse;
 use rule_table::{Route, Specificity};
 
 use super::rewrite::rewrite;
-use super::{Ids, ids, reference};
+use super::{Ids, ids, reference, references};
 use crate::manifest::{self, Manifest, Priority};
 use crate::resolve::matching;
 
 pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
     let pools = ids(manifest.pools.keys());
     let consumers = ids(manifest.consumers.keys());
+    let access = ids(manifest.access.keys());
     let hooks = ids(manifest.hooks.keys());
     let one = |(name, route): (&String, &manifest::Route)| {
         let mut allowed: Vec<u32> =
@@ -25,7 +26,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             consumers: allowed,
             public: route.public.unwrap_or_default(),
             limits: reference(route.limit.as_ref(), limits)?.into_iter().collect(),
-            access: Vec::new(),
+            access: references(&route.access, &access)?,
             hook: reference(route.hook.as_ref(), &hooks)?,
             priority: route.priority.map(Priority::compiled),
             deadline: route.deadline.0.0,

@@ -81,7 +81,8 @@ impl JsonSchema for Credential {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let token = generator.subschema_for::<TokenSubject>();
+        let mut token = generator.subschema_for::<TokenSubject>();
+        token.insert("description".to_owned(), "A token of an issuer with this subject.".into());
         json_schema!({
             "type": "object",
             "description": "What shows that a caller is this consumer: exactly one of these.",

@@ -16,7 +16,7 @@ pub struct Issuer {
     #[schemars(length(min = 1), example = "https://login.microsoftonline.com/TENANT/v2.0")]
     pub issuer: String,
     /// Values of the claim `aud`, any of which must be there.
-    #[schemars(length(min = 1), example = ["api://llm"])]
+    #[schemars(length(min = 1))]
     pub audiences: Vec<String>,
     /// Where its public keys are. By OpenID Connect Discovery unless stated.
     #[serde(default)]

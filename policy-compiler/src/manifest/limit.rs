@@ -15,6 +15,9 @@ pub struct Limit {
     /// Tokens per window: reserved before a request is sent, settled after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenRate>,
+    /// Whether all replicas share it. They do where `store` names a shared store, unless this is `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
     /// Whether it refuses, or only counts what it would have refused.
     #[serde(default)]
     pub mode: Mode,

@@ -50,6 +50,20 @@ pub struct Named<N, T> {
     spelling: PhantomData<N>,
 }
 
+/// Server names that a certificate is for, or `*.` and a name for one label below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostName;
+
+impl Spelling for HostName {
+    fn schema() -> Schema {
+        json_schema!({
+            "pattern": r"^(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
+            "description": "A host name in lower case, or `*.` and a host name.",
+            "examples": ["api.example.com"],
+        })
+    }
+}
+
 impl<N, T> Default for Named<N, T> {
     fn default() -> Self {
         Self { things: BTreeMap::new(), spelling: PhantomData }

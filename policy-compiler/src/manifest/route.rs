@@ -32,6 +32,9 @@ pub struct Route {
     /// `standard` unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Access rules for its requests, after the listener's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<String>,
     /// Time for a request until the first byte of its answer, attempts included.
     #[serde(default = "deadline")]
     pub deadline: Duration,

@@ -45,6 +45,9 @@ pub struct Status {
     /// What operators hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<holds::Hold>,
+    /// Digest of the database of countries in use, `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub countries: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
 }

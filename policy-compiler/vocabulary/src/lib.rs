@@ -3,6 +3,7 @@
 //! beyond parsing and printing them, and it imports no other crate of this workspace.
 
 pub mod access_log;
+pub mod address;
 pub mod admin;
 pub mod date;
 pub mod facts;
@@ -13,6 +14,7 @@ pub mod reason;
 pub mod units;
 pub mod usage;
 
+pub use address::is_private;
 pub use date::{DateError, UnixTime};
 pub use facts::{Operation, RequestFacts};
 pub use moment::Moment;

@@ -1,5 +1,5 @@
-//! Stage 3: access rules that need no body. It owns content type, encoding and declared size; it refuses
-//! to read bytes.
+//! Stage 3: what a head says of its body. It owns content type, encoding and declared size; it refuses to
+//! read bytes.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use vocabulary::{ByteSize, Reason};

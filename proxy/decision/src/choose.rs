@@ -241,6 +241,7 @@ impl Exchange {
             status: None,
             reason: None,
             usage: None,
+            owed: None,
             ticket: Some(ticket),
         });
         Ok(Choice { deployment, attempt })

@@ -7,7 +7,9 @@ use feedback_loop::{Failure, Ticket};
 use rule_table::{ConsumerId, DeploymentId, PoolId, Route, RouteId, TeamId};
 use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 
+use crate::access::Country;
 use crate::callers::Presented;
+use crate::ceiling::BodySize;
 use crate::gate::Gate;
 use crate::keys::Terms;
 use crate::peer::Peer;
@@ -101,7 +103,17 @@ pub struct Attempt {
     pub reason: Option<Reason>,
     /// What it consumed, where the backend is known to have worked.
     pub usage: Option<Usage>,
+    /// What limits are charged though nobody counted: it was sent, and then came silence or a cut.
+    pub owed: Option<Usage>,
     pub(crate) ticket: Option<Ticket>,
+}
+
+impl Attempt {
+    /// What limits are charged for it.
+    #[must_use]
+    pub fn charged(&self) -> Option<Usage> {
+        self.usage.or(self.owed)
+    }
 }
 
 /// A request and everything decided about it so far.
@@ -156,6 +168,8 @@ pub struct Exchange {
     pub(crate) presented: Presented,
     /// What the key says beyond its consumer, where it was issued while the gateway runs.
     pub(crate) terms: Option<Arc<Terms>>,
+    /// The country the peer's address is in, where a rule asks for it and it is known.
+    pub(crate) country: Option<Country>,
     pub(crate) pool: Option<PoolId>,
     /// Fields of the request that the chosen backend's dialect has no place for; only advice, but told.
     pub lost_fields: Vec<&'static str>,
@@ -169,6 +183,10 @@ pub struct Exchange {
     /// What the caller would have been told after the last failed attempt.
     pub(crate) last_failure: Option<Refusal>,
     pub(crate) reservation: Option<ledger::Reservation>,
+    /// What the body says of the input's size, where a hard limit may need it.
+    pub(crate) body_size: BodySize,
+    /// Output tokens per choice that a hard limit has room for.
+    pub(crate) output_ceiling: Option<u64>,
     pub(crate) settled: bool,
 }
 
@@ -208,6 +226,7 @@ impl Exchange {
             layout: None,
             presented: Presented::Nothing,
             terms: None,
+            country: None,
             pool: None,
             lost_fields: Vec::new(),
             tried: 0,
@@ -216,6 +235,8 @@ impl Exchange {
             pinned: None,
             last_failure: None,
             reservation: None,
+            body_size: BodySize::default(),
+            output_ceiling: None,
             settled: false,
         }
     }
@@ -318,7 +339,14 @@ impl Drop for Exchange {
         let at = self.attempts.last().map_or(self.arrived, |attempt| attempt.started);
         self.attempt_failed(at, Reason::ClientClosed, Failure::Cancelled);
         if let Some(reservation) = self.reservation.take() {
-            self.gate.ledger().release(at, reservation);
+            let ledger = self.gate.ledger();
+            let now = ledger.time().at(at);
+            if self.attempts.is_empty() {
+                ledger.release(now, reservation);
+            } else {
+                // Something was sent, and nobody said what came of it.
+                ledger.keep(now, reservation);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use feedback_loop::Failure;
 use rule_table::{FallbackWhen, Pool as PoolSection};
-use vocabulary::{Moment, Reason};
+use vocabulary::{Moment, Reason, Usage};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -45,6 +45,9 @@ impl Exchange {
     /// Books a failed attempt and says what follows.
     pub fn failed(&mut self, now: Moment, failed: AttemptFailure) -> Next {
         let AttemptFailure { reason, failure, progress, refusal } = failed;
+        if progress == Progress::Unknown {
+            self.owe();
+        }
         self.attempt_failed(now, reason, failure);
         let gate = Arc::clone(&self.gate);
         let Some(section) = self.pool.and_then(|id| gate.policy().pools.get(id as usize)) else {
@@ -65,6 +68,14 @@ impl Exchange {
         }
         self.last_failure = Some(refusal);
         Next::Retry
+    }
+
+    /// The backend may have worked on the attempt, and bill it: its prompt at least.
+    fn owe(&mut self) {
+        let input = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
+        if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
+            attempt.owed = Some(Usage { input, ..Usage::default() });
+        }
     }
 
     /// Moves to a fallback for a request that its backend refused for what it is: too long, or filtered.

@@ -11,6 +11,7 @@ use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, Pool
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
+use crate::access::AccessRules;
 use crate::callers::Callers;
 use crate::choose::{PoolView, SharedPool};
 use crate::homes::ResponseHomes;
@@ -28,10 +29,12 @@ pub struct Gate {
     generation: Generation,
     table: RouteTable,
     callers: Callers,
+    access: AccessRules,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
     homes: Arc<ResponseHomes>,
     public_route: bool,
+    hard_limit: bool,
 }
 
 impl Gate {
@@ -59,10 +62,12 @@ impl Gate {
             .collect();
         Self {
             table: RouteTable::build(&policy),
+            ledger: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.ledger)),
             callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
-            ledger: previous.map_or_else(|| Arc::new(Ledger::new()), |gate| Arc::clone(&gate.ledger)),
+            access: AccessRules::build(&policy),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
+            hard_limit: policy.limits.iter().any(|limit| limit.hard),
             pools,
             policy,
             digest,
@@ -77,6 +82,13 @@ impl Gate {
         let callers = bundle.policy();
         let callers = Callers::build(callers, Some(&self.callers));
         Self { callers, ..Self::new(bundle, self.generation, None, seed, now) }
+    }
+
+    /// The same, counting in `ledger`: for the first gate, whose ledger may have been put back from disk.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<Ledger>) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// The policy's sections.
@@ -149,6 +161,10 @@ impl Gate {
         !self.policy.consumers.is_empty() || !self.policy.issuers.is_empty()
     }
 
+    pub(crate) fn access(&self) -> &AccessRules {
+        &self.access
+    }
+
     pub(crate) fn homes(&self) -> &ResponseHomes {
         &self.homes
     }
@@ -157,8 +173,14 @@ impl Gate {
         self.public_route
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
+    /// What limits have counted, kept by every gate after this one.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    pub(crate) fn has_hard_limit(&self) -> bool {
+        self.hard_limit
     }
 
     pub(crate) fn pool_first_token(&self, id: PoolId, now: Moment, ticket: &Ticket) {
@@ -207,7 +229,7 @@ impl Gate {
     /// The one-second loop: pools learn, counters whose windows have turned are forgotten. Returns how
     /// realised shares moved.
     pub fn tick(&self, now: Moment) -> Vec<ShareChange> {
-        self.ledger.sweep(now);
+        self.ledger.sweep(self.ledger.time().at(now));
         self.adaptive().flat_map(|shared| shared.with(|pool| pool.tick(now))).collect()
     }
 

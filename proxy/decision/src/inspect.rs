@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rule_table::{Policy, Route};
 use vocabulary::{Operation, Reason, RequestFacts};
 
+use crate::ceiling::BodySize;
 use crate::identify::{Head, candidates};
 use crate::{Exchange, Refusal};
 
@@ -24,6 +25,9 @@ impl Exchange {
             }
         })?;
         self.layout = Some(layout);
+        if self.gate.has_hard_limit() {
+            self.body_size = BodySize::of(body);
+        }
         self.enter_by_facts(facts, head)
     }
 

@@ -2,10 +2,13 @@
 //! machine without IO. It owns the [`Exchange`] and who may add what to it; it refuses to know sockets,
 //! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
 
+mod access;
 mod admit;
 mod answer;
 mod callers;
+mod ceiling;
 mod choose;
+mod claims;
 mod dialects;
 mod exchange;
 mod failover;
@@ -15,6 +18,7 @@ mod hook;
 mod identify;
 mod inspect;
 pub mod keys;
+mod networks;
 mod peer;
 mod pool_spec;
 mod prospect;
@@ -27,6 +31,7 @@ mod settle;
 mod shed;
 mod tokens;
 
+pub use access::Country;
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
@@ -35,9 +40,11 @@ pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};
 pub use hook::{HookFault, Verdict, ask as hook_question, verdict as hook_verdict};
 pub use identify::{Destination, Head};
+pub use networks::Networks;
 pub use peer::{ClientCertificate, Peer};
 pub use prospect::Prospect;
 pub use refusal::Refusal;
+pub use reserve::{Reserved, Uncovered};
 pub use rewrite::{
     Presentable, Sending, UpstreamRequest, apply_header_edits, authority, credential_header, probe,
 };

@@ -1,36 +1,151 @@
-//! Stage 5: limits reserved before anything is sent. It owns which limits a request falls under and how
-//! much it claims; counting is the ledger's.
+//! Stage 5: limits reserved before anything is sent. It owns how much a request asks of each and how a
+//! refusal reads; which limits apply is `claims`', how much it can take at most `ceiling`'s, counting the
+//! ledger's.
 
-use ledger::{Claim, Exhausted};
-use rule_table::{LimitId, Mode};
-use vocabulary::{Moment, Operation, RateUnit, Reason};
+use std::time::Duration;
 
+use ledger::{Claim, Exhausted, Meter, Refused, Reservation, Short};
+use vocabulary::{Moment, Operation, Reason, Usage};
+
+use crate::claims::Counted;
 use crate::{Exchange, Refusal};
 
 /// Output tokens assumed for a caller that names no ceiling; settled to the real number afterwards.
 const ASSUMED_OUTPUT_TOKENS: u64 = 256;
 
+/// What came of asking the limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// There is room, and it is held.
+    Held,
+    /// There is room, but this replica needs a grant for it first. Nothing is held; ask again after it.
+    NeedsLease(Vec<Uncovered>),
+}
+
+/// A shared counter whose grant does not cover a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uncovered {
+    /// The counter.
+    pub key: u64,
+    /// The window it needs a grant in.
+    pub window: u64,
+    /// When that window ends, in ledger time.
+    pub ends: Moment,
+    /// How much more must be granted.
+    pub short: u64,
+    /// Whether the request is refused when nobody can say if there is more.
+    pub closed: bool,
+    /// The refusal when there is no more.
+    spent: Exhausted,
+}
+
+impl Uncovered {
+    fn new(short: &Short, claims: &[Claim], now: Moment) -> Option<Self> {
+        let claim = claims.get(short.claim)?;
+        let ends = claim.period.place(claim.key, now).ends;
+        let spent = Exhausted {
+            claim: short.claim,
+            key: claim.key,
+            meter: claim.meter,
+            asked: claim.asked,
+            remaining: claim.asked.saturating_sub(short.short),
+            ceiling: claim.ceiling,
+            retry_after: ends.since(now),
+        };
+        let Short { window_index: window, short, .. } = *short;
+        Some(Self { key: claim.key, window, ends, short, closed: claim.closed, spent })
+    }
+
+    /// What all replicas together may count.
+    #[must_use]
+    pub fn ceiling(&self) -> u64 {
+        self.spent.ceiling
+    }
+
+    /// The refusal when other replicas have, or have spent, what is missing.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        refusal(&self.spent)
+    }
+}
+
 impl Exchange {
-    /// Reserves one request, and its prompt plus the output it may ask for, against every limit.
+    /// Reserves what the request may take against every limit; a lack of grants counts as a lack of room.
     ///
     /// # Errors
-    /// [`Reason::RequestLimit`] or [`Reason::TokenLimit`], with the time until the window turns unless the
-    /// request is larger than a whole window.
+    /// As [`Exchange::try_reserve`].
     pub fn reserve(&mut self, now: Moment) -> Result<(), Refusal> {
-        let claims = self.claims();
-        if claims.is_empty() {
-            return Ok(());
+        match self.try_reserve(now)? {
+            Reserved::Held => Ok(()),
+            Reserved::NeedsLease(uncovered) => self.reserve_alone(now, &uncovered),
         }
-        // Counting tokens spends none.
-        let facts = self.facts.as_ref().filter(|facts| facts.operation != Operation::CountTokens);
-        let tokens = facts.map_or(0, |facts| {
-            let output =
-                facts.max_output_tokens.unwrap_or(ASSUMED_OUTPUT_TOKENS).saturating_mul(facts.choices);
-            facts.prompt_tokens.saturating_add(output)
-        });
-        let reserved = self.gate.ledger().reserve(now, &claims, tokens);
-        self.remaining = self.gate.ledger().remaining(now, &claims);
-        let reservation = reserved.map_err(|exhausted| refusal(&exhausted))?;
+    }
+
+    /// Reserves when nobody can say whether other replicas leave room. Where a limit's stance is closed that
+    /// is a refusal; an open one is held against what this replica alone has counted, and the others hear
+    /// of it later.
+    ///
+    /// # Errors
+    /// [`Reason::StoreUnavailable`], or as [`Exchange::try_reserve`].
+    pub fn reserve_alone(&mut self, now: Moment, uncovered: &[Uncovered]) -> Result<(), Refusal> {
+        let unavailable = || {
+            let message = "this limit is counted together with other replicas, and no share of it could be had; try again";
+            Refusal::new(Reason::StoreUnavailable, message).with_retry_after(Some(Duration::from_secs(1)))
+        };
+        if uncovered.iter().any(|one| one.closed) {
+            return Err(unavailable());
+        }
+        let alone: Vec<u64> = uncovered.iter().map(|one| one.key).collect();
+        match self.reserve_but(now, &alone)? {
+            Reserved::Held => Ok(()),
+            // Its grant was withdrawn in between.
+            Reserved::NeedsLease(_) => Err(unavailable()),
+        }
+    }
+
+    /// Reserves what the request may take against every limit, or nothing at all.
+    ///
+    /// # Errors
+    /// [`Reason::RequestLimit`], [`Reason::TokenLimit`], [`Reason::StreamLimit`] or
+    /// [`Reason::BudgetExhausted`], with the time until there is room again unless the request is larger
+    /// than a whole period; [`Reason::StoreUnavailable`] where a count cannot be recorded.
+    pub fn try_reserve(&mut self, now: Moment) -> Result<Reserved, Refusal> {
+        self.reserve_but(now, &[])
+    }
+
+    /// Does not wait for grants of the counters `alone`.
+    fn reserve_but(&mut self, now: Moment, alone: &[u64]) -> Result<Reserved, Refusal> {
+        let counted = self.counted();
+        if counted.is_empty() {
+            return Ok(Reserved::Held);
+        }
+        let mut claims = self.claims(&counted);
+        for claim in claims.iter_mut().filter(|claim| alone.contains(&claim.key)) {
+            claim.shared = false;
+        }
+        let ledger = self.gate.ledger();
+        let now = ledger.time().at(now);
+        let reserved = ledger.reserve(now, &claims);
+        self.remaining = ledger.remaining(now, &claims);
+        let reservation = match reserved {
+            Ok(reservation) => reservation,
+            Err(Refused::NeedsLease { claims: short }) => {
+                let uncovered = short.iter().filter_map(|short| Uncovered::new(short, &claims, now));
+                return Ok(Reserved::NeedsLease(uncovered.collect()));
+            }
+            Err(Refused::Exhausted(exhausted)) => return Err(refusal(&exhausted)),
+            Err(Refused::Unrecorded) => {
+                return Err(Refusal::new(
+                    Reason::StoreUnavailable,
+                    "this request's limits cannot be recorded now; try again shortly",
+                ));
+            }
+        };
+        self.hold(reservation);
+        Ok(Reserved::Held)
+    }
+
+    fn hold(&mut self, reservation: Reservation) {
         for reason in reservation.would_refuse().map(reason) {
             // Two limits may agree; the request would have been refused once.
             if !self.would_refuse.contains(&reason) {
@@ -38,69 +153,78 @@ impl Exchange {
             }
         }
         self.reservation = Some(reservation);
-        Ok(())
     }
 
-    fn claims(&self) -> Vec<Claim> {
-        let policy = self.gate.policy();
-        let consumer =
-            self.consumer.and_then(|id| Some((id, *policy.consumers.get(id as usize)?.limits.first()?)));
-        let route = self.route.and_then(|id| Some((id, *policy.routes.get(id as usize)?.limits.first()?)));
-        let claim = |scope: Scope, name: &str, limit: LimitId| {
-            policy.limits.get(limit as usize).map(|limit| Claim {
-                key: key(scope, &limit.name, name),
-                requests: limit.requests,
-                tokens: limit.tokens,
-                shadow: limit.mode == Mode::Shadow,
-            })
+    /// The counters with what is asked of each.
+    fn claims(&mut self, counted: &[Counted]) -> Vec<Claim> {
+        let spends = |hard: bool| {
+            counted
+                .iter()
+                .any(|one| one.hard == hard && matches!(one.claim.meter, Meter::Tokens | Meter::Spend))
         };
-        let name_of_consumer =
-            |id: u32| policy.consumers.get(id as usize).map_or("", |consumer| consumer.name.as_str());
-        let name_of_route = |id: u32| policy.routes.get(id as usize).map_or("", |route| route.name.as_str());
-        [
-            consumer.and_then(|(id, limit)| claim(Scope::Consumer, name_of_consumer(id), limit)),
-            route.and_then(|(id, limit)| claim(Scope::Route, name_of_route(id), limit)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        // Counting tokens spends none.
+        let generates = self.facts.as_ref().is_some_and(|facts| facts.operation != Operation::CountTokens);
+        let estimate = if generates && spends(false) { self.estimate() } else { Usage::default() };
+        let most = if generates && spends(true) { self.most() } else { Usage::default() };
+        let asked = |one: &Counted| match (one.claim.meter, one.hard) {
+            (Meter::Requests | Meter::Streams, _) => 1,
+            (Meter::Tokens, false) => estimate.total(),
+            (Meter::Tokens, true) => most.total(),
+            (Meter::Spend, false) => self.dearest(&estimate),
+            (Meter::Spend, true) => self.dearest_at_most(&most),
+        };
+        counted.iter().map(|one| Claim { asked: asked(one), ..one.claim }).collect()
     }
-}
 
-#[derive(Clone, Copy)]
-enum Scope {
-    Consumer = 1,
-    Route = 2,
-}
-
-/// Counters are keyed by names, so they survive a reload that renumbers. FNV-1a, 64 bits.
-fn key(scope: Scope, limit: &str, subject: &str) -> u64 {
-    let parts = [&[scope as u8][..], limit.as_bytes(), &[0], subject.as_bytes()];
-    parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    /// What it will take if it is like most.
+    fn estimate(&self) -> Usage {
+        let Some(facts) = &self.facts else { return Usage::default() };
+        let generates = facts.operation != Operation::Embeddings;
+        let output = if generates {
+            facts.max_output_tokens.unwrap_or(ASSUMED_OUTPUT_TOKENS).saturating_mul(facts.choices)
+        } else {
+            0
+        };
+        Usage { input: facts.prompt_tokens, output, ..Usage::default() }
+    }
 }
 
 fn refusal(exhausted: &Exhausted) -> Refusal {
-    let reason = reason(exhausted.unit);
+    let reason = reason(exhausted.meter);
     if exhausted.never_fits() {
-        let Exhausted { asked, amount, .. } = exhausted;
-        let message = format!(
-            "this request may take {asked} tokens, more than the {amount} of a whole window; shorten its prompt or lower `max_tokens`"
-        );
-        return Refusal::new(reason, message);
+        return Refusal::new(reason, never(exhausted));
     }
-    let what = match exhausted.unit {
-        RateUnit::Requests => "requests",
-        RateUnit::Tokens => "tokens",
+    let message = match exhausted.meter {
+        Meter::Requests => "the requests of this window are spent; wait for the time in Retry-After",
+        Meter::Tokens => "the tokens of this window are spent; wait for the time in Retry-After",
+        Meter::Streams => "as many requests as may be are under way; wait for one of them to end",
+        Meter::Spend => {
+            "the budget of this period does not cover this request; wait for the time in Retry-After, or ask for less with `max_tokens`"
+        }
     };
-    let message = format!("the {what} of this window are spent; wait for the time in Retry-After");
     Refusal::new(reason, message).with_retry_after(Some(exhausted.retry_after))
 }
 
-fn reason(unit: RateUnit) -> Reason {
-    match unit {
-        RateUnit::Requests => Reason::RequestLimit,
-        RateUnit::Tokens => Reason::TokenLimit,
+fn never(exhausted: &Exhausted) -> String {
+    let Exhausted { asked, ceiling, .. } = exhausted;
+    match exhausted.meter {
+        Meter::Spend => {
+            "this request may cost more than the budget of a whole period; shorten its prompt or lower `max_tokens`".to_owned()
+        }
+        Meter::Tokens if *asked == u64::MAX => {
+            "nobody can say how many tokens this request may take at most; name `max_tokens` and send the whole input as text".to_owned()
+        }
+        _ => format!(
+            "this request may take {asked} tokens, more than the {ceiling} of a whole window; shorten its prompt or lower `max_tokens`"
+        ),
+    }
+}
+
+fn reason(meter: Meter) -> Reason {
+    match meter {
+        Meter::Requests => Reason::RequestLimit,
+        Meter::Tokens => Reason::TokenLimit,
+        Meter::Streams => Reason::StreamLimit,
+        Meter::Spend => Reason::BudgetExhausted,
     }
 }

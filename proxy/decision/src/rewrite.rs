@@ -20,6 +20,7 @@ use wire::{FieldEdit, FieldOperation, Layout};
 pub use headers::{Presentable, credential_header};
 pub use path::{authority, probe};
 
+use crate::ceiling::ceiling_field;
 use crate::dialects::{format, spoken};
 use crate::rewrite::quirks::Quirks;
 use crate::{Exchange, Refusal};
@@ -101,7 +102,10 @@ impl Exchange {
             (Some(spoken), Some(asked)) if serves_as != facts.operation => {
                 let options = RequestOptions {
                     model: &deployment.upstream_name,
-                    default_max_tokens: deployment.max_output.unwrap_or(DEFAULT_MAX_TOKENS),
+                    default_max_tokens: self
+                        .ceiling_for(deployment)
+                        .or(deployment.max_output)
+                        .unwrap_or(DEFAULT_MAX_TOKENS),
                     include_usage: asks_usage && backend.kind != BackendKind::Mistral,
                     thinking: ThinkingStyle::default(),
                 };
@@ -117,6 +121,12 @@ impl Exchange {
         let quirks = Quirks::of(backend.kind, facts.max_output_tokens);
         let mut fields = quirks.edits();
         fields.extend(self.field_edits(backend));
+        let ceiling = self.ceiling_for(deployment).and_then(|tokens| {
+            Some((vec![ceiling_field(backend.kind, serves_as)?.to_owned()], tokens.to_string()))
+        });
+        fields.extend(
+            ceiling.iter().map(|(path, value)| FieldEdit { path, operation: FieldOperation::Default(value) }),
+        );
         let edits = wire::Edits {
             model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
             // Mistral's API counts usage unasked and refuses the field.

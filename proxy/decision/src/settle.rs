@@ -1,6 +1,7 @@
 //! Stage 9: what the request came to. It owns cost, the limits' final count and the access-log record; it
 //! refuses to write or send them.
 
+use ledger::Took;
 use vocabulary::access_log::{ACCESS_LOG_VERSION, AccessLogRecord, AttemptRecord};
 use vocabulary::{Moment, Reason, Usd};
 
@@ -45,15 +46,18 @@ impl Exchange {
     fn settle_limits(&mut self, now: Moment) {
         let Some(reservation) = self.reservation.take() else { return };
         let ledger = self.gate.ledger();
-        let known = self.attempts.iter().filter_map(|attempt| attempt.usage);
-        let spent = known.map(|usage| usage.total()).reduce(u64::saturating_add);
-        match (spent, self.reason) {
-            (Some(spent), _) => ledger.settle(now, reservation, spent),
+        let now = ledger.time().at(now);
+        let known = self.attempts.iter().filter_map(Attempt::charged);
+        let tokens = known.map(|usage| usage.total()).reduce(u64::saturating_add);
+        match (tokens, self.reason) {
+            (Some(tokens), _) => {
+                ledger.settle(now, reservation, &Took { tokens, spend_nanos: self.charged_cost().nanos });
+            }
             // Served, and nobody counted: the estimate stands.
-            (None, None) => drop(reservation),
+            (None, None) => ledger.keep(now, reservation),
             (None, Some(reason)) if reason.is_bad() => ledger.release(now, reservation),
             // The caller's own doing, such as a request its backend refused: it counts, without tokens.
-            (None, Some(_)) => ledger.settle(now, reservation, 0),
+            (None, Some(_)) => ledger.settle(now, reservation, &Took::default()),
         }
     }
 
@@ -74,6 +78,15 @@ impl Exchange {
             let reason = self.reason.unwrap_or(Reason::Internal);
             self.attempt_failed(now, reason, failure);
         }
+    }
+
+    /// What limits are charged: also for attempts that failed and may have been worked on.
+    fn charged_cost(&self) -> Usd {
+        let priced = self.attempts.iter().filter_map(|attempt| {
+            let prices = self.gate.deployment(attempt.deployment)?.prices?;
+            Some(prices.cost(&attempt.charged()?))
+        });
+        priced.fold(Usd::ZERO, |sum, cost| sum + cost)
     }
 
     fn cost(&self) -> Usd {

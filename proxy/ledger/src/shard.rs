@@ -2,41 +2,42 @@
 //! refuses to lock (`Ledger` does).
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::hash_map::Entry;
 
-use vocabulary::{Moment, Rate, RateUnit};
+use vocabulary::Moment;
 
-use crate::window::{Counted, Window};
-use crate::{Allowance, Claim, Exhausted, Remaining};
-
-/// The two counters of a key.
-#[derive(Clone, Copy, Debug, Default)]
-struct Account {
-    requests: Window,
-    tokens: Window,
-}
-
-/// What one claim counted, so that it can be settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Line {
-    key: u64,
-    requests: Option<Counted>,
-    tokens: Option<Counted>,
-}
+use crate::claim::{Claim, Exhausted, Refused, Took};
+use crate::counter::{Lacks, Line, Standing};
+use crate::{Allowance, Meter};
 
 /// Room held by a request that is under way. Settle it with what the request took, or release it when the
 /// request was never sent; dropped without either, its room returns when its windows turn.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "settle or release it, or its room stays taken until the window turns"]
 pub struct Reservation {
-    lines: Vec<Line>,
+    pub(crate) id: u64,
+    pub(crate) lines: Vec<Line>,
     would_refuse: Vec<Exhausted>,
+    /// Whether a record of it was written.
+    pub(crate) recorded: bool,
 }
 
 impl Reservation {
-    /// The units shadow claims would have refused, in the order of the claims.
-    pub fn would_refuse(&self) -> impl Iterator<Item = RateUnit> + '_ {
-        self.would_refuse.iter().map(|exhausted| exhausted.unit)
+    /// Its number, unique for a ledger's life.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What it holds, counter by counter.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// What shadow claims would have refused for, in the order of the claims.
+    pub fn would_refuse(&self) -> impl Iterator<Item = Meter> + '_ {
+        self.would_refuse.iter().map(|exhausted| exhausted.meter)
     }
 
     /// The refusals shadow claims would have given, in the order of the claims.
@@ -49,7 +50,7 @@ impl Reservation {
 /// Counters by key.
 #[derive(Debug, Default)]
 pub struct Shard {
-    accounts: HashMap<u64, Account>,
+    counters: HashMap<u64, Standing>,
 }
 
 impl Shard {
@@ -59,90 +60,83 @@ impl Shard {
         Self::default()
     }
 
-    /// Takes one request and `tokens` from every claim, or nothing from any.
+    /// Takes what every claim asks, or nothing from any.
     ///
     /// # Errors
-    /// The first enforced claim without room.
-    pub fn reserve(&mut self, now: Moment, claims: &[Claim], tokens: u64) -> Result<Reservation, Exhausted> {
-        reserve(self, now, claims, tokens)
+    /// The first enforced claim without room; where all have room, those that need a grant.
+    pub fn reserve(&mut self, now: Moment, claims: &[Claim]) -> Result<Reservation, Refused> {
+        reserve(self, now, claims)
     }
 
-    /// Replaces the reserved tokens by what the request took, in the window they were reserved in. When that
-    /// window has turned, nothing is changed: its count is no longer asked for.
-    pub fn settle(&mut self, now: Moment, reservation: Reservation, tokens_used: u64) {
-        settle(self, now, &reservation, tokens_used);
+    /// Replaces what is held by what the request took, in the window it was reserved in. When that window
+    /// has turned, nothing is changed: its count is no longer asked for.
+    pub fn settle(&mut self, reservation: &Reservation, took: &Took) {
+        settle(self, reservation, took);
     }
 
-    /// Gives back the request and its tokens, as if it had never been made.
-    pub fn release(&mut self, now: Moment, reservation: Reservation) {
-        release(self, now, &reservation);
+    /// Gives back what is held, as if the request had never been made.
+    pub fn release(&mut self, reservation: &Reservation) {
+        release(self, reservation);
     }
 
     /// What is left under `claim`.
     #[must_use]
-    pub fn remaining(&self, now: Moment, claim: &Claim) -> Remaining {
-        let account = self.accounts.get(&claim.key).copied().unwrap_or_default();
-        let allowance = |rate: Rate, window: Window| {
-            let (used, resets_in) = window.used(claim.key, &rate, now);
-            Allowance { limit: rate.amount, remaining: rate.amount.saturating_sub(used), resets_in }
-        };
-        Remaining {
-            requests: claim.requests.map(|rate| allowance(rate, account.requests)),
-            tokens: claim.tokens.map(|rate| allowance(rate, account.tokens)),
-        }
+    pub fn allowance(&self, now: Moment, claim: &Claim) -> Allowance {
+        let counter = self.counters.get(&claim.key).copied().unwrap_or_else(|| Standing::new(claim, now));
+        counter.allowance(now, claim)
+    }
+
+    /// Every counter, in no order.
+    pub fn standings(&self) -> impl Iterator<Item = &Standing> {
+        self.counters.values()
     }
 
     /// Forgets counters whose windows have turned. Loses nothing; call it now and then to bound memory.
     pub fn sweep(&mut self, now: Moment) {
-        self.accounts.retain(|key, account| {
-            !account.requests.is_over(*key, now) || !account.tokens.is_over(*key, now)
-        });
+        self.counters.retain(|_, counter| !counter.is_over(now));
     }
 
-    /// How many keys have counters.
+    /// Sets what may be taken in a window of a shared counter, never less than is taken; returns what it is
+    /// set to. `None` where the counter is unknown or in another window.
+    pub fn grant(&mut self, key: u64, window_index: u64, total: u64) -> Option<u64> {
+        self.counters.get_mut(&key)?.grant(window_index, total)
+    }
+
+    /// Puts back a counter as it was; of two with one key the later window stays.
+    pub(crate) fn restore(&mut self, standing: Standing) {
+        match self.counters.entry(standing.key) {
+            Entry::Vacant(place) => {
+                place.insert(standing);
+            }
+            Entry::Occupied(mut place) => {
+                let held = place.get_mut();
+                if held.period != standing.period || held.window_index < standing.window_index {
+                    *held = standing;
+                }
+            }
+        }
+    }
+
+    /// How many counters there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.accounts.len()
+        self.counters.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.counters.is_empty()
     }
 
-    /// Takes from one claim, both units or neither.
-    fn take(&mut self, now: Moment, index: usize, claim: &Claim, tokens: u64) -> Result<Line, Exhausted> {
-        let account = self.accounts.entry(claim.key).or_default();
-        let check = |unit, rate: Option<Rate>, window: &Window, asked: u64| {
-            let Some(rate) = rate else { return Ok(()) };
-            let (used, retry_after) = window.used(claim.key, &rate, now);
-            fits(rate.amount, used, asked).map_err(|remaining| {
-                exhausted(index, claim.key, unit, (asked, remaining, rate.amount), retry_after)
-            })
-        };
-        check(RateUnit::Requests, claim.requests, &account.requests, 1)?;
-        check(RateUnit::Tokens, claim.tokens, &account.tokens, tokens)?;
-        Ok(Line {
-            key: claim.key,
-            requests: claim.requests.map(|rate| account.requests.add(claim.key, &rate, now, 1)),
-            tokens: claim.tokens.map(|rate| account.tokens.add(claim.key, &rate, now, tokens)),
-        })
+    fn take(&mut self, now: Moment, index: usize, claim: &Claim) -> Result<Line, Lacks> {
+        let counter = self.counters.entry(claim.key).or_insert_with(|| Standing::new(claim, now));
+        counter.take(now, index, claim)
     }
 
-    fn settle_line(&mut self, now: Moment, line: &Line, tokens_used: u64) {
-        if let (Some(account), Some(counted)) = (self.accounts.get_mut(&line.key), line.tokens) {
-            account.tokens.correct(line.key, now, counted, tokens_used);
-        }
-    }
-
-    fn give_back(&mut self, now: Moment, line: &Line) {
-        let Some(account) = self.accounts.get_mut(&line.key) else { return };
-        if let Some(counted) = line.requests {
-            account.requests.correct(line.key, now, counted, 0);
-        }
-        if let Some(counted) = line.tokens {
-            account.tokens.correct(line.key, now, counted, 0);
+    fn settle_line(&mut self, line: &Line, used: u64) {
+        if let Some(counter) = self.counters.get_mut(&line.key) {
+            counter.settle(line, used);
         }
     }
 }
@@ -159,62 +153,49 @@ impl Counters for Shard {
     }
 }
 
-/// The keys a reservation was counted under.
-pub(crate) fn keys(reservation: &Reservation) -> impl Iterator<Item = u64> + '_ {
-    reservation.lines.iter().map(|line| line.key)
-}
-
 pub(crate) fn reserve(
     counters: &mut impl Counters,
     now: Moment,
     claims: &[Claim],
-    tokens: u64,
-) -> Result<Reservation, Exhausted> {
-    let mut held = Reservation { lines: Vec::with_capacity(claims.len()), would_refuse: Vec::new() };
+) -> Result<Reservation, Refused> {
+    let mut held = Reservation {
+        id: 0,
+        lines: Vec::with_capacity(claims.len()),
+        would_refuse: Vec::new(),
+        recorded: false,
+    };
+    let mut short = Vec::new();
     for (index, claim) in claims.iter().enumerate() {
         let Some(shard) = counters.shard(claim.key) else { continue };
-        match shard.take(now, index, claim, tokens) {
+        match shard.take(now, index, claim) {
             Ok(line) => held.lines.push(line),
-            Err(exhausted) if claim.shadow => held.would_refuse.push(exhausted),
-            Err(exhausted) => {
-                release(counters, now, &held);
-                return Err(exhausted);
+            Err(Lacks::Grant(lack)) => short.push(lack),
+            Err(Lacks::Room(exhausted)) if claim.shadow => held.would_refuse.push(exhausted),
+            Err(Lacks::Room(exhausted)) => {
+                release(counters, &held);
+                return Err(exhausted.into());
             }
         }
     }
-    Ok(held)
+    if short.is_empty() {
+        return Ok(held);
+    }
+    release(counters, &held);
+    Err(Refused::NeedsLease { claims: short })
 }
 
-pub(crate) fn settle(counters: &mut impl Counters, now: Moment, reservation: &Reservation, tokens_used: u64) {
+pub(crate) fn settle(counters: &mut impl Counters, reservation: &Reservation, took: &Took) {
     for line in &reservation.lines {
         if let Some(shard) = counters.shard(line.key) {
-            shard.settle_line(now, line, tokens_used);
+            shard.settle_line(line, took.of(line.meter, line.reserved));
         }
     }
 }
 
-pub(crate) fn release(counters: &mut impl Counters, now: Moment, reservation: &Reservation) {
+pub(crate) fn release(counters: &mut impl Counters, reservation: &Reservation) {
     for line in &reservation.lines {
         if let Some(shard) = counters.shard(line.key) {
-            shard.give_back(now, line);
+            shard.settle_line(line, 0);
         }
     }
-}
-
-/// `Err` carries what is left.
-fn fits(amount: u64, used: u64, asked: u64) -> Result<(), u64> {
-    let remaining = amount.saturating_sub(used);
-    // An over-spent window has no room even for a request of no tokens.
-    if asked <= remaining && used <= amount { Ok(()) } else { Err(remaining) }
-}
-
-fn exhausted(
-    claim: usize,
-    key: u64,
-    unit: RateUnit,
-    counts: (u64, u64, u64),
-    retry_after: Duration,
-) -> Exhausted {
-    let (asked, remaining, amount) = counts;
-    Exhausted { claim, key, unit, asked, remaining, amount, retry_after }
 }

@@ -1,50 +1,130 @@
 //! The ledger of a gateway: shards behind locks, so that unrelated keys do not wait for each other. It owns
-//! the locking order; counting is the shards'.
+//! the locking order and what is recorded when; counting is the shards', keeping records the log's.
 
-use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use vocabulary::Moment;
 
+use crate::claim::{Claim, Refused, Took};
+use crate::counter::Standing;
+use crate::journal::{Log, Record};
 use crate::shard::{self, Counters};
-use crate::{Claim, Exhausted, Remaining, Reservation, Shard};
+use crate::{Remaining, Reservation, Shard, Timekeeper};
 
 const SHARDS: usize = 64;
 
-/// Counters shared by all threads. Locks are held for a few map look-ups and never across IO.
+/// Counters shared by all threads. Locks on counters are held for a few map look-ups and never across IO.
 #[derive(Debug)]
 pub struct Ledger {
     shards: [Mutex<Shard>; SHARDS],
+    /// Held shared while something is counted and recorded, alone while a checkpoint is cut: so a
+    /// checkpoint holds exactly what the records before it say.
+    cut: RwLock<()>,
+    next_id: AtomicU64,
+    time: Timekeeper,
+    log: Option<Arc<dyn Log>>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self::new()
+        Self::new(Timekeeper::default(), None)
     }
 }
 
 impl Ledger {
-    /// No counters.
+    /// No counters. Without a log, counts live in memory.
     #[must_use]
-    pub fn new() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::new(Shard::new())) }
+    pub fn new(time: Timekeeper, log: Option<Arc<dyn Log>>) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
+            cut: RwLock::new(()),
+            next_id: AtomicU64::new(1),
+            time,
+            log,
+        }
     }
 
-    /// Takes one request and `tokens` from every claim, or nothing from any: no other thread can see or
-    /// use a reservation that is later refused.
+    /// Ledger time, which all other functions take.
+    #[must_use]
+    pub fn time(&self) -> &Timekeeper {
+        &self.time
+    }
+
+    /// Takes what every claim asks, or nothing from any: no other thread can see or use a reservation that
+    /// is later refused. It is recorded when this returns.
     ///
     /// # Errors
-    /// The first enforced claim without room, in the order of `claims`.
-    pub fn reserve(&self, now: Moment, claims: &[Claim], tokens: u64) -> Result<Reservation, Exhausted> {
-        shard::reserve(&mut self.lock(claims.iter().map(|claim| claim.key)), now, claims, tokens)
+    /// The first enforced claim without room, in the order of `claims`; where all have room, those that
+    /// need a grant; or that it cannot be recorded, where a claim is `closed`.
+    pub fn reserve(&self, now: Moment, claims: &[Claim]) -> Result<Reservation, Refused> {
+        let _counting = self.cut.read();
+        let mut held = shard::reserve(&mut self.lock(claims.iter().map(|claim| claim.key)), now, claims)?;
+        held.id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        if let Some(log) = self.log.as_ref().filter(|_| held.lines.iter().any(|line| line.lasts())) {
+            held.recorded = log.write(&Record::reserve(now, &held)).is_ok();
+            if !held.recorded && claims.iter().any(|claim| claim.closed && !claim.shadow) {
+                shard::release(&mut self.lock_lines(&held), &held);
+                return Err(Refused::Unrecorded);
+            }
+        }
+        Ok(held)
     }
 
-    /// Replaces the reserved tokens by what the request took, in the window they were reserved in.
-    pub fn settle(&self, now: Moment, reservation: Reservation, tokens_used: u64) {
-        shard::settle(&mut self.lock(shard::keys(&reservation)), now, &reservation, tokens_used);
+    /// Replaces what is held by what the request took, in the window it was reserved in.
+    pub fn settle(&self, now: Moment, reservation: Reservation, took: &Took) {
+        let _counting = self.cut.read();
+        shard::settle(&mut self.lock_lines(&reservation), &reservation, took);
+        let Some(log) = &self.log else { return };
+        let record = Record::settle(now, &reservation, took);
+        let exceeds = reservation.lines.iter().any(|line| took.of(line.meter, line.reserved) > line.reserved);
+        if exceeds || !reservation.recorded {
+            // Lost, it would leave less on record than was spent. A failure shows at the next reservation.
+            let _ = log.write(&record);
+        } else if reservation.lines.iter().any(|line| line.lasts()) {
+            log.buffer(&record);
+        }
     }
 
-    /// Gives back the request and its tokens, as if it had never been made.
+    /// Settles at what is held: nobody can say what the request took.
+    pub fn keep(&self, now: Moment, reservation: Reservation) {
+        let held = |meter| {
+            let lines = reservation.lines.iter().filter(|line| line.meter == meter);
+            lines.map(|line| line.reserved).max().unwrap_or(0)
+        };
+        let took = Took { tokens: held(crate::Meter::Tokens), spend_nanos: held(crate::Meter::Spend) };
+        self.settle(now, reservation, &took);
+    }
+
+    /// Gives back what is held, as if the request had never been made.
     pub fn release(&self, now: Moment, reservation: Reservation) {
-        shard::release(&mut self.lock(shard::keys(&reservation)), now, &reservation);
+        let _counting = self.cut.read();
+        shard::release(&mut self.lock_lines(&reservation), &reservation);
+        if let Some(log) = self.log.as_ref().filter(|_| reservation.recorded) {
+            log.buffer(&Record::release(now, &reservation));
+        }
+    }
+
+    /// Sets what this replica may take in a window of a shared counter, never less than is taken; returns
+    /// what it is set to. `None` where the counter is unknown or in another window: nothing is granted.
+    ///
+    /// To give some back, set the lower total first, then return the difference to what this returns.
+    pub fn grant(&self, key: u64, window_index: u64, total_granted: u64) -> Option<u64> {
+        let _counting = self.cut.read();
+        let set = self.shards.get(shard_of(key))?.lock().grant(key, window_index, total_granted)?;
+        if let Some(log) = &self.log {
+            log.buffer(&Record::Grant { key, window_index, granted: set }.encode());
+        }
+        Some(set)
+    }
+
+    /// Shows every counter to `f`, in no order, one shard locked at a time: `f` must be quick and must not
+    /// call the ledger.
+    pub fn standings(&self, mut f: impl FnMut(&Standing)) {
+        for shard in &self.shards {
+            shard.lock().standings().for_each(&mut f);
+        }
     }
 
     /// The tightest room left over `claims`, shadow ones excepted; nothing when none of them counts.
@@ -53,7 +133,10 @@ impl Ledger {
         let tightest = claims
             .iter()
             .filter(|claim| !claim.shadow)
-            .filter_map(|claim| Some(self.shards.get(shard_of(claim.key))?.lock().remaining(now, claim)))
+            .filter_map(|claim| {
+                let shard = self.shards.get(shard_of(claim.key))?.lock();
+                Some(Remaining::of(claim.meter, shard.allowance(now, claim)))
+            })
             .fold(Remaining::default(), Remaining::tightest);
         (!tightest.is_empty()).then_some(tightest)
     }
@@ -61,6 +144,34 @@ impl Ledger {
     /// Forgets counters whose windows have turned, one shard at a time.
     pub fn sweep(&self, now: Moment) {
         self.shards.iter().for_each(|shard| shard.lock().sweep(now));
+    }
+
+    /// Every counter that must survive a restart, at one instant at which `turn_over` starts a new journal:
+    /// what is counted before is in the counters returned, what is counted after in the new journal.
+    pub fn checkpoint<T>(&self, turn_over: impl FnOnce() -> T) -> (Vec<Standing>, T) {
+        let _alone = self.cut.write();
+        let mut standings = Vec::new();
+        self.standings(|standing| {
+            if standing.period != crate::Period::Concurrent {
+                standings.push(*standing);
+            }
+        });
+        standings.sort_unstable_by_key(|standing| standing.key);
+        (standings, turn_over())
+    }
+
+    /// Puts back counters as they were recorded. Reservations that were open are counted in full.
+    pub fn restore(&self, standings: impl IntoIterator<Item = Standing>) {
+        for standing in standings {
+            if let Some(shard) = self.shards.get(shard_of(standing.key)) {
+                let used = standing.taken();
+                shard.lock().restore(Standing { used, reserved: 0, ..standing });
+            }
+        }
+    }
+
+    fn lock_lines(&self, reservation: &Reservation) -> Locked<'_> {
+        self.lock(reservation.lines.iter().map(|line| line.key))
     }
 
     /// Locks the shards of `keys`, each once, in index order so that two callers never wait for each other.

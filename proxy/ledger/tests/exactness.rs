@@ -5,18 +5,24 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ledger::{Claim, Ledger, Reservation, Shard};
+use ledger::{Claim, Ledger, Meter, Period, Refused, Reservation, Took};
 use proptest::prelude::*;
-use vocabulary::{Moment, Rate, RateUnit};
+use vocabulary::Moment;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Period = Period::Window(Duration::from_secs(60));
+const CEILING: u64 = 120;
 
-fn claim(key: u64, requests: u64, tokens: u64, shadow: bool) -> Claim {
+/// Key 3 is a shadow limit.
+fn claim(key: u64, ceiling: u64, asked: u64) -> Claim {
     Claim {
         key,
-        requests: Some(Rate { amount: requests, unit: RateUnit::Requests, per: MINUTE }),
-        tokens: Some(Rate { amount: tokens, unit: RateUnit::Tokens, per: MINUTE }),
-        shadow,
+        meter: Meter::Tokens,
+        ceiling,
+        period: MINUTE,
+        asked,
+        shadow: key == 3,
+        shared: false,
+        closed: true,
     }
 }
 
@@ -48,57 +54,33 @@ struct BruteForce {
 struct Entry {
     id: usize,
     key: u64,
-    /// As the ledger itself announces it, in nanoseconds.
-    window_end: u64,
-    requests: u64,
+    window: u64,
     tokens: u64,
 }
 
 impl BruteForce {
-    fn used(&self, key: u64, window_end: u64) -> (u64, u64) {
-        self.entries
-            .iter()
-            .filter(|entry| entry.key == key && entry.window_end == window_end)
-            .fold((0, 0), |(requests, tokens), entry| (requests + entry.requests, tokens + entry.tokens))
+    fn used(&self, key: u64, now: Moment) -> u64 {
+        let window = MINUTE.place(key, now).index;
+        let here = self.entries.iter().filter(|entry| entry.key == key && entry.window == window);
+        here.map(|entry| entry.tokens).sum()
     }
-}
 
-const REQUESTS: u64 = 5;
-const TOKENS: u64 = 120;
-
-/// Key 3 is a shadow limit.
-fn limit(key: u64) -> Claim {
-    claim(key, REQUESTS, TOKENS, key == 3)
-}
-
-fn window_end(shard: &Shard, now: Moment, key: u64) -> u64 {
-    shard.remaining(now, &limit(key)).tokens.map_or(0, |left| (now + left.resets_in).0)
-}
-
-fn expected(
-    model: &BruteForce,
-    shard: &Shard,
-    now: Moment,
-    keys: &[u64],
-    tokens: u64,
-) -> Result<Vec<u64>, u64> {
-    let mut taken: HashMap<u64, u64> = HashMap::new();
-    let mut counted = Vec::new();
-    for key in keys {
-        let before = taken.get(key).copied().unwrap_or(0);
-        let (requests, used) = model.used(*key, window_end(shard, now, *key));
-        let (requests, used) = (requests + before, used + before * tokens);
-        let fits = requests < REQUESTS && used + tokens <= TOKENS;
-        match (fits, *key == 3) {
-            (true, _) => {
-                *taken.entry(*key).or_default() += 1;
-                counted.push(*key);
+    fn expected(&self, now: Moment, keys: &[u64], tokens: u64) -> Result<Vec<u64>, u64> {
+        let mut taken: HashMap<u64, u64> = HashMap::new();
+        let mut counted = Vec::new();
+        for key in keys {
+            let used = self.used(*key, now) + taken.get(key).copied().unwrap_or(0);
+            match (used <= CEILING && used + tokens <= CEILING, *key == 3) {
+                (true, _) => {
+                    *taken.entry(*key).or_default() += tokens;
+                    counted.push(*key);
+                }
+                (false, true) => {}
+                (false, false) => return Err(*key),
             }
-            (false, true) => {}
-            (false, false) => return Err(*key),
         }
+        Ok(counted)
     }
-    Ok(counted)
 }
 
 proptest! {
@@ -106,45 +88,43 @@ proptest! {
 
     #[test]
     fn every_answer_agrees_with_counting_from_scratch(events in prop::collection::vec(event(), 1..80)) {
-        let (mut shard, mut model, mut now) = (Shard::new(), BruteForce::default(), Moment(1));
+        let (ledger, mut model, mut now) = (Ledger::default(), BruteForce::default(), Moment(1));
         let mut open: Vec<(usize, Reservation)> = Vec::new();
         for (id, event) in events.into_iter().enumerate() {
             match event {
                 Event::Reserve { keys, tokens } => {
-                    let expected = expected(&model, &shard, now, &keys, tokens);
-                    let claims: Vec<Claim> = keys.iter().map(|key| limit(*key)).collect();
-                    match (shard.reserve(now, &claims, tokens), expected) {
+                    let expected = model.expected(now, &keys, tokens);
+                    let claims: Vec<Claim> = keys.iter().map(|key| claim(*key, CEILING, tokens)).collect();
+                    match (ledger.reserve(now, &claims), expected) {
                         (Ok(held), Ok(counted)) => {
                             prop_assert_eq!(held.would_refuse().count(), keys.len() - counted.len());
                             for key in counted {
-                                let window_end = window_end(&shard, now, key);
-                                model.entries.push(Entry { id, key, window_end, requests: 1, tokens });
+                                let window = MINUTE.place(key, now).index;
+                                model.entries.push(Entry { id, key, window, tokens });
                             }
                             open.push((id, held));
                         }
-                        (Err(refused), Err(key)) => prop_assert_eq!(refused.key, key),
+                        (Err(Refused::Exhausted(refused)), Err(key)) => prop_assert_eq!(refused.key, key),
                         (got, wanted) => prop_assert!(false, "got {got:?}, wanted {wanted:?}"),
                     }
                 }
                 Event::Settle { which, used } if !open.is_empty() => {
                     let (id, held) = open.swap_remove(which % open.len());
-                    shard.settle(now, held, used);
+                    ledger.settle(now, held, &Took { tokens: used, spend_nanos: 0 });
                     model.entries.iter_mut().filter(|entry| entry.id == id).for_each(|entry| entry.tokens = used);
                 }
                 Event::Release { which } if !open.is_empty() => {
                     let (id, held) = open.swap_remove(which % open.len());
-                    shard.release(now, held);
+                    ledger.release(now, held);
                     model.entries.retain(|entry| entry.id != id);
                 }
                 Event::Wait { millis } => now = now + Duration::from_millis(millis),
-                Event::Sweep => shard.sweep(now),
+                Event::Sweep => ledger.sweep(now),
                 Event::Settle { .. } | Event::Release { .. } => {}
             }
-            for key in 0..4 {
-                let (requests, tokens) = model.used(key, window_end(&shard, now, key));
-                let left = shard.remaining(now, &limit(key));
-                prop_assert_eq!(left.requests.unwrap().remaining, REQUESTS.saturating_sub(requests));
-                prop_assert_eq!(left.tokens.unwrap().remaining, TOKENS.saturating_sub(tokens));
+            for key in 0..3 {
+                let left = ledger.remaining(now, &[claim(key, CEILING, 0)]).unwrap().tokens.unwrap();
+                prop_assert_eq!(left.remaining, CEILING.saturating_sub(model.used(key, now)));
             }
         }
     }
@@ -155,9 +135,7 @@ fn sixty_four_threads_never_pass_a_ceiling_and_leave_nothing_behind() {
     const THREADS: u64 = 64;
     const ROUNDS: u64 = 200;
     const CEILING: u64 = 1_000;
-    let ledger = Ledger::new();
-    // All threads share one limit; each also has its own, in another shard and in either order.
-    let common = claim(1, u64::MAX, CEILING, false);
+    let ledger = Ledger::default();
     let (in_use, highest, granted) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let start = Barrier::new(64);
     let now = Moment(1);
@@ -165,12 +143,14 @@ fn sixty_four_threads_never_pass_a_ceiling_and_leave_nothing_behind() {
         for thread in 0..THREADS {
             let (ledger, in_use, highest, granted, start) = (&ledger, &in_use, &highest, &granted, &start);
             scope.spawn(move || {
-                let own = claim(1_000 + thread, u64::MAX, u64::MAX, false);
-                let claims = if thread % 2 == 0 { [common, own] } else { [own, common] };
                 start.wait();
                 for round in 0..ROUNDS {
                     let tokens = 1 + (thread * 31 + round * 17) % 97;
-                    let Ok(held) = ledger.reserve(now, &claims, tokens) else { continue };
+                    // All threads share one limit; each also has its own, in another shard and in either order.
+                    let common = claim(1, CEILING, tokens);
+                    let own = claim(1_000 + thread, u64::MAX, tokens);
+                    let claims = if thread % 2 == 0 { [common, own] } else { [own, common] };
+                    let Ok(held) = ledger.reserve(now, &claims) else { continue };
                     let used = in_use.fetch_add(tokens, Ordering::SeqCst) + tokens;
                     highest.fetch_max(used, Ordering::SeqCst);
                     granted.fetch_add(1, Ordering::SeqCst);
@@ -183,18 +163,18 @@ fn sixty_four_threads_never_pass_a_ceiling_and_leave_nothing_behind() {
     });
     assert!(highest.load(Ordering::SeqCst) <= CEILING, "{} of {CEILING}", highest.load(Ordering::SeqCst));
     assert!(granted.load(Ordering::SeqCst) > 0);
-    assert_eq!(ledger.remaining(now, &[common]).unwrap().tokens.unwrap().remaining, CEILING);
+    let left = ledger.remaining(now, &[claim(1, CEILING, 0)]).unwrap();
+    assert_eq!(left.tokens.unwrap().remaining, CEILING);
 }
 
 #[test]
 fn threads_that_only_reserve_share_out_exactly_the_ceiling() {
-    let ledger = Ledger::new();
-    let limit = claim(1, 777, u64::MAX, false);
+    let ledger = Ledger::default();
     let granted = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..64 {
             scope.spawn(|| {
-                let won = (0..100).filter(|_| ledger.reserve(Moment(1), &[limit], 1).is_ok()).count();
+                let won = (0..100).filter(|_| ledger.reserve(Moment(1), &[claim(1, 777, 1)]).is_ok()).count();
                 granted.fetch_add(won as u64, Ordering::SeqCst);
             });
         }

@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, ETAG, HOST};
-use http::{HeaderValue, Method, Request};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use http::header::{AUTHORIZATION, ETAG};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
+use crate::upstream::client::{Client, Unanswered};
 
 /// Longer than compiling any manifest takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,13 +23,19 @@ const LONGEST: usize = 64 << 20;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Asking {
     /// Base URL of the admin API
-    #[arg(long, env = "SLUICEGATE_ADMIN", default_value = "http://127.0.0.1:9901", value_name = "URL")]
+    #[arg(
+        long,
+        env = "SLUICEGATE_ADMIN",
+        default_value = "http://127.0.0.1:9901",
+        value_name = "URL",
+        global = true
+    )]
     admin: String,
     /// File with the admin token; the environment variable SLUICEGATE_ADMIN_TOKEN holds the token itself
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// How to write the answer
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, global = true)]
     pub(super) output: Output,
 }
 
@@ -100,12 +104,7 @@ impl Asking {
             complain(&format!("sluicegate: the runtime cannot start: {error}\n"));
             FAILURE
         })?;
-        let asked = runtime.block_on(async {
-            match tokio::time::timeout(PATIENCE, self.exchange(question, token)).await {
-                Ok(asked) => asked,
-                Err(_) => Err(format!("{} did not answer within {} s", self.admin, PATIENCE.as_secs())),
-            }
-        });
+        let asked = runtime.block_on(self.exchange(question, token));
         let (status, reply) = asked.map_err(|what| {
             complain(&format!("sluicegate: {what}\n"));
             FAILURE
@@ -121,7 +120,7 @@ impl Asking {
         &self,
         question: Question<'_>,
         token: Option<String>,
-    ) -> Result<(http::StatusCode, Reply), String> {
+    ) -> Result<(StatusCode, Reply), String> {
         let uri = format!("{}{}", self.admin.trim_end_matches('/'), question.path);
         let mut request = Request::builder().method(question.method).uri(&uri);
         for (name, value) in question.headers {
@@ -136,34 +135,22 @@ impl Asking {
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        request.headers_mut().remove(HOST);
-        let tls = match rustls::ClientConfig::builder().with_native_roots() {
-            Ok(trusting) => trusting,
-            // Plain HTTP needs none.
-            Err(_) => rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()),
-        };
-        let tls = tls.with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-        let answer = client.request(request).await.map_err(|error| self.unreached(&error))?;
-        let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, LONGEST).collect().await;
-        let body = body.map_err(|_| format!("the answer of {} broke off", self.admin))?.to_bytes();
-        let etag = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-        Ok((parts.status, Reply { etag, body }))
-    }
-
-    /// The whole chain of causes: the client's own words end at `client error`.
-    fn unreached(&self, error: &dyn std::error::Error) -> String {
-        let mut words = format!("the admin API at {} cannot be reached", self.admin);
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            words.push_str(&format!(": {error}"));
-            cause = error.source();
+        let client = Client::new().ok_or("there is no TLS to ask with")?;
+        match client.ask(request, PATIENCE, LONGEST).await {
+            Ok(answer) => {
+                let etag = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+                let status = StatusCode::from_u16(answer.status).map_err(|error| error.to_string())?;
+                Ok((status, Reply { etag, body: answer.body }))
+            }
+            Err(Unanswered::Unreached(why)) => Err(format!(
+                "the admin API at {} cannot be asked: {why}; name it with --admin or SLUICEGATE_ADMIN",
+                self.admin
+            )),
+            Err(Unanswered::TooLong) => Err(format!("the answer of {} broke off", self.admin)),
+            Err(Unanswered::Timeout) => {
+                Err(format!("{} did not answer within {} s", self.admin, PATIENCE.as_secs()))
+            }
         }
-        words.push_str("; name it with --admin or SLUICEGATE_ADMIN");
-        words
     }
 
     fn token(&self) -> Result<Option<String>, u8> {

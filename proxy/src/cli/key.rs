@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{Output, say};
+use crate::doors::fresh_key;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,13 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    // 192 random bits: beyond guessing, and short enough to paste.
-    let key = format!(
-        "sk-sg-{:016x}{:016x}{:016x}",
-        rand::random::<u64>(),
-        rand::random::<u64>(),
-        rand::random::<u64>()
-    );
+    let key = fresh_key();
     let sha256: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     say(&match args.output {
         Output::Json => format!("{}\n", serde_json::json!({"key": key, "sha256": sha256})),

@@ -5,13 +5,16 @@ mod asking;
 mod audit;
 mod check;
 mod compile;
+mod costs;
 mod expand;
 mod explain;
 mod hold;
 mod init;
 mod key;
+mod keys;
 mod output;
 mod publish;
+mod reconcile;
 mod run;
 mod schema;
 mod shadow;
@@ -64,6 +67,12 @@ enum Command {
     Why(why::Args),
     /// Verify or show an audit log
     Audit(audit::Args),
+    /// Export what everything cost
+    Costs(costs::Args),
+    /// Compare our account with a provider's
+    Reconcile(reconcile::Args),
+    /// Issue, list, rotate and revoke API keys of a running gateway
+    Keys(keys::Args),
     /// Put a manifest in force on a running gateway, for good or for a time
     Publish(publish::PublishArgs),
     /// Make the policy on trial permanent
@@ -115,6 +124,9 @@ pub fn main() -> ExitCode {
         Command::Key(args) => key::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Costs(args) => costs::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Publish(args) => publish::publish(&args),
         Command::Promote(args) => publish::promote(&args),
         Command::Shadow(args) => shadow::run(&args),

@@ -1,26 +1,31 @@
 //! Who is connected. It owns how many callers may be at once, how long the first head of a request may take
-//! and how long a connection may idle; it refuses to look at bytes, and never cuts a request in flight.
+//! and how long a connection may idle; it refuses to look at bytes itself, and never cuts a request in flight.
 //!
 //! Pingora bounds single reads only: a caller that sends a byte a minute would stay for ever.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use decision::Networks;
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::PreTlsProcess;
 use pingora_core::protocols::l4::stream::Stream as TcpStream;
 use pingora_core::protocols::raw_connect::ProxyDigest;
-use pingora_core::protocols::{GetProxyDigest, Peek, Stream};
+use pingora_core::protocols::{GetProxyDigest, GetSocketDigest, Peek, SocketDigest, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use tokio::io::AsyncRead;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use super::proxy_protocol;
 
 /// A connection without a request is closed after this long.
 pub(super) const IDLE: Duration = Duration::from_secs(300);
@@ -152,38 +157,91 @@ impl Drop for Asking {
     }
 }
 
+/// A connection's own data.
+#[derive(Clone, Debug)]
+struct Guest {
+    visit: Arc<Visit>,
+    /// The client, where a load balancer stated it.
+    stated: Option<IpAddr>,
+}
+
 /// Marks the connection of `session` as busy.
 pub(super) fn asking(session: &Session) -> Option<Asking> {
     let digest = session.as_downstream().digest()?;
-    Some(visit(digest.proxy_digest.as_deref()?)?.ask())
+    Some(guest(digest.proxy_digest.as_deref()?)?.visit.ask())
 }
 
-fn visit(digest: &ProxyDigest) -> Option<Arc<Visit>> {
-    digest.user_data.as_ref()?.downcast_ref::<Arc<Visit>>().cloned()
+/// Who is at the other end of `session`'s connection: the client that a load balancer stated, else the
+/// socket's own peer.
+pub(super) fn address(session: &Session) -> Option<IpAddr> {
+    let digest = session.as_downstream().digest()?;
+    let stated = digest.proxy_digest.as_deref().and_then(guest).and_then(|guest| guest.stated);
+    stated.or_else(|| peer(digest.socket_digest.as_deref()))
 }
 
-/// Hangs `visit` on a connection. Of the data that Pingora carries from a connection to its requests, the
+fn peer(digest: Option<&SocketDigest>) -> Option<IpAddr> {
+    Some(digest?.peer_addr()?.as_inet()?.ip().to_canonical())
+}
+
+fn guest(digest: &ProxyDigest) -> Option<Guest> {
+    digest.user_data.as_ref()?.downcast_ref::<Guest>().cloned()
+}
+
+/// Hangs `guest` on a connection. Of the data that Pingora carries from a connection to its requests, the
 /// digest of a proxy is the only one that is ours to fill.
-fn hang(visit: Arc<Visit>, set: impl FnOnce(ProxyDigest)) -> Result<()> {
-    set(ProxyDigest::new(Box::new(ResponseHeader::build(200, Some(0))?), Some(Box::new(visit))));
+fn hang(guest: Guest, set: impl FnOnce(ProxyDigest)) -> Result<()> {
+    set(ProxyDigest::new(Box::new(ResponseHeader::build(200, Some(0))?), Some(Box::new(guest))));
     Ok(())
 }
 
-/// An application behind a door.
+/// A listener's door and the load balancers that come through it.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) door: Arc<Door>,
+    /// Their connections begin with a PROXY header.
+    pub(super) balancers: Networks,
+}
+
+impl Entrance {
+    /// Lets a connection from `peer` in, and takes the PROXY header off it where there is to be one. Whoever
+    /// dribbles that has a place among the idle, so it ends with the time for a head, or sooner.
+    async fn receive<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        peer: Option<IpAddr>,
+    ) -> std::result::Result<Guest, &'static str> {
+        let visit = self.door.admit().ok_or("every connection is busy")?;
+        if !peer.is_some_and(|peer| self.balancers.contains(peer)) {
+            return Ok(Guest { visit, stated: None });
+        }
+        let stated = tokio::select! {
+            taken = proxy_protocol::take(stream) => taken.map_err(|error| {
+                tracing::debug!(%error, "a load balancer's connection was closed");
+                "no PROXY protocol header from a load balancer"
+            }),
+            () = visit.overstayed() => Err("no PROXY protocol header in time"),
+        }?;
+        Ok(Guest { visit, stated })
+    }
+}
+
+/// An application behind an entrance.
 pub(super) struct Guarded<A> {
     pub(super) inner: Arc<A>,
-    pub(super) door: Arc<Door>,
+    pub(super) entrance: Arc<Entrance>,
 }
 
 #[async_trait]
 impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let known = stream.get_proxy_digest().and_then(|digest| visit(&digest));
+        let known = stream.get_proxy_digest().and_then(|digest| guest(&digest));
         let visit = match known {
-            Some(visit) => visit,
+            Some(guest) => guest.visit,
             None => {
-                let visit = self.door.admit()?;
-                hang(Arc::clone(&visit), |digest| stream.set_proxy_digest(digest)).ok()?;
+                let peer = peer(stream.get_socket_digest().as_deref());
+                let guest = self.entrance.receive(&mut stream, peer).await.ok()?;
+                let visit = Arc::clone(&guest.visit);
+                hang(guest, |digest| stream.set_proxy_digest(digest)).ok()?;
                 visit
             }
         };
@@ -200,22 +258,26 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
 }
 
 /// Lets in those that are to speak TLS: before the handshake, since whoever never begins one takes room too.
-pub(super) struct BeforeTls(pub(super) Arc<Door>);
+pub(super) struct BeforeTls(pub(super) Arc<Entrance>);
 
 #[async_trait]
 impl PreTlsProcess for BeforeTls {
     async fn process(&self, stream: &mut TcpStream) -> Result<()> {
         let gone = |why| Error::e_explain(ErrorType::ConnectionClosed, why);
-        let Some(visit) = self.0.admit() else { return gone("every connection is busy") };
+        let peer = peer(stream.get_socket_digest().as_deref());
+        let guest = match self.0.receive(stream, peer).await {
+            Ok(guest) => guest,
+            Err(why) => return gone(why),
+        };
         let mut first = [0];
         tokio::select! {
             peeked = stream.try_peek(&mut first) => match peeked {
                 Ok(_) => {}
                 Err(_) => return gone("the caller left before its handshake"),
             },
-            () = visit.overstayed() => return gone("the caller began no handshake"),
+            () = guest.visit.overstayed() => return gone("the caller began no handshake"),
         }
-        hang(visit, |digest| stream.set_proxy_digest(digest))
+        hang(guest, |digest| stream.set_proxy_digest(digest))
     }
 }
 

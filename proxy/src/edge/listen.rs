@@ -1,11 +1,12 @@
 //! Listeners. It owns binding every socket before any of them accepts, so that a taken port or a bad
 //! certificate leaves nothing listening; it refuses to change them at run time (Pingora cannot).
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use decision::Networks;
 use parking_lot::Mutex;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
@@ -17,10 +18,10 @@ use rule_table::{Listener, Policy};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{self, BeforeTls, Door, Guarded};
+use super::connections::{self, BeforeTls, Door, Entrance, Guarded};
 use super::links::{self, Links};
 use super::service::EdgeService;
-use super::tls::{self, Certificate, CertificateError};
+use super::tls::{self, CertificateError, Certificates, Followed};
 use crate::live::Live;
 
 /// Connections the system completes before they are accepted. The standard library's 128 are gone in
@@ -43,6 +44,18 @@ pub enum BindError {
         address: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// It is to be private, and would be reached at a public address.
+    #[error(
+        "listener `{listener}` is private, but listening on {address} it would be reached at {public}, which is public; listen on a private address, or write `private: false`"
+    )]
+    Public {
+        /// Name in the manifest.
+        listener: String,
+        /// What was asked for.
+        address: SocketAddr,
+        /// An address of this machine.
+        public: IpAddr,
     },
     /// Its certificate is unusable.
     #[error("listener `{listener}`: {source}")]
@@ -70,7 +83,7 @@ fn hint(error: &std::io::Error) -> &'static str {
 pub struct Bound {
     section: Listener,
     socket: TcpListener,
-    certificate: Option<Arc<Certificate>>,
+    certificates: Option<Arc<Certificates>>,
     /// The real address, with the port chosen where the manifest says 0.
     pub address: SocketAddr,
 }
@@ -82,10 +95,10 @@ impl Bound {
         &self.section.name
     }
 
-    /// The certificate it shows, if it speaks TLS.
+    /// The certificates it shows and believes, if it speaks TLS.
     #[must_use]
-    pub fn certificate(&self) -> Option<Arc<Certificate>> {
-        self.certificate.clone()
+    pub fn followed(&self) -> Vec<Arc<dyn Followed>> {
+        self.certificates.as_ref().map(|certificates| certificates.followed()).unwrap_or_default()
     }
 }
 
@@ -98,10 +111,10 @@ pub fn bind(policy: &Policy, base: &Path) -> Result<Vec<Bound>, BindError> {
 }
 
 fn bind_one(section: &Listener, base: &Path) -> Result<Bound, BindError> {
-    let read = |files| Certificate::read(&section.name, files, base).map(Arc::new);
-    let certificate = section.tls.as_ref().map(read).transpose();
-    let certificate =
-        certificate.map_err(|source| BindError::Certificate { listener: section.name.clone(), source })?;
+    let read = |tls| Certificates::read(&section.name, tls, base).map(Arc::new);
+    let certificates = section.tls.as_ref().map(read).transpose();
+    let certificates =
+        certificates.map_err(|source| BindError::Certificate { listener: section.name.clone(), source })?;
     let failed = |source| BindError::Address {
         listener: section.name.clone(),
         address: section.address.clone(),
@@ -110,11 +123,28 @@ fn bind_one(section: &Listener, base: &Path) -> Result<Bound, BindError> {
     let address: SocketAddr = section.address.parse().map_err(|_| {
         failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not an IP address and port"))
     })?;
+    if section.private
+        && let Some(public) = public_address(address.ip()).map_err(failed)?
+    {
+        return Err(BindError::Public { listener: section.name.clone(), address, public });
+    }
     let socket = TcpListener::bind(address).map_err(failed)?;
     rustix::net::listen(&socket, BACKLOG).map_err(|error| failed(error.into()))?;
     socket.set_nonblocking(true).map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
-    Ok(Bound { section: section.clone(), socket, certificate, address })
+    Ok(Bound { section: section.clone(), socket, certificates, address })
+}
+
+/// A public address at which a socket on `ip` would be reached.
+fn public_address(ip: IpAddr) -> std::io::Result<Option<IpAddr>> {
+    let public = |ip: &IpAddr| !ip.is_unspecified() && !vocabulary::is_private(*ip);
+    if !ip.is_unspecified() {
+        return Ok(Some(ip).filter(public));
+    }
+    // `[::]` takes IPv4 as well.
+    let reached = |own: &IpAddr| own.is_ipv4() || ip.is_ipv6();
+    let own = if_addrs::get_if_addrs()?;
+    Ok(own.iter().map(if_addrs::Interface::ip).filter(reached).find(public))
 }
 
 /// The running listeners.
@@ -135,9 +165,10 @@ impl Edge {
         let links = Arc::new(Links::new());
         tasks.spawn(sweep(Arc::clone(&links), watch.clone()));
         let capacity = connections::capacity(bound.len());
-        for socket in bound {
-            let door = Door::new(capacity, socket.section.head_timeout);
-            start_one(socket, live, &links, door, &tasks, watch.clone())?;
+        for (index, socket) in (0..).zip(bound) {
+            let service =
+                EdgeService::new(index, socket.section.clone(), Arc::clone(live), Arc::clone(&links));
+            start_one(socket, service, capacity, &tasks, watch.clone())?;
         }
         tasks.close();
         Ok(Self { stop, tasks })
@@ -162,30 +193,32 @@ async fn sweep(links: Arc<Links>, mut stop: watch::Receiver<bool>) {
 
 fn start_one(
     bound: Bound,
-    live: &Arc<Live>,
-    links: &Arc<Links>,
-    door: Arc<Door>,
+    service: EdgeService,
+    capacity: usize,
     tasks: &TaskTracker,
     watch: watch::Receiver<bool>,
 ) -> pingora_error::Result<()> {
-    let Bound { section, socket, certificate, address } = bound;
+    let Bound { section, socket, certificates, address } = bound;
     let conf =
         Arc::new(ServerConf { upstream_keepalive_pool_size: 256, max_retries: 2, ..ServerConf::default() });
     let mut options = HttpServerOptions::default();
-    options.h2c = section.http2 && certificate.is_none();
+    options.h2c = section.http2 && certificates.is_none();
     options.h2_idle_timeout = Some(connections::IDLE);
-    let http2 = section.http2;
-    let service = EdgeService::new(section, Arc::clone(live), Arc::clone(links));
+    let most = section.max_connections.and_then(|most| usize::try_from(most).ok());
+    let entrance = Arc::new(Entrance {
+        door: Door::new(most.map_or(capacity, |most| most.min(capacity)), section.head_timeout),
+        balancers: Networks::new(section.proxy_protocol.iter().map(String::as_str)),
+    });
     let mut proxy = pingora_proxy::http_proxy(&conf, service);
     proxy.server_options = Some(options);
-    let guarded = Guarded { inner: Arc::new(proxy), door: Arc::clone(&door) };
+    let guarded = Guarded { inner: Arc::new(proxy), entrance: Arc::clone(&entrance) };
     let mut service = Service::new("edge".to_owned(), guarded);
     let key = address.to_string();
     let buffer = L4BufferSettings::default().read(READ_BUFFER);
     let mut endpoint = ListenerConfig::tcp(&key).l4_buffer(buffer);
-    if let Some(certificate) = certificate {
-        endpoint = endpoint.tls(tls::settings(certificate, http2)?);
-        service.endpoints().set_pre_tls_callback(Arc::new(BeforeTls(door)));
+    if let Some(certificates) = certificates {
+        endpoint = endpoint.tls(tls::settings(certificates, section.http2)?);
+        service.endpoints().set_pre_tls_callback(Arc::new(BeforeTls(entrance)));
     }
     service.add_listener(endpoint);
     let mut fds = Fds::new();

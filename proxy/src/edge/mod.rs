@@ -4,9 +4,12 @@
 
 mod attempt;
 mod caller;
+mod client_address;
 mod connections;
+mod cover;
 mod errand;
 mod framing;
+mod handshake;
 mod links;
 mod listen;
 mod members;
@@ -14,6 +17,7 @@ mod models;
 mod peer;
 mod pipe;
 mod probes;
+mod proxy_protocol;
 mod relay;
 mod respond;
 mod service;
@@ -28,4 +32,4 @@ pub(crate) use peer::Peers;
 pub use listen::{BindError, Bound, Edge, bind};
 pub use members::Pipes;
 pub use probes::probe_forever;
-pub use tls::{Certificate, CertificateError, check as check_certificate};
+pub use tls::{CertificateError, Followed};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use decision::Exchange;
+use http::HeaderMap;
 use pingora_error::Result;
 use pingora_proxy::Session;
 use vocabulary::facts::Dialect;
@@ -12,7 +13,7 @@ use super::respond;
 
 /// Writes the list.
 pub(super) async fn answer(session: &mut Session, exchange: &Exchange) -> Result<()> {
-    let cards = cards(exchange);
+    let cards = cards(exchange, &session.req_header().headers);
     // Anthropic's clients always name the version of the API they speak.
     let anthropic = session.req_header().headers.contains_key("anthropic-version");
     let dialect = if anthropic { Dialect::Anthropic } else { Dialect::Openai };
@@ -21,13 +22,12 @@ pub(super) async fn answer(session: &mut Session, exchange: &Exchange) -> Result
 }
 
 /// Every model that some route of this caller leads to, by name.
-fn cards(exchange: &Exchange) -> BTreeMap<&str, ModelCard<'_>> {
+fn cards<'e>(exchange: &'e Exchange, headers: &HeaderMap) -> BTreeMap<&'e str, ModelCard<'e>> {
     let policy = exchange.gate.policy();
     let mut cards = BTreeMap::new();
     for route in &policy.routes {
-        let Some(pool) =
-            policy.pools.get(route.pool as usize).filter(|pool| exchange.may_use(route) && !pool.piped)
-        else {
+        let allowed = exchange.may_use(route) && exchange.is_welcome(route, headers);
+        let Some(pool) = policy.pools.get(route.pool as usize).filter(|pool| allowed && !pool.piped) else {
             continue;
         };
         let deployments =

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 use vocabulary::{Moment, Reason};
 
 use super::attempt::failure;
+use super::client_address;
+use super::cover;
 use super::members::{Balanced, Member};
 use super::respond;
 use super::service::{Context, Request};
@@ -61,15 +63,17 @@ pub(super) async fn prepare(
     exchange: &mut Exchange,
 ) -> std::result::Result<Piping, Refusal> {
     let start = desk.live.clock.now();
-    let admitted = exchange.admit_length(&session.req_header().headers, desk.listener.max_body);
+    let headers = &session.req_header().headers;
     let priority = exchange.priority().unwrap_or_default();
+    let admitted = exchange.admit_route(headers);
+    let admitted = admitted.and_then(|()| exchange.admit_length(headers, desk.listener.max_body));
     let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
     desk.ask_hook(exchange).await?;
     let now = desk.live.clock.now();
-    let reserved = exchange.reserve(now);
+    let reserved = Box::pin(cover::reserve(desk.live, exchange)).await;
     exchange.mark(Stage::Reserve, now, desk.live.clock.now());
     reserved?;
     let pool = exchange.route().map(|route| route.pool);
@@ -140,12 +144,7 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
 }
 
 /// Rewrites the head Pingora is about to send. Hop-by-hop headers are Pingora's to strip.
-pub(super) fn rewrite(
-    session: &Session,
-    upstream: &mut RequestHeader,
-    ctx: &mut Context,
-    traces: &Traces,
-) -> Result<()> {
+pub(super) fn rewrite(upstream: &mut RequestHeader, ctx: &mut Context, traces: &Traces) -> Result<()> {
     let Some(request) = ctx.request.as_mut() else { return Ok(()) };
     let Some(piping) = request.piping.as_ref() else { return Ok(()) };
     let Some(member) = piping.member.as_ref() else { return Ok(()) };
@@ -161,8 +160,11 @@ pub(super) fn rewrite(
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
     upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
-    if let Some(client) = session.client_addr().and_then(|address| address.as_inet()) {
-        upstream.insert_header("x-forwarded-for", client.ip().to_string())?;
+    for name in client_address::STATEMENTS {
+        upstream.remove_header(name);
+    }
+    if let Some(client) = request.exchange.peer.address {
+        upstream.insert_header("x-forwarded-for", client.to_string())?;
     }
     upstream.remove_header("traceparent");
     let traceparent = request.trace.traceparent(traces, request.trace.attempt_span(0));

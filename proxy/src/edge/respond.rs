@@ -7,12 +7,13 @@ use bytes::Bytes;
 use decision::{Exchange, Refusal};
 use http::HeaderName;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use rule_table::HeaderEdits;
+use vocabulary::Reason;
 use vocabulary::facts::Dialect;
 
 /// Header that names the request, for the caller's own logs and for support.
@@ -56,6 +57,10 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
     }
     if !refusal.allow.is_empty() {
         header.insert_header(ALLOW, refusal.allow.join(", "))?;
+    }
+    if refusal.reason == Reason::TlsVersion && session.as_downstream().as_http1().is_some() {
+        // Required with this status (RFC 9110 §15.5.22); HTTP/2 has no such header.
+        header.insert_header(UPGRADE, "TLS/1.3")?;
     }
     write_full(session, header, body).await?;
     Ok(status)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use decision::{Destination, Ending, Exchange, Head, Stage};
+use decision::{Destination, Ending, Exchange, Head, Peer, Refusal, Stage};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
@@ -17,12 +17,13 @@ use telemetry::instruments::ActiveRequest;
 use telemetry::settled::Scheme;
 use vocabulary::Reason;
 
+use super::client_address::Belief;
 use super::connections::{self, Asking};
-use super::framing;
 use super::links::Links;
 use super::models;
 use super::pipe::{self, Piping};
 use super::terminate::{Desk, Outcome};
+use super::{framing, handshake};
 use crate::clock::{Stopwatch, unix_nanos};
 use crate::live::{InFlight, InForce, Live, request_id};
 use crate::settlement::Account;
@@ -33,7 +34,10 @@ const SLOW_READER: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// One listener's application.
 pub(super) struct EdgeService {
+    /// Its place in the policy it was bound with, which every later one keeps.
+    index: u32,
     listener: Listener,
+    belief: Belief,
     live: Arc<Live>,
     links: Arc<Links>,
 }
@@ -57,8 +61,9 @@ pub(super) struct Request {
 }
 
 impl EdgeService {
-    pub(super) fn new(listener: Listener, live: Arc<Live>, links: Arc<Links>) -> Self {
-        Self { listener, live, links }
+    pub(super) fn new(index: u32, listener: Listener, live: Arc<Live>, links: Arc<Links>) -> Self {
+        let belief = Belief::new(listener.forwarded.as_ref());
+        Self { index, listener, belief, live, links }
     }
 
     fn scheme(&self) -> Scheme {
@@ -82,6 +87,7 @@ impl EdgeService {
             arrived,
             unix_nanos,
         );
+        exchange.peer = self.peer(session);
         exchange.mark(Stage::Accept, arrived, self.live.clock.now());
         Request {
             exchange,
@@ -95,6 +101,44 @@ impl EdgeService {
         }
     }
 
+    /// Who sends this request, as far as its connection tells.
+    fn peer(&self, session: &Session) -> Peer {
+        let headers = &session.req_header().headers;
+        Peer {
+            listener: self.index,
+            address: connections::address(session).map(|peer| self.belief.client(peer, headers)),
+            certificate: handshake::certificate(session),
+        }
+    }
+
+    /// Whether a request is taken at all: read in one way only, over TLS that is new enough, from where the
+    /// listener takes requests.
+    fn admit(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        in_force: &InForce,
+    ) -> std::result::Result<(), Refusal> {
+        framing::check(session)?;
+        let oldest = self.listener.tls.as_ref().map(|tls| tls.min_version);
+        if oldest.is_some() && handshake::version(session) < oldest {
+            session.as_downstream_mut().set_keepalive(None);
+            return Err(Refusal::new(
+                Reason::TlsVersion,
+                "this listener takes TLS 1.3 or newer; update the client, or allow it to use TLS 1.3",
+            ));
+        }
+        if handshake::is_disowned(session) {
+            session.as_downstream_mut().set_keepalive(None);
+            return Err(Refusal::new(
+                Reason::InvalidCertificate,
+                "the client certificate is expired, or of an authority that is not trusted here any more; connect anew with another",
+            ));
+        }
+        let country = |address| in_force.countries.country(address);
+        exchange.admit_peer(&session.req_header().headers, country)
+    }
+
     /// Stages 2 to 8 of what is not piped; `false` hands the request to Pingora's pipe.
     async fn handle(
         &self,
@@ -105,7 +149,8 @@ impl EdgeService {
         let Request { exchange, in_force, trace, piping, status, .. } = request;
         let desk = Desk { live: &self.live, in_force, links: &self.links, listener: &self.listener, trace };
         let start = self.live.clock.now();
-        let mut identified = framing::check(session).and_then(|()| exchange.identify(&head(session)));
+        let admitted = self.admit(session, exchange, in_force);
+        let mut identified = admitted.and_then(|()| exchange.identify(&head(session)));
         if let Some(issuer) = exchange.wants_keys_of() {
             // Nothing but its issuer's next keys can tell what the token is worth.
             watch.pause();
@@ -180,12 +225,12 @@ impl ProxyHttp for EdgeService {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
         ctx.watch.pause();
-        pipe::rewrite(session, upstream, ctx, &self.live.observers.traces)
+        pipe::rewrite(upstream, ctx, &self.live.observers.traces)
     }
 
     async fn request_body_filter(

@@ -14,6 +14,7 @@ use vocabulary::{Moment, Operation, Reason};
 
 use super::attempt::{Open, Patience};
 use super::caller::{Caller, Gone};
+use super::cover;
 use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
@@ -123,7 +124,9 @@ impl Desk<'_> {
         held: &mut Held,
     ) -> Result<std::result::Result<Bytes, Refusal>> {
         let start = self.now();
-        let admitted = exchange.admit_json(&session.req_header().headers, self.listener.max_body);
+        let headers = &session.req_header().headers;
+        let admitted = exchange.admit_head(&super::service::head(session));
+        let admitted = admitted.and_then(|()| exchange.admit_json(headers, self.listener.max_body));
         let known = exchange.priority();
         // Where a route has the last word, the body has to be read first; only the bound itself holds here.
         let priority = known.unwrap_or(Priority::Critical);
@@ -141,6 +144,7 @@ impl Desk<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let inspected = exchange.inspect(operation, &body, &super::service::head(session));
+        let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
         let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
         let inspected = inspected.and_then(|()| match exchange.priority() {
@@ -157,7 +161,14 @@ impl Desk<'_> {
             }
             inspected => inspected,
         };
-        let reserved = allowed.and_then(|()| exchange.reserve(inspected_at));
+        let reserved = match allowed {
+            Ok(()) if self.live.leases().is_some() => {
+                // Almost always there at once; where not, the time is the store's.
+                Box::pin(cover::reserve(self.live, exchange)).await
+            }
+            Ok(()) => exchange.reserve(inspected_at),
+            Err(refusal) => Err(refusal),
+        };
         exchange.mark(Stage::Reserve, inspected_at, self.now());
         Ok(reserved.map(|()| body))
     }

@@ -1,6 +1,8 @@
 //! Certificates of listeners. It owns reading and checking them before anything listens, since Pingora
-//! panics on a bad file, and following their files afterwards; it refuses to choose names or versions.
+//! panics on a bad file, and following their files afterwards, and choosing
+//! between them by server name; it refuses to look at what clients show (`handshake` does).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,13 +15,15 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::handshake::{ClientAuthorities, Witness};
+
 /// Why a certificate cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// The file cannot be read or holds no PEM of that sort.
     #[error("{what} {path} cannot be used: {cause}")]
     Unusable {
-        /// `certificate` or `private key`.
+        /// `certificate`, `private key` or `file of authorities`.
         what: &'static str,
         /// The file.
         path: String,
@@ -38,11 +42,16 @@ pub enum CertificateError {
     },
 }
 
-/// Reads a certificate and its key and checks that they belong together.
-///
-/// # Errors
-/// Names the file and what is wrong with it; never quotes key material.
-pub fn check(files: &ListenerTls, base: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {
+/// Certificate chain and key of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Files {
+    certificate: String,
+    key: String,
+}
+
+/// Reads a certificate and its key and checks that they belong together. Errors name the file and what is
+/// wrong with it, never key material.
+fn check(files: &Files, base: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {
     let unusable =
         |what, path: &str, cause: String| CertificateError::Unusable { what, path: path.to_owned(), cause };
     let chain = CertificateDer::pem_file_iter(base.join(&files.certificate))
@@ -62,60 +71,114 @@ pub fn check(files: &ListenerTls, base: &Path) -> Result<Arc<CertifiedKey>, Cert
     })
 }
 
-/// The certificate a listener shows, whatever name the client asks for. Handshakes under way keep the one
-/// they began with.
+/// What a listener reads from files and takes up when they change.
+pub trait Followed: std::fmt::Debug + Send + Sync {
+    /// The files.
+    fn files(&self) -> Vec<PathBuf>;
+
+    /// Reads them again. What cannot serve changes nothing, and the log says why: half of a rotation looks
+    /// like that, too.
+    fn reread(&self);
+}
+
+/// One certificate. Handshakes under way keep the one they began with.
 #[derive(Debug)]
-pub struct Certificate {
+struct Certificate {
     shown: ArcSwap<CertifiedKey>,
     listener: String,
-    files: ListenerTls,
+    files: Files,
     base: PathBuf,
 }
 
 impl Certificate {
-    /// Reads the certificate of `listener`; its files are relative to `base`.
-    ///
-    /// # Errors
-    /// See [`check`].
-    pub fn read(listener: &str, files: &ListenerTls, base: &Path) -> Result<Self, CertificateError> {
-        let shown = ArcSwap::new(check(files, base)?);
-        Ok(Self { shown, listener: listener.to_owned(), files: files.clone(), base: base.to_owned() })
+    fn read(
+        listener: &str,
+        certificate: &str,
+        key: &str,
+        base: &Path,
+    ) -> Result<Arc<Self>, CertificateError> {
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+        let shown = ArcSwap::new(check(&files, base)?);
+        Ok(Arc::new(Self { shown, listener: listener.to_owned(), files, base: base.to_owned() }))
+    }
+}
+
+impl Followed for Certificate {
+    fn files(&self) -> Vec<PathBuf> {
+        [&self.files.certificate, &self.files.key].map(|file| self.base.join(file)).into()
     }
 
-    /// Reads the files again. A pair that cannot serve changes nothing, and the log says why: half of a
-    /// rotation looks like that, too.
-    pub fn reread(&self) {
+    fn reread(&self) {
         match check(&self.files, &self.base) {
             Ok(read) if read.cert == self.shown.load().cert => {}
             Ok(read) => {
                 self.shown.store(read);
-                tracing::info!(listener = %self.listener, "the listener shows a new certificate");
+                let file = &self.files.certificate;
+                tracing::info!(listener = %self.listener, file, "the listener shows a new certificate");
             }
             Err(error) => {
                 tracing::error!(listener = %self.listener, %error, "the listener keeps its certificate");
             }
         }
     }
+}
 
-    /// The certificate's file and the key's.
-    #[must_use]
-    pub fn files(&self) -> [PathBuf; 2] {
-        [&self.files.certificate, &self.files.key].map(|file| self.base.join(file))
+/// What a listener shows, and whom it wants to be shown.
+#[derive(Debug)]
+pub(super) struct Certificates {
+    fallback: Arc<Certificate>,
+    /// By server name, `*.` and the rest for any label before it.
+    named: BTreeMap<String, Arc<Certificate>>,
+    clients: Option<Arc<ClientAuthorities>>,
+}
+
+impl Certificates {
+    /// Reads everything that the TLS of `listener` needs; its files are relative to `base`.
+    pub(super) fn read(listener: &str, section: &ListenerTls, base: &Path) -> Result<Self, CertificateError> {
+        let fallback = Certificate::read(listener, &section.certificate, &section.key, base)?;
+        let mut named = BTreeMap::new();
+        for one in &section.names {
+            named.insert(one.host.clone(), Certificate::read(listener, &one.certificate, &one.key, base)?);
+        }
+        let clients = section.clients.as_ref();
+        let clients = clients.map(|clients| ClientAuthorities::read(listener, clients, base).map(Arc::new));
+        Ok(Self { fallback, named, clients: clients.transpose()? })
+    }
+
+    /// Everything that is read from files.
+    pub(super) fn followed(&self) -> Vec<Arc<dyn Followed>> {
+        let certificates = std::iter::once(&self.fallback).chain(self.named.values());
+        let mut all: Vec<Arc<dyn Followed>> =
+            certificates.map(|one| Arc::clone(one) as Arc<dyn Followed>).collect();
+        all.extend(self.clients.iter().map(|one| Arc::clone(one) as Arc<dyn Followed>));
+        all
+    }
+
+    /// The certificate for a server name (RFC 6066 §3): its own, else one for its parent with `*` in place
+    /// of its first label (RFC 9525 §6.3), else the listener's.
+    fn for_name(&self, name: Option<&str>) -> &Certificate {
+        let Some(name) = name.map(str::to_ascii_lowercase) else { return &self.fallback };
+        let wildcard = || Some(format!("*.{}", name.split_once('.')?.1));
+        let found = self.named.get(&name).or_else(|| self.named.get(&wildcard()?));
+        found.unwrap_or(&self.fallback)
     }
 }
 
-impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.shown.load_full())
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.for_name(hello.server_name()).shown.load_full())
     }
 }
 
 /// TLS settings of a listener.
-pub(super) fn settings(certificate: Arc<Certificate>, http2: bool) -> pingora_error::Result<TlsSettings> {
-    struct NoCallbacks;
-    impl pingora_core::listeners::TlsAccept for NoCallbacks {}
-    let mut settings = TlsSettings::with_callbacks(Box::new(NoCallbacks))?;
-    settings.set_cert_resolver(certificate);
+pub(super) fn settings(certificates: Arc<Certificates>, http2: bool) -> pingora_error::Result<TlsSettings> {
+    let mut settings =
+        TlsSettings::with_callbacks(Box::new(Witness { authorities: certificates.clients.clone() }))?;
+    if let Some(clients) = &certificates.clients {
+        let clients: Arc<ClientAuthorities> = Arc::clone(clients);
+        settings.set_client_cert_verifier(clients);
+    }
+    settings.set_cert_resolver(certificates);
     if http2 {
         settings.enable_h2();
     }

@@ -1,6 +1,8 @@
 //! The keeper of policy: takes offers, compiles them off the request path, and swaps whole or not at all.
 //! It owns the order of checks and the record of the last rejection.
 
+mod state;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,23 +10,23 @@ use std::sync::Arc;
 use decision::Gate;
 use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Admin, Bundle, Policy};
+use rule_table::{Admin, Bundle, Listener, Policy};
 use telemetry::settled::Reload;
 use vocabulary::admin::audit::AuditAction;
-use vocabulary::admin::generations::{Canary, Generation, RolledBack};
-use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
+use vocabulary::admin::generations::Generation;
+use vocabulary::admin::{Accepted, Rejection};
 
+use self::state::State;
 use super::change::{changed_sections, codes, version};
 use super::{Cause, History, Holds, LastGood, Running, Source};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{unix_nanos, wall_time};
+use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
+use crate::store;
 use crate::upstream::Upstreams;
-
-/// Share changes kept for the admin API.
-const SHARE_CHANGES: usize = 512;
 
 /// What the keeper needs beyond the live state.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct KeeperSettings {
     pub history: History,
     /// What operators hold.
     pub holds: Arc<Holds>,
+    /// Whether counts of limits survive a restart.
+    pub durable: bool,
 }
 
 /// Answer to an offered manifest.
@@ -67,18 +71,6 @@ pub struct Keeper {
     /// One offer at a time: the second compares against what the first put in force.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    manifest: String,
-    loaded_at_ms: u64,
-    last_rejection: Option<Rejection>,
-    share_changes: VecDeque<ShareChange>,
-    /// The manifest file's text when it was last read.
-    file_seen: Option<String>,
-    rolled_back: Option<RolledBack>,
-    canary: Option<Canary>,
 }
 
 impl Keeper {
@@ -134,39 +126,6 @@ impl Keeper {
         &self.settings.holds
     }
 
-    /// Whether the manifest file's text is in force already, or somebody put another policy before it since
-    /// it last changed.
-    #[must_use]
-    pub fn file_is_known(&self, text: &str) -> bool {
-        let state = self.state.lock();
-        state.manifest == text || (state.is_overridden() && state.file_seen.as_deref() == Some(text))
-    }
-
-    /// Takes note of the manifest file's text.
-    pub fn saw_file(&self, text: &str) {
-        self.state.lock().file_seen = Some(text.to_owned());
-    }
-
-    /// Whether the policy in force is not the source's own: rolled back, or on trial.
-    #[must_use]
-    pub fn is_overridden(&self) -> bool {
-        self.state.lock().is_overridden()
-    }
-
-    /// The policy on trial.
-    #[must_use]
-    pub fn canary(&self) -> Option<Canary> {
-        self.state.lock().canary.clone()
-    }
-
-    /// What was on trial is now what a restart serves.
-    pub(super) fn keep_canary(&self, generation: u64) -> std::io::Result<()> {
-        let mut state = self.state.lock();
-        self.settings.last_good.remember(&state.manifest, generation)?;
-        state.canary = None;
-        Ok(())
-    }
-
     /// Takes an offer: checked in full, then swapped in, or nothing changes. `still_expected` is asked
     /// with the generation in force, while no other offer can get in between.
     pub async fn offer(
@@ -206,6 +165,9 @@ impl Keeper {
             findings.iter().map(|finding| finding.one_line()).collect()
         };
         let Some(bundle) = compiled.bundle.filter(|_| errors.is_empty()) else { return Err(lines(&errors)) };
+        if let (false, Some(limit)) = (self.settings.durable, store::budgeted(bundle.policy())) {
+            return Err(vec![store::without_state(limit)]);
+        }
         let in_force = self.live.in_force();
         let fixed = fixed_sections(in_force.gate.policy(), bundle.policy());
         if fixed.is_empty() {
@@ -238,6 +200,10 @@ impl Keeper {
             Ok(hooks) => hooks,
             Err((hook, error)) => return self.reject(&cause, vec![format!("hook `{hook}`: {error}")]).await,
         };
+        let countries = match self.countries(bundle.policy(), &previous.countries).await {
+            Ok(countries) => countries,
+            Err(why) => return self.reject(&cause, vec![why]).await,
+        };
         let digest = bundle.digest().to_string();
         let unchanged = digest == previous.gate.digest();
         let generation = previous.gate.generation() + u64::from(!unchanged);
@@ -251,8 +217,13 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
-        let next =
-            InForce { gate, upstreams: Arc::new(upstreams), pipes: Arc::new(pipes), hooks: Arc::new(hooks) };
+        let next = InForce {
+            gate,
+            upstreams: Arc::new(upstreams),
+            pipes: Arc::new(pipes),
+            hooks: Arc::new(hooks),
+            countries,
+        };
         self.settings.holds.apply(&next);
         if let Some(until) = cause.until_ms {
             // Its limits would count twice what the shared ledger counts once.
@@ -310,6 +281,19 @@ impl Keeper {
         self.settings.history.keep(kept, manifest).map_err(|error| failed("the history", error))
     }
 
+    /// The database of countries that `policy` names: the one in use where it is the same.
+    async fn countries(&self, policy: &Policy, in_use: &Arc<Countries>) -> Result<Arc<Countries>, String> {
+        let (file, base) = (policy.countries.clone(), self.settings.base.clone());
+        if in_use.is(file.as_deref(), &base) {
+            return Ok(Arc::clone(in_use));
+        }
+        let read = tokio::task::spawn_blocking(move || Countries::read(file.as_deref(), &base)).await;
+        match read {
+            Ok(read) => read.map(Arc::new).map_err(|error| error.to_string()),
+            Err(_) => Err("the database of countries could not be read".to_owned()),
+        }
+    }
+
     /// Compares the policy in force with another one for `length` milliseconds, or until another one is in
     /// force.
     ///
@@ -349,78 +333,15 @@ impl Keeper {
             tracing::error!(%error, "the audit log cannot be written");
         }
     }
-
-    /// The one-second loop: pools learn, shares are published.
-    pub fn tick(&self) {
-        let now = self.live.clock.now();
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let changes = gate.tick(now);
-        self.live.observers.pools(&gate.pool_status(now));
-        let mut state = self.state.lock();
-        state.share_changes.extend(changes);
-        let surplus = state.share_changes.len().saturating_sub(SHARE_CHANGES);
-        state.share_changes.drain(..surplus);
-    }
-
-    /// How realised shares moved lately, newest first.
-    #[must_use]
-    pub fn share_changes(&self) -> Vec<ShareChange> {
-        self.state.lock().share_changes.iter().rev().cloned().collect()
-    }
-
-    /// `GET /v1/status`.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let state = self.state.lock();
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            state: if self.live.draining() { "draining" } else { "serving" }.to_owned(),
-            generation: gate.generation(),
-            digest: gate.digest().to_owned(),
-            overlay_version: 0,
-            source: self.settings.source.name().to_owned(),
-            loaded_at_ms: state.loaded_at_ms,
-            last_rejection: state.last_rejection.clone(),
-            time_scale: self.live.clock.scale(),
-            in_flight: self.live.in_flight(),
-            rolled_back: state.rolled_back.clone(),
-            canary: state.canary.clone(),
-            holds: self.settings.holds.list().to_vec(),
-            pools: gate.pool_status(self.live.clock.now()),
-        }
-    }
-}
-
-impl State {
-    fn is_overridden(&self) -> bool {
-        self.rolled_back.is_some() || self.canary.is_some()
-    }
-
-    /// What another policy in force means for a rollback and for a trial.
-    fn note(&mut self, cause: &Cause, from: u64, generation: u64, source: Source) {
-        self.rolled_back = cause.restores.filter(|_| source == Source::File).map(|to| RolledBack {
-            from,
-            to,
-            at_ms: now_ms(),
-            by: cause.actor.name.clone(),
-            until: "the manifest file changes".to_owned(),
-        });
-        self.canary = cause.until_ms.map(|until_ms| Canary {
-            generation,
-            then: from,
-            until_ms,
-            by: cause.actor.name.clone(),
-        });
-    }
 }
 
 /// The sections that differ and are read only once, at the start: sockets, certificates, exporters.
 fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
     let sections = [
-        ("listeners", now.listeners != next.listeners),
+        ("listeners", sockets(now) != sockets(next)),
         ("admin", now.admin.as_ref().map(admin_socket) != next.admin.as_ref().map(admin_socket)),
         ("telemetry", now.telemetry != next.telemetry),
+        ("store", now.store != next.store),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
@@ -428,6 +349,13 @@ fn fixed_sections(now: &Policy, next: &Policy) -> Vec<&'static str> {
 /// What of the admin API is read only at the start. Who may use it can change at any time.
 fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
     (&admin.address, &admin.token, &admin.tls, &admin.clients)
+}
+
+/// Listeners without what is looked up per request. Their ids of access rules change with every rule whose
+/// name comes before, too.
+fn sockets(policy: &Policy) -> Vec<Listener> {
+    let without = |listener: &Listener| Listener { access: Vec::new(), ..listener.clone() };
+    policy.listeners.iter().map(without).collect()
 }
 
 fn now_ms() -> u64 {

@@ -2,6 +2,14 @@
 //! owns the IO and its failures; it refuses to decide what the kept things mean.
 
 pub mod board;
+mod checkpoint;
+mod counts;
+mod journal;
 pub mod redis;
 pub mod refill;
+mod replica;
 pub mod shared;
+mod sharing;
+
+pub use counts::{Counts, CountsError, Recovered, budgeted, in_memory, without_state};
+pub use sharing::Sharing;

@@ -45,7 +45,7 @@ pub struct Counted {
 }
 
 /// The ledger, as far as leases go.
-pub trait Counts: std::fmt::Debug + Send + Sync {
+pub trait Counters: std::fmt::Debug + Send + Sync {
     /// Ledger time.
     fn now(&self) -> Moment;
 
@@ -108,7 +108,7 @@ pub struct Terms {
 /// This replica's leases. Requests hold it to ask for cover; [`Leases::work`] keeps it supplied.
 #[derive(Debug)]
 pub struct Leases {
-    counts: Arc<dyn Counts>,
+    counts: Arc<dyn Counters>,
     registrar: Arc<dyn Registrar>,
     terms: Terms,
     desk: Mutex<Desk>,
@@ -121,7 +121,7 @@ impl Leases {
     /// Leases of nothing yet. What a journal remembers as granted is taken back: this life has to hear it
     /// from the register.
     #[must_use]
-    pub fn new(counts: Arc<dyn Counts>, registrar: Arc<dyn Registrar>, terms: Terms) -> Self {
+    pub fn new(counts: Arc<dyn Counters>, registrar: Arc<dyn Registrar>, terms: Terms) -> Self {
         let mut remembered = Vec::new();
         counts.shared(&mut |counted| remembered.push(counted.slot));
         for slot in remembered {

@@ -8,6 +8,7 @@
 //! - [`answer`] reads whole answers, [`stream`] those that come as events.
 //! - [`error`] writes refusals and reads those of backends; [`limits`] reads rate-limit headers;
 //!   [`models`] writes lists of models.
+//! - [`proxy_header`] and [`forwarded`] read what proxies in front say of the client.
 //! - [`translate`] carries requests, answers, streams and errors from one dialect to another.
 //!
 //! Three APIs are spoken: OpenAI's chat, completions and embeddings (also Azure's and vLLM's), OpenAI's
@@ -18,10 +19,12 @@ mod date;
 pub mod edit;
 pub mod error;
 pub mod facts;
+pub mod forwarded;
 pub mod json;
 pub mod limits;
 pub mod models;
 pub mod openai;
+pub mod proxy_header;
 pub mod sse;
 pub mod stream;
 pub mod translate;

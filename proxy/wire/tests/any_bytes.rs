@@ -139,4 +139,40 @@ proptest! {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         properties::limits(&values);
     }
+
+    #[test]
+    fn a_proxy_header_is_read_to_its_end_and_no_further(bytes in proxy_headers(), after in prop::collection::vec(any::<u8>(), 0..40)) {
+        properties::proxy_header(&[bytes, after].concat());
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_changes_nothing(
+        said in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..60),
+            "([for=\"\\\\,; ]|192.0.2.9|10.0.0.3|unknown|_x){0,20}".prop_map(String::into_bytes),
+        ],
+    ) {
+        properties::forwarded(&said);
+    }
+}
+
+/// Beginnings of both versions, most of them sound.
+fn proxy_headers() -> impl Strategy<Value = Vec<u8>> {
+    let line =
+        "PROXY (TCP4 192.0.2.7 10.0.0.1|TCP6 ::1 2001:db8::1|UNKNOWN|TCP4) ?[0-9]{1,5} [0-9]{1,5}\r?\n?"
+            .prop_map(String::into_bytes);
+    let block = (
+        prop::sample::select(&[0x20_u8, 0x21, 0x11][..]),
+        prop::sample::select(&[0x00_u8, 0x11, 0x21, 0x31, 0x12][..]),
+        prop::sample::select(&[0_u16, 11, 12, 36, 40, 216, 300, 2032, 2033, 65535][..]),
+        prop::collection::vec(any::<u8>(), 0..400),
+    )
+        .prop_map(|(command, family, length, payload)| {
+            let mut bytes = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+            bytes.extend([command, family]);
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(payload);
+            bytes
+        });
+    prop_oneof![3 => line, 3 => block, 1 => prop::collection::vec(any::<u8>(), 0..20)]
 }

@@ -58,6 +58,13 @@ impl Reply {
         Self::steps(vec![Step::Write(Bytes::from(head + body))])
     }
 
+    /// The same answer, once the test adds a permit.
+    #[must_use]
+    pub fn after(mut self, permit: &Arc<Semaphore>) -> Self {
+        self.steps.insert(0, Step::Await(Arc::clone(permit)));
+        self
+    }
+
     /// A whole JSON answer.
     #[must_use]
     pub fn json(status: u16, body: &Value) -> Self {

@@ -1,3 +1,4 @@
 //! Replicas that share ceilings through a real Redis.
 
+mod replicas;
 mod script;

@@ -3,33 +3,31 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
-};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
 /// PKCS #1, 2048 bits. It signs tests' tokens only, so that it is no secret.
 const RSA: &[u8] = include_bytes!("rsa.der");
 
 /// What tokens are signed with.
-pub enum Signer {
+pub(crate) enum Signer {
     Rsa(RsaKeyPair),
     P256(Box<EcdsaKeyPair>),
 }
 
 impl Signer {
-    pub fn rsa() -> Self {
+    pub(crate) fn rsa() -> Self {
         Self::Rsa(RsaKeyPair::from_der(RSA).unwrap())
     }
 
-    pub fn p256() -> Self {
+    pub(crate) fn p256() -> Self {
         let random = SystemRandom::new();
         let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random);
         Self::P256(Box::new(pair.unwrap()))
     }
 
-    pub fn algorithm(&self) -> &'static str {
+    pub(crate) fn algorithm(&self) -> &'static str {
         match self {
             Self::Rsa(_) => "RS256",
             Self::P256(_) => "ES256",
@@ -37,7 +35,7 @@ impl Signer {
     }
 
     /// Its public key, as a JWK.
-    pub fn jwk(&self, kid: &str) -> Value {
+    pub(crate) fn jwk(&self, kid: &str) -> Value {
         match self {
             Self::Rsa(pair) => {
                 let public: ring::rsa::PublicKeyComponents<Vec<u8>> = pair.public().into();
@@ -50,7 +48,7 @@ impl Signer {
         }
     }
 
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self {
             Self::Rsa(pair) => {
@@ -63,23 +61,23 @@ impl Signer {
     }
 
     /// A token of these claims, with the header this key's tokens have.
-    pub fn token(&self, kid: &str, claims: &Value) -> String {
+    pub(crate) fn token(&self, kid: &str, claims: &Value) -> String {
         self.token_with(&json!({"alg": self.algorithm(), "kid": kid, "typ": "JWT"}), claims)
     }
 
     /// A token with any header.
-    pub fn token_with(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
         let signature = self.sign(signed.as_bytes());
         format!("{signed}.{}", encoded(signature))
     }
 }
 
-pub fn encoded(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn encoded(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A set of keys, as an issuer publishes it.
-pub fn key_set(keys: &[Value]) -> Vec<u8> {
+pub(crate) fn key_set(keys: &[Value]) -> Vec<u8> {
     json!({"keys": keys}).to_string().into_bytes()
 }

@@ -184,6 +184,7 @@ impl Draft {
             streams: None,
             budget: None,
             hard: false,
+            shared: false,
             mode,
             on_failure: OnFailure::Closed,
         });
@@ -211,6 +212,11 @@ impl Draft {
 
     pub(crate) fn with_route(mut self, name: &str, change: impl FnOnce(&mut Route)) -> Self {
         change(self.0.routes.iter_mut().find(|route| route.name == name).unwrap());
+        self
+    }
+
+    pub(crate) fn with_policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        change(&mut self.0);
         self
     }
 

@@ -6,7 +6,7 @@ use rule_table::HostMatch;
 use vocabulary::{Operation, Reason};
 
 use crate::draft::{CHAT, Draft};
-use crate::request::{Caller, NOW};
+use crate::request::{ARRIVAL_MS, Caller, NOW};
 
 fn team() -> Draft {
     Draft::chat(&["east/gpt-4o"]).consumer("team", "sk-team")
@@ -144,4 +144,64 @@ fn the_list_of_models_is_answered_from_the_table() {
     let models = Caller::chat().asking(&Method::GET, "/v1/models");
     assert_eq!(models.identify(&gate).1.unwrap_err().reason, Reason::MissingKey);
     assert_eq!(models.with_key("sk-team").identify(&gate).1, Ok(Destination::ListModels));
+}
+
+#[test]
+fn an_expired_key_is_told_apart_from_an_unknown_one() {
+    let expire = |policy: &mut rule_table::Policy, end| policy.consumers[0].keys[0].expires = Some(end);
+    let seconds = ARRIVAL_MS / 1000;
+    let over = team().with_policy(|policy| expire(policy, seconds)).gate();
+    assert_eq!(Caller::chat().with_key("sk-team").refused(&over, NOW).reason, Reason::ExpiredKey);
+    let nearly = team().with_policy(|policy| expire(policy, seconds + 1)).gate();
+    assert_eq!(Caller::chat().with_key("sk-team").admitted(&nearly, NOW).consumer, Some(0));
+}
+
+#[test]
+fn an_issued_key_is_its_consumer_on_its_routes_and_nobody_once_the_consumer_is_gone() {
+    let draft = Draft::chat(&["east/gpt-4o"]).consumer("other", "sk-other").consumer("team", "sk-team");
+    let gate = draft.gate();
+    let key = |key: &str, consumer: &str, routes: &[&str]| decision::keys::IssuedKey {
+        sha256: decision::keys::hash(key.as_bytes()),
+        consumer: consumer.into(),
+        expires: None,
+        routes: routes.iter().map(|route| (*route).into()).collect(),
+    };
+    gate.issued_keys().replace([
+        key("sk-all", "team", &[]),
+        key("sk-chat", "team", &["chat"]),
+        key("sk-none", "team", &["elsewhere"]),
+        key("sk-gone", "gone", &[]),
+    ]);
+    for good in ["sk-all", "sk-chat", "sk-team"] {
+        assert_eq!(Caller::chat().with_key(good).admitted(&gate, NOW).consumer, Some(1), "{good}");
+    }
+    assert_eq!(Caller::chat().with_key("sk-none").refused(&gate, NOW).reason, Reason::RouteForbidden);
+    assert_eq!(Caller::chat().with_key("sk-gone").refused(&gate, NOW).reason, Reason::InvalidKey);
+    let without = Draft::chat(&["east/gpt-4o"]).consumer("other", "sk-other").replacing(&gate, NOW);
+    assert_eq!(Caller::chat().with_key("sk-all").refused(&without, NOW).reason, Reason::InvalidKey);
+}
+
+#[test]
+fn a_client_certificate_is_its_consumer_where_no_key_says_otherwise() {
+    let name = "spiffe://corp.example/claims";
+    let credential = rule_table::Credentials::Certificate(name.to_owned());
+    let gate = team()
+        .consumer("other", "sk-other")
+        .with_policy(|policy| policy.consumers[0].credentials.push(credential))
+        .gate();
+    let certificate = |name: &str| {
+        let names = vec!["app.corp.example".to_owned(), name.to_owned()];
+        Some(std::sync::Arc::new(decision::ClientCertificate { names, sha256: [0; 32] }))
+    };
+    let identified = |caller: Caller, shown| {
+        let mut exchange = caller.arrives(&gate, NOW);
+        exchange.peer.certificate = shown;
+        let reason = exchange.identify(&caller.head()).err().map(|refusal| refusal.reason);
+        (exchange.consumer, reason)
+    };
+    assert_eq!(identified(Caller::chat(), certificate(name)), (Some(0), None));
+    let stranger = identified(Caller::chat(), certificate("spiffe://corp.example/other"));
+    assert_eq!(stranger, (None, Some(Reason::InvalidCertificate)));
+    assert_eq!(identified(Caller::chat().with_key("sk-other"), certificate(name)), (Some(1), None));
+    assert_eq!(identified(Caller::chat(), None), (None, Some(Reason::MissingKey)));
 }

@@ -15,6 +15,8 @@ mod failover;
 mod identify;
 mod inspect;
 mod interleavings;
+#[path = "../minting/mod.rs"]
+mod minting;
 mod reload;
 mod request;
 mod reserve;
@@ -23,3 +25,4 @@ mod rewrite;
 mod secrecy;
 mod settle;
 mod shed;
+mod tokens;

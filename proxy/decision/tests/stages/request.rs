@@ -136,7 +136,7 @@ impl Caller {
         exchange.reserve(now)
     }
 
-    fn head(&self) -> Head<'_> {
+    pub(crate) fn head(&self) -> Head<'_> {
         Head { host: "gateway.example:8080", path: &self.path, headers: &self.headers }
     }
 }

@@ -93,7 +93,7 @@ impl Counter {
     }
 }
 
-impl Counts for Counter {
+impl Counters for Counter {
     fn now(&self) -> Moment {
         Moment::ZERO + self.born.elapsed()
     }
@@ -134,7 +134,7 @@ impl Gate {
         let counter = Arc::new(Counter { born: remote.born, ceiling: CEILING, windows: Mutex::default() });
         let terms = Terms { replica, replicas: 2, when_away };
         let registrar = Arc::clone(remote) as Arc<dyn Registrar>;
-        let leases = Arc::new(Leases::new(Arc::clone(&counter) as Arc<dyn Counts>, registrar, terms));
+        let leases = Arc::new(Leases::new(Arc::clone(&counter) as Arc<dyn Counters>, registrar, terms));
         let stop = CancellationToken::new();
         let work = TaskTracker::new().spawn(Arc::clone(&leases).work(stop.clone()));
         Self { counter, leases, stop, work: AbortOnDropHandle::new(work) }

@@ -211,3 +211,46 @@ pub(crate) fn limits(values: &[&str]) {
         assert_eq!(limits.cool_down(), limits.retry_after);
     }
 }
+
+/// A PROXY header is the same however its bytes arrive, and no byte is ever asked for that is not its own.
+pub(crate) fn proxy_header(bytes: &[u8]) {
+    use wire::proxy_header::{LONGEST, Progress, read};
+    let mut have = 0;
+    let (used, source) = loop {
+        let Some(sent) = bytes.get(..have) else {
+            assert!(!matches!(read(bytes), Ok(Progress::Complete(..))));
+            return;
+        };
+        match read(sent) {
+            Err(fault) => {
+                // What cannot become a header does not become one with more.
+                assert_eq!(read(bytes), Err(fault));
+                return;
+            }
+            Ok(Progress::Complete(used, source)) => break (used, source),
+            Ok(Progress::Needs(more)) => {
+                assert!(more >= 1 && have + more <= LONGEST, "{have} and {more}");
+                have += more;
+            }
+        }
+    };
+    assert_eq!(used, have, "not one byte beyond it");
+    assert_eq!(read(bytes), Ok(Progress::Complete(used, source)), "what follows changes nothing");
+}
+
+/// Whatever a client says of itself, to the left of what trusted proxies say, changes nothing.
+pub(crate) fn forwarded(said: &[u8]) {
+    use std::net::IpAddr;
+    use wire::forwarded::{by_forwarded, by_x_forwarded_for};
+    let inside = |address: IpAddr| matches!(address, IpAddr::V4(v4) if v4.octets()[0] == 10);
+    let (peer, client) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([192, 0, 2, 7]));
+    let line = [said, b", 192.0.2.7, 10.0.0.3"].concat();
+    assert_eq!(by_x_forwarded_for(peer, [said, &line].into_iter(), inside), client);
+    let line = [said, b", for=192.0.2.7;host=\"a,\\\"b\", for=\"10.0.0.3:1\""].concat();
+    assert_eq!(by_forwarded(peer, [said, &line].into_iter(), inside), client);
+    // And alone it never makes anything panic.
+    let _ = (
+        by_forwarded(peer, [said].into_iter(), inside),
+        by_x_forwarded_for(peer, [said].into_iter(), inside),
+    );
+}

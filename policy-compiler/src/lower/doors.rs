@@ -1,0 +1,110 @@
+//! Listeners and access rules.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use rule_table::{
+    AccessRule, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, NamedCertificate,
+    RequiredHeader, TlsVersion,
+};
+
+use super::{Ids, edge, ids, references};
+use crate::manifest::{self, CountryCode, Manifest};
+use crate::resolve::{address, network};
+
+pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
+    let access = ids(manifest.access.keys());
+    manifest.listeners.iter().map(|(name, written)| listener(name, written, &access)).collect()
+}
+
+fn listener(name: &str, written: &manifest::Listener, access: &Ids) -> Option<Listener> {
+    let forwarded = |forwarded: &manifest::Forwarded| {
+        Some(Forwarded {
+            header: match forwarded.header {
+                manifest::ForwardedHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
+                manifest::ForwardedHeader::Forwarded => ForwardedHeader::Forwarded,
+            },
+            trusted: networks(&forwarded.trust)?,
+        })
+    };
+    let balancers = written.proxy_protocol.as_ref().map_or(&[][..], |protocol| &protocol.from);
+    Some(Listener {
+        name: name.to_owned(),
+        address: address(&written.address).ok()?.to_string(),
+        tls: written.tls.as_ref().map(tls),
+        http2: written.http2,
+        max_body: written.max_body.0.0,
+        head_timeout: written.head_timeout.0.0,
+        body_timeout: written.body_timeout.0.0,
+        private: written.private,
+        proxy_protocol: networks(balancers)?,
+        forwarded: match &written.forwarded {
+            Some(written) => Some(forwarded(written)?),
+            None => None,
+        },
+        max_connections: written.max_connections,
+        access: references(&written.access, access)?,
+    })
+}
+
+fn tls(written: &manifest::ListenerTls) -> ListenerTls {
+    let named = |(host, files): (&String, &manifest::CertificateFiles)| NamedCertificate {
+        host: host.clone(),
+        certificate: files.certificate.file.clone(),
+        key: files.key.file.clone(),
+    };
+    ListenerTls {
+        certificate: written.certificate.file.clone(),
+        key: written.key.file.clone(),
+        names: written.names.iter().map(named).collect(),
+        min_version: match written.min_version {
+            manifest::TlsVersion::Tls12 => TlsVersion::Tls12,
+            manifest::TlsVersion::Tls13 => TlsVersion::Tls13,
+        },
+        clients: written.clients.as_ref().map(|clients| ClientCertificates {
+            authorities: clients.authorities.file.clone(),
+            required: clients.required,
+        }),
+    }
+}
+
+pub(super) fn access(manifest: &Manifest) -> Option<Vec<AccessRule>> {
+    let one = |(name, rule): (&String, &manifest::AccessRule)| {
+        let countries = rule.countries.as_ref();
+        let header = |(name, values): (&String, &manifest::HeaderValues)| RequiredHeader {
+            name: name.to_ascii_lowercase(),
+            values: sorted(values.wanted().to_vec()),
+        };
+        let mut headers: Vec<_> = rule.headers.iter().map(header).collect();
+        headers.sort_by(|a, b| a.name.cmp(&b.name));
+        Some(AccessRule {
+            name: name.clone(),
+            allow: networks(&rule.allow)?,
+            deny: networks(&rule.deny)?,
+            allow_countries: countries.map(|rule| codes(&rule.allow)).unwrap_or_default(),
+            deny_countries: countries.map(|rule| codes(&rule.deny)).unwrap_or_default(),
+            headers,
+            mode: edge::mode(rule.mode),
+            unknown_country: edge::on_failure(rule.on_failure),
+        })
+    };
+    manifest.access.iter().map(one).collect()
+}
+
+fn codes(codes: &[CountryCode]) -> Vec<String> {
+    sorted(codes.iter().map(|code| code.0.clone()).collect())
+}
+
+fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort();
+    texts.dedup();
+    texts
+}
+
+/// Networks in canonical form and order, without those that others contain.
+fn networks(texts: &[String]) -> Option<Vec<String>> {
+    let networks: Vec<IpNet> = texts.iter().map(|text| network(text).ok()).collect::<Option<_>>()?;
+    let mut networks = IpNet::aggregate(&networks);
+    networks.sort_by_key(|network: &IpNet| (matches!(network.addr(), IpAddr::V6(_)), *network));
+    Some(networks.iter().map(IpNet::to_string).collect())
+}

@@ -1,0 +1,8 @@
+//! Anything a client may put into `X-Forwarded-For` and `Forwarded`.
+#![no_main]
+
+#[path = "../../tests/properties/mod.rs"]
+#[allow(dead_code, reason = "each target runs one of the properties")]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::forwarded(bytes));

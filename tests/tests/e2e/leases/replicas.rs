@@ -1,0 +1,164 @@
+//! Two gateway processes with one ceiling between them, and what happens to their Redis.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use e2e::backend::{FakeBackend, Reply};
+use e2e::binary::{Running, sluicegate};
+use e2e::client::Client;
+use e2e::gateway::chat;
+use e2e::manifest::Manifest;
+use e2e::redis::RedisServer;
+use futures_util::future::join_all;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The longest a window of these tests is: they end within it.
+const WINDOW: &str = "requests/day";
+
+struct Replica {
+    program: Running,
+    client: Client,
+    state: TempDir,
+    manifest: std::path::PathBuf,
+}
+
+impl Replica {
+    async fn start(manifest: &Manifest) -> Option<Self> {
+        let state = tempfile::tempdir().unwrap();
+        let file = state.path().join("gateway.yaml");
+        std::fs::write(&file, manifest.text()).unwrap();
+        let (program, client) = run(&file, &state).await?;
+        Some(Self { program, client, state, manifest: file })
+    }
+
+    /// Kills it and starts it again where it was.
+    async fn kill_and_restart(&mut self) {
+        self.program.signal(Signal::KILL);
+        self.program.ended().await;
+        (self.program, self.client) = run(&self.manifest, &self.state).await.unwrap();
+    }
+}
+
+async fn run(manifest: &std::path::Path, state: &TempDir) -> Option<(Running, Client)> {
+    let program = sluicegate()?;
+    let (manifest, state) = (manifest.to_str().unwrap(), state.path().to_str().unwrap());
+    let running = Running::start(&program, &["run", "--manifest", manifest, "--state-dir", state], &[]);
+    let address: SocketAddr = running.listener("main").await;
+    running.says("sluicegate: ready").await;
+    Some((running, Client::new(address)))
+}
+
+/// A limit of all replicas together on the route everybody uses.
+fn limited(server: &RedisServer, backend: SocketAddr, limit: Value) -> Manifest {
+    Manifest::new()
+        .backend("one", backend)
+        .set("/limits/joint", limit)
+        .set("/routes/chat/limit", "joint")
+        .set("/store/shared", json!({"redis": {"url": server.url()}, "replicas": 2}))
+}
+
+/// Statuses of `each` requests from each of 32 callers per replica.
+async fn load(replicas: &[&Replica], each: usize) -> Vec<u16> {
+    let caller = async |client: &Client| {
+        let mut statuses = Vec::new();
+        for _ in 0..each {
+            statuses.push(client.chat(&chat("x")).await.status);
+        }
+        statuses
+    };
+    let callers = replicas.iter().flat_map(|replica| (0..32).map(|_| caller(&replica.client)));
+    join_all(callers).await.concat()
+}
+
+fn served(statuses: &[u16]) -> usize {
+    statuses.iter().filter(|status| **status == 200).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_two_replicas_serve_no_more_than_one_ceiling_under_load() {
+    let Some(server) = RedisServer::start().await else { return };
+    let backend = FakeBackend::always(Reply::completion("ok")).await;
+    let manifest = limited(&server, backend.address(), json!({"requests": format!("500 {WINDOW}")}));
+    let Some(one) = Replica::start(&manifest).await else { return };
+    let two = Replica::start(&manifest).await.unwrap();
+    let statuses = load(&[&one, &two], 20).await;
+    let served = served(&statuses);
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
+    // At the end either may hold a request's worth that the other asks for.
+    assert!((490..=500).contains(&served), "{served}");
+    assert_eq!(backend.calls().len(), served);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_a_killed_replica_goes_on_with_its_lease_and_spends_nothing_twice() {
+    let Some(server) = RedisServer::start().await else { return };
+    let backend = FakeBackend::always(Reply::completion("ok")).await;
+    let manifest = limited(&server, backend.address(), json!({"requests": format!("400 {WINDOW}")}));
+    let Some(mut one) = Replica::start(&manifest).await else { return };
+    let two = Replica::start(&manifest).await.unwrap();
+    let before = served(&load(&[&one, &two], 2).await);
+    one.kill_and_restart().await;
+    let after = served(&load(&[&one, &two], 15).await);
+    assert!((380..=400).contains(&(before + after)), "{before} and {after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_a_redis_that_comes_back_empty_gives_nothing_twice() {
+    let Some(mut server) = RedisServer::start().await else { return };
+    let backend = FakeBackend::always(Reply::completion("ok")).await;
+    let manifest = limited(&server, backend.address(), json!({"requests": format!("400 {WINDOW}")}));
+    let Some(one) = Replica::start(&manifest).await else { return };
+    let two = Replica::start(&manifest).await.unwrap();
+    let before = served(&load(&[&one, &two], 3).await);
+    server.kill().await;
+    let without = load(&[&one, &two], 3).await;
+    assert!(without.iter().all(|status| matches!(status, 200 | 503)), "{without:?}");
+    server.restart().await;
+    // Both have to find it, say what they hold, and wait for each other.
+    e2e::wait::until_async("leases again", async || {
+        let answer = one.client.chat(&chat("x")).await.status;
+        (answer != 503).then_some(())
+    })
+    .await;
+    load(&[&one, &two], 15).await;
+    let total = backend.calls().len();
+    assert!(before > 0 && (380..=400).contains(&total), "{before} before, {total} in all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_in_the_steady_state_round_trips_do_not_grow_with_requests() {
+    let Some(server) = RedisServer::start().await else { return };
+    let backend = FakeBackend::always(Reply::completion("ok")).await;
+    let manifest = limited(&server, backend.address(), json!({"requests": format!("1000000 {WINDOW}")}));
+    let Some(one) = Replica::start(&manifest).await else { return };
+    load(&[&one], 5).await;
+    let before = server.calls("evalsha").await;
+    let begun = Instant::now();
+    let statuses = load(&[&one], 60).await;
+    let (asked, took) = (server.calls("evalsha").await - before, begun.elapsed());
+    assert_eq!(served(&statuses), statuses.len());
+    // A look every 50 ms asks at most once, and a heartbeat a second.
+    let most = took.as_millis() as u64 / 50 + took.as_secs() + 2;
+    assert!(asked <= most && asked < 200, "{asked} round trips in {took:?} for {} requests", statuses.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_a_frozen_redis_delays_no_request_that_a_lease_covers() {
+    let Some(server) = RedisServer::start().await else { return };
+    let backend = FakeBackend::always(Reply::completion("ok")).await;
+    let manifest = limited(&server, backend.address(), json!({"requests": format!("1000000 {WINDOW}")}));
+    let Some(one) = Replica::start(&manifest).await else { return };
+    load(&[&one], 5).await;
+    server.freeze();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..200 {
+        let begun = Instant::now();
+        assert_eq!(one.client.chat(&chat("x")).await.status, 200);
+        slowest = slowest.max(begun.elapsed());
+    }
+    server.thaw();
+    // The store's own patience is 50 ms; a machine under load may take some of it.
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+}
