@@ -48,6 +48,13 @@ pub fn unix_nanos() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// Milliseconds since the Unix epoch as people read them, in UTC to the second.
+#[must_use]
+pub fn wall_time(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms / 1000).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    at.map_or_else(|| format!("{at_ms} ms"), |at| at.to_string())
+}
+
 /// Adds up the time a request spends inside the gateway, pausing while it waits for others.
 #[derive(Debug)]
 pub struct Stopwatch {

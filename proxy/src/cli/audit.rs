@@ -1,14 +1,14 @@
 //! `sluicegate audit`: whether a log is what was written, and what it says. It owns rendering and exit codes;
 //! the chain is `audit`'s.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use vocabulary::admin::audit::AuditLine;
 
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
 use crate::audit::{files, verify};
-use crate::cli::output::wall_time;
+use crate::clock::wall_time;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> u8 {
     }
 }
 
-fn check(file: &PathBuf, output: Output) -> u8 {
+fn check(file: &Path, output: Output) -> u8 {
     let verified = files(file).and_then(|files| verify(&files));
     let verified = match verified {
         Ok(verified) => verified,
@@ -88,7 +88,7 @@ fn check(file: &PathBuf, output: Output) -> u8 {
     if verified.is_ok() { 0 } else { FAILURE }
 }
 
-fn show(file: &PathBuf, last: usize, output: Output) -> u8 {
+fn show(file: &Path, last: usize, output: Output) -> u8 {
     let read = |path: &PathBuf| std::fs::read_to_string(path);
     let texts = files(file).and_then(|files| files.iter().map(read).collect::<std::io::Result<Vec<_>>>());
     let texts = match texts {

@@ -6,7 +6,7 @@ use vocabulary::admin::generations::ReasonOnly;
 use vocabulary::admin::holds::{Hold, HoldKind, HoldPlaced, HoldRequest, Holds};
 
 use super::asking::{Asking, Question};
-use super::output::wall_time;
+use crate::clock::wall_time;
 
 const DRAIN: &str = "\
 Examples:

@@ -49,9 +49,3 @@ pub(crate) fn read_manifest(path: &Path) -> Result<Source, u8> {
         }
     }
 }
-
-/// Milliseconds since the Unix epoch as people read them, in UTC to the second.
-pub(crate) fn wall_time(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms / 1000).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    at.map_or_else(|| format!("{at_ms} ms"), |at| at.to_string())
-}

@@ -8,7 +8,8 @@ use vocabulary::admin::Accepted;
 use vocabulary::admin::generations::{Generations, ReasonOnly, RollbackRequest};
 
 use super::asking::{Asking, Question};
-use super::output::{read_manifest, wall_time};
+use super::output::read_manifest;
+use crate::clock::wall_time;
 
 const PUBLISH: &str = "\
 Examples:

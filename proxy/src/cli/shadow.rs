@@ -7,8 +7,9 @@ use http::Method;
 use vocabulary::admin::shadow::ShadowStatus;
 
 use super::asking::{Asking, Question};
-use super::output::{read_manifest, wall_time};
+use super::output::read_manifest;
 use super::{BAD_INPUT, complain};
+use crate::clock::wall_time;
 
 const EXAMPLES: &str = "\
 Examples:

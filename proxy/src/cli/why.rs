@@ -7,7 +7,7 @@ use vocabulary::admin::story::Story;
 use vocabulary::admin::{Candidate, DecisionRecord};
 
 use super::asking::{Asking, Question};
-use super::output::wall_time;
+use crate::clock::wall_time;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,9 +51,9 @@ fn write_page(page: &mut String, story: &Story) -> std::fmt::Result {
         (None, attempts) => format!("served at attempt {attempts}"),
     };
     write!(page, "  answered {}, {how}, after {}", request.status, time(request.duration_ms))?;
-    match request.ttft_ms {
+    match request.ttft_ms.filter(|_| request.stream) {
         Some(first) => writeln!(page, ", first output after {}", time(first))?,
-        None => writeln!(page, ", without output")?,
+        None => writeln!(page)?,
     }
     if let Some(told) = &story.told {
         writeln!(page, "  told the caller: {}", told.message)?;
@@ -128,17 +128,15 @@ fn write_picks(page: &mut String, story: &Story) -> std::fmt::Result {
 
 fn write_candidate(page: &mut String, pick: &DecisionRecord, candidate: &Candidate) -> std::fmt::Result {
     let mark = if pick.chosen.as_deref() == Some(&candidate.member) { '*' } else { ' ' };
-    write!(page, "    {mark} {:<28} {:<13}", candidate.member, candidate.standing)?;
-    if pick.strategy == "adaptive" && candidate.standing != "not_eligible" {
-        write!(
-            page,
-            " {:.6} USD in all, first token in {:.2} s, miss {:.0} %",
-            candidate.total_usd,
-            candidate.predicted_ttft_s,
-            candidate.miss_probability * 100.0
-        )?;
+    let Candidate { member, standing, total_usd, predicted_ttft_s, miss_probability, .. } = candidate;
+    if pick.strategy != "adaptive" || standing == "not_eligible" {
+        return writeln!(page, "    {mark} {member:<28} {standing}");
     }
-    writeln!(page)
+    let miss = miss_probability * 100.0;
+    writeln!(
+        page,
+        "    {mark} {member:<28} {standing:<13} {total_usd:.6} USD in all, first token in {predicted_ttft_s:.2} s, miss {miss:.0} %"
+    )
 }
 
 /// Milliseconds for people.

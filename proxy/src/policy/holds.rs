@@ -17,7 +17,7 @@ use self::effect::conflict;
 use self::file::Remembered;
 use super::version;
 use crate::audit::{Actor, Audit, Entry};
-use crate::clock::unix_nanos;
+use crate::clock::{unix_nanos, wall_time};
 use crate::live::{InForce, Live};
 use crate::store::board::{BoardError, Expect, Follower, SharedBoard};
 
@@ -292,7 +292,7 @@ impl Holds {
         };
         let policy = version(&self.live.in_force().gate);
         let mut entry = Entry::done(actor, action, policy).to(target);
-        entry.detail = Some(format!("hold {} until {} ms since the Unix epoch", hold.id, hold.until_ms));
+        entry.detail = Some(format!("hold {} until {}", hold.id, wall_time(hold.until_ms)));
         entry.because(Some(hold.reason.clone()).filter(|_| action == self::action(hold.kind)))
     }
 

@@ -1,6 +1,8 @@
 //! The keeper of policy: takes offers, compiles them off the request path, and swaps whole or not at all.
 //! It owns the order of checks and the record of the last rejection.
 
+mod state;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,24 +12,21 @@ use parking_lot::Mutex;
 use policy_compiler::{Source as Manifest, compile};
 use rule_table::{Admin, Bundle, Listener, Policy};
 use telemetry::settled::Reload;
-use vocabulary::Moment;
 use vocabulary::admin::audit::AuditAction;
-use vocabulary::admin::generations::{Canary, Generation, RolledBack};
-use vocabulary::admin::{Accepted, Rejection, ShareChange, Status};
+use vocabulary::admin::generations::Generation;
+use vocabulary::admin::{Accepted, Rejection};
 
+use self::state::State;
 use super::change::{changed_sections, codes, version};
 use super::{Cause, History, Holds, LastGood, Running, Source};
 use crate::audit::{Actor, Audit, Entry};
-use crate::clock::unix_nanos;
+use crate::clock::{unix_nanos, wall_time};
 use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
 use crate::store;
 use crate::upstream::Upstreams;
-
-/// Share changes kept for the admin API.
-const SHARE_CHANGES: usize = 512;
 
 /// What the keeper needs beyond the live state.
 #[derive(Debug)]
@@ -72,18 +71,6 @@ pub struct Keeper {
     /// One offer at a time: the second compares against what the first put in force.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    manifest: String,
-    loaded_at_ms: u64,
-    last_rejection: Option<Rejection>,
-    share_changes: VecDeque<ShareChange>,
-    /// The manifest file's text when it was last read.
-    file_seen: Option<String>,
-    rolled_back: Option<RolledBack>,
-    canary: Option<Canary>,
 }
 
 impl Keeper {
@@ -137,39 +124,6 @@ impl Keeper {
     #[must_use]
     pub fn holds(&self) -> &Arc<Holds> {
         &self.settings.holds
-    }
-
-    /// Whether the manifest file's text is in force already, or somebody put another policy before it since
-    /// it last changed.
-    #[must_use]
-    pub fn file_is_known(&self, text: &str) -> bool {
-        let state = self.state.lock();
-        state.manifest == text || (state.is_overridden() && state.file_seen.as_deref() == Some(text))
-    }
-
-    /// Takes note of the manifest file's text.
-    pub fn saw_file(&self, text: &str) {
-        self.state.lock().file_seen = Some(text.to_owned());
-    }
-
-    /// Whether the policy in force is not the source's own: rolled back, or on trial.
-    #[must_use]
-    pub fn is_overridden(&self) -> bool {
-        self.state.lock().is_overridden()
-    }
-
-    /// The policy on trial.
-    #[must_use]
-    pub fn canary(&self) -> Option<Canary> {
-        self.state.lock().canary.clone()
-    }
-
-    /// What was on trial is now what a restart serves.
-    pub(super) fn keep_canary(&self, generation: u64) -> std::io::Result<()> {
-        let mut state = self.state.lock();
-        self.settings.last_good.remember(&state.manifest, generation)?;
-        state.canary = None;
-        Ok(())
     }
 
     /// Takes an offer: checked in full, then swapped in, or nothing changes. `still_expected` is asked
@@ -304,7 +258,7 @@ impl Keeper {
         entry.after.generation = generation;
         entry.after.digest = bundle.digest().to_string();
         entry.changed = changed_sections(previous.gate.policy(), bundle.policy());
-        entry.detail = cause.until_ms.map(|until| format!("until {until} ms since the Unix epoch"));
+        entry.detail = cause.until_ms.map(|until| format!("until {}", wall_time(until)));
         let kept = Generation {
             generation,
             digest: entry.after.digest.clone(),
@@ -376,77 +330,6 @@ impl Keeper {
         if let Err(error) = self.settings.audit.record(entry).await {
             tracing::error!(%error, "the audit log cannot be written");
         }
-    }
-
-    /// The one-second loop: pools learn, shares are published.
-    pub fn tick(&self) {
-        let now = self.live.clock.now();
-        let gate = Arc::clone(&self.live.in_force().gate);
-        let clock = &self.live.clock;
-        if (clock.scale() - 1.0).abs() < f64::EPSILON {
-            // A compressed run has no wall clock to follow.
-            gate.ledger().time().look(now, Moment(unix_nanos()));
-        }
-        let changes = gate.tick(now);
-        self.live.observers.pools(&gate.pool_status(now));
-        let mut state = self.state.lock();
-        state.share_changes.extend(changes);
-        let surplus = state.share_changes.len().saturating_sub(SHARE_CHANGES);
-        state.share_changes.drain(..surplus);
-    }
-
-    /// How realised shares moved lately, newest first.
-    #[must_use]
-    pub fn share_changes(&self) -> Vec<ShareChange> {
-        self.state.lock().share_changes.iter().rev().cloned().collect()
-    }
-
-    /// `GET /v1/status`.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let in_force = self.live.in_force();
-        let gate = Arc::clone(&in_force.gate);
-        let state = self.state.lock();
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            state: if self.live.draining() { "draining" } else { "serving" }.to_owned(),
-            generation: gate.generation(),
-            digest: gate.digest().to_owned(),
-            overlay_version: 0,
-            source: self.settings.source.name().to_owned(),
-            loaded_at_ms: state.loaded_at_ms,
-            last_rejection: state.last_rejection.clone(),
-            time_scale: self.live.clock.scale(),
-            in_flight: self.live.in_flight(),
-            rolled_back: state.rolled_back.clone(),
-            canary: state.canary.clone(),
-            holds: self.settings.holds.list().to_vec(),
-            countries: in_force.countries.digest(),
-            pools: gate.pool_status(self.live.clock.now()),
-        }
-    }
-}
-
-impl State {
-    fn is_overridden(&self) -> bool {
-        self.rolled_back.is_some() || self.canary.is_some()
-    }
-
-    /// What another policy in force means for a rollback and for a trial.
-    fn note(&mut self, cause: &Cause, from: u64, generation: u64, source: Source) {
-        self.rolled_back = cause.restores.filter(|_| source == Source::File).map(|to| RolledBack {
-            from,
-            to,
-            at_ms: now_ms(),
-            by: cause.actor.name.clone(),
-            until: "the manifest file changes".to_owned(),
-        });
-        self.canary = cause.until_ms.map(|until_ms| Canary {
-            generation,
-            then: from,
-            until_ms,
-            by: cause.actor.name.clone(),
-        });
     }
 }
 
