@@ -11,13 +11,13 @@ const RSA: &[u8] = include_bytes!("rsa.der");
 
 /// What tokens are signed with.
 pub(crate) enum Signer {
-    Rsa(RsaKeyPair),
+    Rsa(Box<RsaKeyPair>),
     P256(Box<EcdsaKeyPair>),
 }
 
 impl Signer {
     pub(crate) fn rsa() -> Self {
-        Self::Rsa(RsaKeyPair::from_der(RSA).unwrap())
+        Self::Rsa(Box::new(RsaKeyPair::from_der(RSA).unwrap()))
     }
 
     pub(crate) fn p256() -> Self {

@@ -50,11 +50,11 @@ pub(crate) fn token(bytes: &[u8]) {
     let signed = dots.iter().map(encoded).collect::<Vec<_>>().join(".");
     assert!(GATE.verify_token(signed.as_bytes(), NOW).is_err(), "nobody signed this");
     let header = json!({"alg": "ES256", "kid": "k1"});
-    if let Ok(claims) = serde_json::from_slice::<Value>(bytes) {
-        if let Ok(verified) = GATE.verify_token(SIGNER.token_with(&header, &claims).as_bytes(), NOW) {
-            assert_eq!(claims["iss"], ISSUER);
-            assert_eq!(claims["sub"], verified.subject);
-            assert!(verified.expires > NOW);
-        }
+    if let Ok(claims) = serde_json::from_slice::<Value>(bytes)
+        && let Ok(verified) = GATE.verify_token(SIGNER.token_with(&header, &claims).as_bytes(), NOW)
+    {
+        assert_eq!(claims["iss"], ISSUER);
+        assert_eq!(claims["sub"], verified.subject);
+        assert!(verified.expires > NOW);
     }
 }
