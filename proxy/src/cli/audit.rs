@@ -89,7 +89,7 @@ fn check(file: &Path, output: Output) -> u8 {
 }
 
 fn show(file: &Path, last: usize, output: Output) -> u8 {
-    let read = |path: &PathBuf| std::fs::read_to_string(path);
+    let read = |path: &std::path::PathBuf| std::fs::read_to_string(path);
     let texts = files(file).and_then(|files| files.iter().map(read).collect::<std::io::Result<Vec<_>>>());
     let texts = match texts {
         Ok(texts) => texts,

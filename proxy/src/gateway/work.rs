@@ -1,0 +1,108 @@
+//! What a running gateway does beside serving: ticks, ends what was ordered for a time, follows files. It owns
+//! the rhythm; what is done is others' business.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::edge::Followed;
+use crate::live::Live;
+use crate::policy::{Cause, Keeper, Offer, Source, watch_file};
+
+/// How often it is looked whether a name, a secret, a certificate or a token is due.
+const TEND_EVERY: Duration = Duration::from_millis(250);
+
+pub(super) async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
+    let mut beat = tokio::time::interval(live.clock.wall(Duration::from_secs(1)));
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        keeper.tick();
+    }
+}
+
+/// Ends what operators ordered for a time.
+pub(super) async fn end_forever(keeper: Arc<Keeper>) {
+    let mut beat = tokio::time::interval(TEND_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        keeper.end_what_is_over().await;
+    }
+}
+
+/// Follows changes of names, secrets, certificates and tokens.
+pub(super) async fn tend_upstreams(live: Arc<Live>) {
+    let mut beat = tokio::time::interval(TEND_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut work = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = beat.tick() => live.in_force().upstreams.tend(&live.clock, &mut work),
+            Some(done) = work.join_next() => {
+                if done.is_ok_and(|addresses_changed| addresses_changed) {
+                    live.in_force().pipes.update().await;
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn follow_certificate(certificate: Arc<dyn Followed>) {
+    let watched: notify::Result<Vec<_>> = certificate.files().iter().map(|file| watch_file(file)).collect();
+    let mut watched = match watched {
+        Ok(watched) => watched,
+        Err(error) => {
+            tracing::warn!(%error, "a listener's certificate is not watched; send SIGHUP to read it again");
+            return;
+        }
+    };
+    loop {
+        // Asked first: the files may have changed between being read at the start and being watched.
+        certificate.reread();
+        let changes = watched.iter_mut().map(|file| Box::pin(file.next()));
+        futures_util::future::select_all(changes).await;
+    }
+}
+
+pub(super) async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
+    let mut changes = match watch_file(&file) {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "the manifest is not watched; send SIGHUP to reload it");
+            return;
+        }
+    };
+    loop {
+        // Asked first: the file may have changed between being read at the start and being watched.
+        let known = std::fs::read_to_string(&file).is_ok_and(|text| keeper.file_is_known(&text));
+        if !known {
+            reload(&keeper, &file, "file").await;
+        }
+        changes.next().await;
+    }
+}
+
+/// Reads the manifest file again. One that has not changed since somebody put another policy before it
+/// leaves that policy in force; its secrets are read again all the same.
+pub(super) async fn reload(keeper: &Keeper, file: &Path, actor: &str) -> Offer {
+    let cause = Cause::reload(actor);
+    if keeper.source() != Source::File {
+        let how = "the source of policy is `api`; publish with PUT /v1/manifest";
+        return Offer::Rejected(vec![how.to_owned()]);
+    }
+    match tokio::fs::read_to_string(file).await {
+        Ok(text) => {
+            let known = keeper.file_is_known(&text);
+            keeper.saw_file(&text);
+            let manifest = if known { keeper.manifest().0 } else { text };
+            keeper.offer(manifest, cause, &|_| true).await
+        }
+        Err(error) => {
+            let what = format!("the manifest {} cannot be read: {error}", file.display());
+            keeper.reject(&cause, vec![what]).await
+        }
+    }
+}
