@@ -7,7 +7,7 @@ use policy_compiler::manifest::Manifest;
 use policy_compiler::{Code, Finding, Outcome, Source, compile, schema};
 use serde_json::{Map, Value, json};
 
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     include_str!("../../examples/azure-two-regions.yaml"),
     include_str!("../../examples/entra.yaml"),
     include_str!("../../examples/every-dialect.yaml"),
