@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use model_sim::{Outcome, Record};
+use model_sim::Record;
 use vocabulary::access_log::AccessLogRecord;
 use vocabulary::{Reason, Usage};
 
@@ -133,10 +133,9 @@ fn compare(record: &AccessLogRecord, theirs: &[&Record], [whole, cut, left, atte
     let (mut last, mut before) = (0, 0);
     let mut billed = theirs.iter().filter(|one| one.billed).collect::<Vec<_>>();
     billed.sort_by_key(|one| one.arrival);
-    let served = record.reason.is_none();
-    let of_last =
-        |one: &&&Record| if served { one.outcome == Outcome::Completed } else { record.usage.is_some() };
-    let place = billed.iter().rposition(|one| of_last(&one));
+    // The last attempt is the one whose usage the record holds, whatever its server called its end: one that
+    // forgets `[DONE]` has failed in its own eyes, and still served.
+    let place = record.usage.and(billed.len().checked_sub(1));
     for (index, one) in billed.iter().enumerate() {
         let tokens = total(&one.usage());
         if Some(index) == place { last += tokens } else { before += tokens }
