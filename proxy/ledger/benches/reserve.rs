@@ -1,5 +1,7 @@
 //! What limits cost a request: reserved under four of them and settled, with and without a journal.
 
+#![expect(missing_docs, reason = "criterion_group makes a public function without a comment")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

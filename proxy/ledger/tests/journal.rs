@@ -1,11 +1,13 @@
 //! The journal read back: whatever a crash leaves, counts are never below the truth, and damage is named.
 
+#![cfg(test)]
+
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use ledger::journal::{Damage, FileHeader, HEADER_BYTES, Log, Reader, Record, Replay, Tail, Unrecorded};
 use ledger::{Calendar, Claim, Ledger, Meter, Period, Refused, Reservation, Standing, Timekeeper, Took};
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use vocabulary::Moment;
 
@@ -22,12 +24,12 @@ struct Tape {
 impl Tape {
     fn new() -> Arc<Self> {
         let tape = Self::default();
-        tape.held.lock().unwrap().0 = FileHeader { number: 7, time: NOW }.encode();
+        tape.held.lock().0 = FileHeader { number: 7, time: NOW }.encode();
         Arc::new(tape)
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.held.lock().unwrap().0.clone()
+        self.held.lock().0.clone()
     }
 }
 
@@ -36,7 +38,7 @@ impl Log for Tape {
         if self.full.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(Unrecorded);
         }
-        let mut held = self.held.lock().unwrap();
+        let mut held = self.held.lock();
         let (file, buffer) = &mut *held;
         file.append(buffer);
         file.extend_from_slice(record);
@@ -44,7 +46,7 @@ impl Log for Tape {
     }
 
     fn buffer(&self, record: &[u8]) {
-        self.held.lock().unwrap().1.extend_from_slice(record);
+        self.held.lock().1.extend_from_slice(record);
     }
 }
 
@@ -212,7 +214,7 @@ proptest! {
         run(&ledger_one, before.clone(), &mut Vec::new());
         run(&ledger_two, before, &mut open);
         let (kept, ()) = ledger_two.checkpoint(|| {
-            let mut held = two.held.lock().unwrap();
+            let mut held = two.held.lock();
             held.0.truncate(HEADER_BYTES);
             held.1.clear();
         });

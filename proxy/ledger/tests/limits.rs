@@ -1,5 +1,7 @@
 //! What a limit promises its operator and its callers.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use ledger::{Allowance, Calendar, Claim, Exhausted, Ledger, Meter, Period, Refused, Took};

@@ -213,6 +213,7 @@ async fn an_administrator_may_come_with_a_client_certificate() {
     let forged = strangers.sign_for(&["oncall.corp.example"]);
     let stranger = gateway.admin().tls(ours.client_showing(&["http/1.1"], &forged));
     let request = stranger.json("/v1/keys", issue.to_string());
-    let refused = tokio::spawn(async move { stranger.send(request).await.status }).await;
+    let refused =
+        tokio_util::task::TaskTracker::new().spawn(async move { stranger.send(request).await.status }).await;
     assert!(refused.is_err(), "its handshake fails: {refused:?}");
 }

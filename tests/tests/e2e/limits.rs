@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sluicegate::gateway::StartError;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 fn limited(address: std::net::SocketAddr, limit: Value) -> Manifest {
     Manifest::new()
@@ -32,7 +33,7 @@ async fn storm(client: &Client, code: &str) -> (usize, usize) {
         for round in 0..10 {
             let mut request =
                 if round % 2 == 0 { chat("how much is left?") } else { chat_stream("and now?") };
-            if (caller + round) % 3 == 0 {
+            if (caller + round).is_multiple_of(3) {
                 // Nobody names a ceiling: the gateway has to.
                 request.as_object_mut().unwrap().remove("max_tokens");
             }
@@ -94,7 +95,8 @@ async fn streams_are_refused_while_as_many_are_under_way_and_served_when_one_end
     let gateway = TestGateway::start(&limited(backend.address(), json!({"streams": 2}))).await;
     let client = gateway.client();
     let stream = || async { client.chat(&chat_stream("x")).await };
-    let (first, second) = (tokio::spawn(told(client.clone())), tokio::spawn(told(client.clone())));
+    let callers = TaskTracker::new();
+    let (first, second) = (callers.spawn(told(client.clone())), callers.spawn(told(client.clone())));
     backend.await_requests(2).await;
     let refused = stream().await;
     assert_eq!((refused.status, refused.error_code().as_str()), (429, "stream_limit"));
@@ -159,7 +161,8 @@ async fn a_killed_gateway_comes_back_with_no_less_than_was_spent_and_no_more_tha
     for _ in 0..5 {
         before = left(&client.chat(&chat("x")).await);
     }
-    let open = [tokio::spawn(told(client.clone())), tokio::spawn(told(client.clone()))];
+    let callers = TaskTracker::new();
+    let open = [callers.spawn(told(client.clone())), callers.spawn(told(client.clone()))];
     backend.await_requests(7).await;
     let mut second = run(&program, folder.path());
     assert_eq!(second.ended().await.code(), Some(2), "{}", second.said());
