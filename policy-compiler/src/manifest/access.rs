@@ -15,7 +15,7 @@ use super::limit::{Mode, OnFailure};
 pub struct AccessRule {
     /// Addresses and networks that may come in; any unless stated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = ["10.0.0.0/8", "2001:db8::/32"])]
+    #[schemars(example = networks())]
     pub allow: Vec<String>,
     /// Addresses and networks that may not, whatever `allow` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -26,7 +26,7 @@ pub struct AccessRule {
     /// Headers that must be there, by name, each with the value or the list of values it may have; `*` for
     /// any value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(example = BTreeMap::from([("x-tenant", ["claims", "research"])]))]
+    #[schemars(example = tenants())]
     pub headers: BTreeMap<String, HeaderValues>,
     /// Whether it refuses, or only counts what it would have refused.
     #[serde(default)]
@@ -99,4 +99,12 @@ pub struct Countries {
     /// the new one is used without a reload.
     #[schemars(length(min = 1), example = "geo.mmdb")]
     pub file: String,
+}
+
+fn networks() -> [&'static str; 2] {
+    ["10.0.0.0/8", "2001:db8::/32"]
+}
+
+fn tenants() -> BTreeMap<&'static str, [&'static str; 2]> {
+    BTreeMap::from([("x-tenant", ["claims", "research"])])
 }

@@ -110,7 +110,7 @@ pub struct ClientCertificates {
 pub struct ProxyProtocol {
     /// Their addresses and networks. A connection from one of them without such a header is closed; one from
     /// elsewhere has none.
-    #[schemars(length(min = 1), example = ["10.0.0.0/24"])]
+    #[schemars(length(min = 1), example = proxies())]
     pub from: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ pub struct Forwarded {
     pub header: ForwardedHeader,
     /// Their addresses and networks. The header is read from the right until an address that is not among
     /// them, which is the client's; from other peers it is ignored.
-    #[schemars(length(min = 1), example = ["10.0.0.0/24"])]
+    #[schemars(length(min = 1), example = proxies())]
     pub trust: Vec<String>,
 }
 
@@ -146,4 +146,8 @@ fn max_body() -> Bytes {
 
 fn request_timeout() -> Duration {
     Duration(Span(std::time::Duration::from_secs(30)))
+}
+
+fn proxies() -> [&'static str; 1] {
+    ["10.0.0.0/24"]
 }
