@@ -46,10 +46,17 @@ async fn started(manifest: &Manifest, folder: &TempDir, time_scale: f64) -> Test
     TestGateway::start_with(manifest, settings).await.unwrap_or_else(|error| panic!("{error}: {error:?}"))
 }
 
-/// Everything the gateway has left in its folder.
+/// Everything the gateway has left in its folder and below.
 fn left_behind(folder: &Path) -> String {
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| {
+        if path.is_dir() {
+            left_behind(&path)
+        } else {
+            String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned()
+        }
+    };
+    entries.map(text).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,9 +169,6 @@ async fn a_token_that_its_backend_refuses_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_signs_in_with_its_secret_or_with_what_its_platform_vouches() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("secret"), "canary-secret").unwrap();
-    std::fs::write(folder.path().join("projected"), "canary.projected.token").unwrap();
     let service = tokens().await;
     let authority = format!("http://{}", service.address());
     let secret = json!({"clientSecret": {"tenantId": "contoso", "clientId": "app-1",
@@ -178,6 +182,9 @@ async fn an_application_signs_in_with_its_secret_or_with_what_its_platform_vouch
         ),
         (federated, "-type%3Ajwt-bearer&client_assertion=canary.projected.token"),
     ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), "canary-secret").unwrap();
+        std::fs::write(folder.path().join("projected"), "canary.projected.token").unwrap();
         let backend = FakeBackend::always(Reply::completion("taken")).await;
         let manifest = azure(Manifest::new(), "a", &backend).set("/identities/machine", identity);
         let gateway = started(&manifest, &folder, 1.0).await;
