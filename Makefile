@@ -17,7 +17,7 @@ QUICKSTART_FLAGS ?=
 export SLUICEGATE_TOOLS := $(or $(SLUICEGATE_TOOLS),$(HOME)/.cache/sluicegate/tools)
 export PATH := $(PATH):$(SLUICEGATE_TOOLS)/bin:$(HOME)/.cargo/bin
 
-.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench faults soak schema docs clean
+.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench faults soak reliability schema docs clean
 
 help: ## Print this list
 	@echo 'Usage: make <target>'
@@ -81,6 +81,10 @@ soak: ## Ten minutes at 70 % load with random faults, into docs/soak.md
 	@scripts/prepare build
 	cargo build --locked --profile ci --workspace --bins
 	$(TARGET_DIR)/ci/soak --markdown docs/soak.md
+
+reliability: ## Measure what limits do under stress, kills and a lost Redis, into docs/reliability.md
+	@scripts/prepare build live
+	scripts/reliability
 
 schema: ## Write docs/ pages that are generated: JSON Schema, findings, metrics
 	@scripts/prepare build

@@ -16,6 +16,7 @@ pub mod binary;
 pub mod client;
 pub mod egress;
 pub mod faults;
+pub mod figures;
 pub mod frames;
 pub mod gateway;
 pub mod issuer;

@@ -22,6 +22,7 @@ pub struct RedisServer {
     program: PathBuf,
     folder: TempDir,
     child: Child,
+    keeps: bool,
 }
 
 impl RedisServer {
@@ -30,6 +31,18 @@ impl RedisServer {
     /// # Panics
     /// When it is missing although `SLUICEGATE_REQUIRE_REDIS` is `1`, or does not start.
     pub async fn start() -> Option<Self> {
+        Self::begin(false).await
+    }
+
+    /// Starts one that has every change on its disk before it answers.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_keeping() -> Option<Self> {
+        Self::begin(true).await
+    }
+
+    async fn begin(keeps: bool) -> Option<Self> {
         let Some(program) = installed() else {
             missing("SLUICEGATE_REQUIRE_REDIS", "neither redis-server nor valkey-server is installed");
             return None;
@@ -38,8 +51,8 @@ impl RedisServer {
         let address = free.local_addr().expect("an address");
         drop(free);
         let folder = tempfile::tempdir().expect("a folder");
-        let child = spawn(&program, address, &folder);
-        let server = Self { address, program, folder, child };
+        let child = spawn(&program, address, &folder, keeps);
+        let server = Self { address, program, folder, child, keeps };
         server.ready().await;
         Some(server)
     }
@@ -57,7 +70,7 @@ impl RedisServer {
 
     /// Starts it again after [`Self::kill`].
     pub async fn restart(&mut self) {
-        self.child = spawn(&self.program, self.address, &self.folder);
+        self.child = spawn(&self.program, self.address, &self.folder, self.keeps);
         self.ready().await;
     }
 
@@ -111,10 +124,11 @@ fn installed() -> Option<PathBuf> {
         .find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|program| program.exists()))
 }
 
-fn spawn(program: &PathBuf, address: SocketAddr, folder: &TempDir) -> Child {
+fn spawn(program: &PathBuf, address: SocketAddr, folder: &TempDir, keeps: bool) -> Child {
     let port = address.port().to_string();
     Command::new(program)
-        .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
+        .args(["--bind", "127.0.0.1", "--port", &port, "--save", ""])
+        .args(["--appendonly", if keeps { "yes" } else { "no" }, "--appendfsync", "always"])
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

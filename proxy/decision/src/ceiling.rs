@@ -8,7 +8,7 @@
 //! not in the body (an image, a file, an earlier response), the largest context window among the backends
 //! does. The output is bounded by what the caller or the manifest says, which is then sent upstream.
 
-use rule_table::{BackendKind, Deployment, Pool};
+use rule_table::{BackendKind, BodyOperation, Deployment, Pool, Rewrite};
 use vocabulary::{Operation, Prices, Usage, Usd};
 
 use crate::{AnswerStream, Exchange};
@@ -44,7 +44,7 @@ impl Exchange {
             let mut windows = self.reachable().map(|deployment| deployment.context_window);
             windows.try_fold(0, |most: u64, window| Some(most.max(window?))).unwrap_or(u64::MAX)
         };
-        let input = if whole { self.body_size.bytes } else { windows() };
+        let input = if whole { self.body_size.bytes.saturating_add(self.added_bytes()) } else { windows() };
         let output = match (facts.operation, facts.max_output_tokens) {
             (Operation::Embeddings | Operation::CountTokens, _) => 0,
             (_, Some(named)) => named,
@@ -55,7 +55,24 @@ impl Exchange {
         };
         let usage = Usage { input, output: output.saturating_mul(facts.choices), ..Usage::default() };
         self.output_ceiling = Some(output);
+        self.held_at_most = Some(usage);
         usage
+    }
+
+    /// What the operator's edits can add to the body on its way.
+    fn added_bytes(&self) -> u64 {
+        let added = |rewrite: &Rewrite| {
+            let prefix = rewrite.system_prefix.as_ref().map_or(0, String::len);
+            let fields = rewrite.body.iter().map(|edit| match &edit.operation {
+                BodyOperation::Set(value) | BodyOperation::Default(value) => value.len(),
+                BodyOperation::Remove | BodyOperation::Clamp { .. } => 0,
+            });
+            (prefix + fields.sum::<usize>()) as u64
+        };
+        let policy = self.gate.policy();
+        let backends = self.reachable().filter_map(|one| policy.backends.get(one.backend as usize));
+        let at_backends = backends.map(|backend| added(&backend.rewrite)).max().unwrap_or(0);
+        self.route().map_or(0, |route| added(&route.rewrite)).saturating_add(at_backends)
     }
 
     /// Every deployment a request on this route can come to, fallbacks included.
@@ -90,11 +107,17 @@ impl Exchange {
             .unwrap_or(0)
     }
 
-    /// The output ceiling to send to `deployment`, where a hard limit needs one and the caller names none.
+    /// The output ceiling that `deployment` must be sent, where a hard limit holds room for no more.
     pub(crate) fn ceiling_for(&self, deployment: &Deployment) -> Option<u64> {
         let unnamed = self.facts.as_ref().is_some_and(|facts| facts.max_output_tokens.is_none());
-        let ceiling = self.output_ceiling.filter(|_| unnamed)?;
-        Some(deployment.max_output.map_or(ceiling, |stated| stated.min(ceiling)))
+        let ceiling = self.output_ceiling?;
+        let stated = deployment.max_output.filter(|_| unnamed);
+        Some(stated.map_or(ceiling, |stated| stated.min(ceiling)))
+    }
+
+    /// Whether a hard limit holds room for one generation, and none for a second.
+    pub(crate) fn is_held_once(&self) -> bool {
+        self.held_at_most.is_some()
     }
 
     /// Whether a stream has generated more than was reserved for it, so that it has to be cut.
@@ -118,6 +141,16 @@ pub(crate) fn ceiling_field(kind: BackendKind, operation: Operation) -> Option<&
         (Operation::Chat | Operation::TextCompletion | Operation::Messages, _) => Some("max_tokens"),
         (Operation::Responses, _) => Some("max_output_tokens"),
         _ => None,
+    }
+}
+
+/// Every field in which an operation may be told an output ceiling.
+pub(crate) fn ceiling_fields(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::Chat => &["max_tokens", "max_completion_tokens"],
+        Operation::TextCompletion | Operation::Messages => &["max_tokens"],
+        Operation::Responses => &["max_output_tokens"],
+        _ => &[],
     }
 }
 

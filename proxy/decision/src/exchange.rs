@@ -187,6 +187,8 @@ pub struct Exchange {
     pub(crate) body_size: BodySize,
     /// Output tokens per choice that a hard limit has room for.
     pub(crate) output_ceiling: Option<u64>,
+    /// The most a hard limit holds room for.
+    pub(crate) held_at_most: Option<Usage>,
     pub(crate) settled: bool,
 }
 
@@ -237,6 +239,7 @@ impl Exchange {
             reservation: None,
             body_size: BodySize::default(),
             output_ceiling: None,
+            held_at_most: None,
             settled: false,
         }
     }
@@ -316,6 +319,7 @@ impl Exchange {
     pub fn attempt_served(&mut self, now: Moment, usage: Option<Usage>) {
         let Some((attempt, ticket)) = self.end_attempt(now) else { return };
         attempt.usage = usage;
+        self.forget_repeated();
         if let Some(pool) = self.pool {
             self.gate.pool_finished(pool, now, ticket, usage);
         }

@@ -7,7 +7,7 @@ use feedback_loop::Failure;
 use rule_table::{FallbackWhen, Pool as PoolSection};
 use vocabulary::{Moment, Reason, Usage};
 
-use crate::exchange::Exchange;
+use crate::exchange::{Attempt, Exchange};
 use crate::refusal::Refusal;
 
 /// How far a failed attempt had come.
@@ -56,12 +56,17 @@ impl Exchange {
         if self.attempts_spent() {
             return Next::Stop(refusal);
         }
-        if progress == Progress::Unknown && !section.retry.ambiguous {
+        if progress == Progress::Unknown && (self.is_held_once() || !section.retry.ambiguous) {
             // The backend that takes an idempotency key will not do the work twice; any other might.
             if !self.attempt_is_idempotent() {
                 return Next::Stop(refusal);
             }
             self.pinned = self.attempts.last().map(|attempt| attempt.deployment);
+        }
+        let billed = |attempt: &Attempt| attempt.usage.is_some_and(|usage| usage.total() > 0);
+        if self.is_held_once() && self.attempts.iter().any(billed) {
+            // Another generation would spend what nobody holds room for.
+            return Next::Stop(refusal);
         }
         if !self.take_retry(now, section) {
             return Next::Stop(budget_spent(refusal));
@@ -70,11 +75,25 @@ impl Exchange {
         Next::Retry
     }
 
-    /// The backend may have worked on the attempt, and bill it: its prompt at least.
+    /// The backend may have worked on the attempt, and bill it: its prompt at least, and under a hard limit
+    /// all that is held.
     fn owe(&mut self) {
         let input = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
+        let owed = self.held_at_most.unwrap_or(Usage { input, ..Usage::default() });
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
-            attempt.owed = Some(Usage { input, ..Usage::default() });
+            attempt.owed = Some(owed);
+        }
+    }
+
+    /// A backend that takes an idempotency key does a repeated request once: what its earlier attempts
+    /// owed is what the last one was billed.
+    pub(crate) fn forget_repeated(&mut self) {
+        if !self.attempt_is_idempotent() {
+            return;
+        }
+        let Some((last, earlier)) = self.attempts.split_last_mut() else { return };
+        for attempt in earlier.iter_mut().filter(|attempt| attempt.deployment == last.deployment) {
+            attempt.owed = None;
         }
     }
 

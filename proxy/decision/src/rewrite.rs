@@ -20,7 +20,7 @@ use wire::{FieldEdit, FieldOperation, Layout};
 pub use headers::{Presentable, credential_header};
 pub use path::{authority, probe};
 
-use crate::ceiling::ceiling_field;
+use crate::ceiling::{ceiling_field, ceiling_fields};
 use crate::dialects::{format, spoken};
 use crate::rewrite::quirks::Quirks;
 use crate::{Exchange, Refusal};
@@ -121,12 +121,9 @@ impl Exchange {
         let quirks = Quirks::of(backend.kind, facts.max_output_tokens);
         let mut fields = quirks.edits();
         fields.extend(self.field_edits(backend));
-        let ceiling = self.ceiling_for(deployment).and_then(|tokens| {
-            Some((vec![ceiling_field(backend.kind, serves_as)?.to_owned()], tokens.to_string()))
-        });
-        fields.extend(
-            ceiling.iter().map(|(path, value)| FieldEdit { path, operation: FieldOperation::Default(value) }),
-        );
+        let ceilings = self.ceilings(deployment, backend, serves_as);
+        // Last, so that no other edit asks for more than a hard limit holds room for.
+        fields.extend(ceilings.iter().flat_map(Ceiling::edits));
         let edits = wire::Edits {
             model: (facts.model != deployment.upstream_name).then_some(deployment.upstream_name.as_str()),
             // Mistral's API counts usage unasked and refuses the field.
@@ -136,6 +133,20 @@ impl Exchange {
         };
         let body = layout.apply(&body, &edits).map_err(|_| internal())?;
         Ok((body, lost))
+    }
+
+    /// What a hard limit lets `deployment` be asked for at most.
+    fn ceilings(&self, deployment: &Deployment, backend: &Backend, serves_as: Operation) -> Vec<Ceiling> {
+        let Some(tokens) = self.ceiling_for(deployment) else { return Vec::new() };
+        let field = ceiling_field(backend.kind, serves_as);
+        let mut ceilings: Vec<Ceiling> = ceiling_fields(serves_as)
+            .iter()
+            .map(|name| Ceiling::new(name, tokens, field == Some(*name)))
+            .collect();
+        if let (Operation::Chat, Some(facts)) = (serves_as, self.facts.as_ref()) {
+            ceilings.push(Ceiling::new("n", facts.choices, false));
+        }
+        ceilings
     }
 
     /// The edits of single fields, in the order in which they apply.
@@ -186,6 +197,26 @@ impl Exchange {
             .map(|backend| &backend.rewrite.response_headers);
         let route = self.route().map(|route| &route.rewrite.response_headers);
         backend.into_iter().chain(route).filter(|edits| !edits.is_empty())
+    }
+}
+
+/// The most that a field of a body may say.
+struct Ceiling {
+    path: Vec<String>,
+    most: String,
+    /// Whether it is said where the caller says nothing.
+    stated: bool,
+}
+
+impl Ceiling {
+    fn new(field: &str, most: u64, stated: bool) -> Self {
+        Self { path: vec![field.to_owned()], most: most.to_string(), stated }
+    }
+
+    fn edits(&self) -> impl Iterator<Item = FieldEdit<'_>> {
+        let stated = self.stated.then_some(FieldOperation::Default(&self.most));
+        let bounded = FieldOperation::Clamp { min: None, max: Some(&self.most) };
+        stated.into_iter().chain([bounded]).map(|operation| FieldEdit { path: &self.path, operation })
     }
 }
 

@@ -337,4 +337,11 @@ fn two_replicas_never_spend_more_than_one_ceiling_whatever_happens_between_them(
     );
     checker.assert_properties();
     assert!(checker.is_done(), "the state space was not exhausted");
+    if let Some(folder) = std::env::var_os("SLUICEGATE_FIGURES") {
+        let states = checker.unique_state_count();
+        let figure = format!(
+            r#"{{"subject":"Replicas","what":"all interleavings of two replicas with one loss, one kill and lost messages","figure":"{states} distinct states, none beyond the ceiling"}}"#
+        );
+        std::fs::write(std::path::Path::new(&folder).join("interleavings.json"), figure).unwrap();
+    }
 }

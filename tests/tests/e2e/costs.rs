@@ -171,6 +171,8 @@ async fn a_simulated_days_export_sums_to_the_servers_own_logs_to_the_nano_dollar
     let rows = rows(std::str::from_utf8(&exported.stdout).unwrap());
     let of_servers: u64 = [&hosted.0, &own.0].map(|sim| sim.totals().cost_nanos).iter().sum();
     assert_eq!(sum(&rows, "BilledCost", "Usage"), of_servers);
+    let figure = format!("{of_servers} nano-dollars in the export and in the servers' own logs");
+    e2e::figures::note("Costs", "a simulated day, exported", figure);
     let usage = |column: &str| rows.iter().map(|row| row[column].parse::<u64>().unwrap()).sum::<u64>();
     let log: Vec<Usage> =
         [&hosted.0, &own.0].iter().flat_map(|sim| sim.log()).map(|record| record.usage()).collect();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use e2e::backend::{FakeBackend, Reply, fast, simulate, stream_body};
 use e2e::binary::{Running, sluicegate};
 use e2e::client::{Answer, Client};
+use e2e::figures::note;
 use e2e::gateway::{Settings, TestGateway, chat, chat_stream};
 use e2e::manifest::{MODEL, Manifest};
 use futures_util::future::join_all;
@@ -65,6 +66,8 @@ async fn sixty_four_callers_never_pass_a_hard_ceiling_of_tokens() {
     let (served, refused) = storm(&gateway.client(), "token_limit").await;
     let spent = tokens(&sim);
     assert!(spent <= 3_000, "{spent} tokens of 3000");
+    let figure = format!("{served} served, {refused} refused, {spent} tokens by the servers' log");
+    note("Ceilings", "64 callers at once, hard 3,000 tokens a day", figure);
     assert!(served > 20 && refused > 0, "{served} served, {refused} refused");
 }
 
@@ -77,6 +80,8 @@ async fn sixty_four_callers_never_pass_a_hard_budget() {
     let (served, refused) = storm(&gateway.client(), "budget_exhausted").await;
     let spent = tokens(&sim);
     assert!(spent <= 2_000, "{spent} tokens of what 0.002 USD buy");
+    let figure = format!("{served} served, {refused} refused, 0.00{spent:04} USD by the servers' log");
+    note("Ceilings", "64 callers at once, hard 0.002 USD a month", figure);
     assert!(served > 10 && refused > 0, "{served} served, {refused} refused");
 }
 
@@ -86,6 +91,7 @@ async fn sixty_four_callers_get_exactly_the_requests_of_a_window() {
     let gateway = TestGateway::start(&limited(sim.addr(), json!({"requests": "100 requests/day"}))).await;
     let (served, refused) = storm(&gateway.client(), "request_limit").await;
     assert_eq!((served, refused, sim.log().len()), (100, 540, 100));
+    note("Ceilings", "64 callers at once, 100 requests a day", format!("{served} served, {refused} refused"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +184,8 @@ async fn a_killed_gateway_comes_back_with_no_less_than_was_spent_and_no_more_tha
     // the last of the five had not been settled when it was answered.
     assert!(after < before - 16, "{after} left of {before}: what was open is charged");
     assert!(after >= before - 4 * 30, "{after} left of {before}");
+    let figure = format!("{before} tokens left before, {after} after: never more, less by what was open");
+    note("Crashes", "kill -9 with two requests open, started again", figure);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod admit;
 mod choose;
 mod draft;
 mod failover;
+mod hard;
 mod identify;
 mod inspect;
 mod interleavings;

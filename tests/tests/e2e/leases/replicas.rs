@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use e2e::backend::{FakeBackend, Reply};
+use e2e::backend::{FakeBackend, Reply, fast, simulate};
 use e2e::binary::{Running, sluicegate};
 use e2e::client::Client;
+use e2e::figures::note;
 use e2e::gateway::chat;
-use e2e::manifest::Manifest;
+use e2e::manifest::{MODEL, Manifest};
 use e2e::redis::RedisServer;
 use futures_util::future::join_all;
 use rustix::process::Signal;
@@ -72,6 +73,15 @@ async fn load(replicas: &[&Replica], each: usize) -> Vec<u16> {
     join_all(callers).await.concat()
 }
 
+/// Asks until the ceiling refuses every caller. After a loss that takes a while: replicas have to find the
+/// store, say what they hold, and wait for each other.
+async fn exhaust(replicas: &[&Replica]) {
+    e2e::wait::until_async("the end of the window's amount", async || {
+        load(replicas, 1).await.iter().all(|status| *status == 429).then_some(())
+    })
+    .await;
+}
+
 fn served(statuses: &[u16]) -> usize {
     statuses.iter().filter(|status| **status == 200).count()
 }
@@ -89,6 +99,11 @@ async fn live_two_replicas_serve_no_more_than_one_ceiling_under_load() {
     // At the end either may hold a request's worth that the other asks for.
     assert!((490..=500).contains(&served), "{served}");
     assert_eq!(backend.calls().len(), served);
+    note(
+        "Replicas",
+        "two replicas, 64 callers, 500 requests a day",
+        format!("{served} served by both together"),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +117,8 @@ async fn live_a_killed_replica_goes_on_with_its_lease_and_spends_nothing_twice()
     one.kill_and_restart().await;
     let after = served(&load(&[&one, &two], 15).await);
     assert!((380..=400).contains(&(before + after)), "{before} and {after}");
+    let figure = format!("{before} served before and {after} after, of 400");
+    note("Replicas", "kill -9 of one replica, started again", figure);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,15 +133,10 @@ async fn live_a_redis_that_comes_back_empty_gives_nothing_twice() {
     let without = load(&[&one, &two], 3).await;
     assert!(without.iter().all(|status| matches!(status, 200 | 503)), "{without:?}");
     server.restart().await;
-    // Both have to find it, say what they hold, and wait for each other.
-    e2e::wait::until_async("leases again", async || {
-        let answer = one.client.chat(&chat("x")).await.status;
-        (answer != 503).then_some(())
-    })
-    .await;
-    load(&[&one, &two], 15).await;
+    exhaust(&[&one, &two]).await;
     let total = backend.calls().len();
     assert!(before > 0 && (380..=400).contains(&total), "{before} before, {total} in all");
+    note("Replicas", "Redis killed and back empty", format!("{before} served before, {total} of 400 in all"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +154,8 @@ async fn live_in_the_steady_state_round_trips_do_not_grow_with_requests() {
     // A look every 50 ms asks at most once, and a heartbeat a second.
     let most = took.as_millis() as u64 / 50 + took.as_secs() + 2;
     assert!(asked <= most && asked < 200, "{asked} round trips in {took:?} for {} requests", statuses.len());
+    let figure = format!("{asked} round trips for {} requests in {} ms", statuses.len(), took.as_millis());
+    note("Replicas", "the steady state", figure);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,4 +175,58 @@ async fn live_a_frozen_redis_delays_no_request_that_a_lease_covers() {
     server.thaw();
     // The store's own patience is 50 ms; a machine under load may take some of it.
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    note(
+        "Replicas",
+        "Redis frozen, 200 requests",
+        format!("all served, the slowest in {} ms", slowest.as_millis()),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_a_redis_that_comes_back_with_its_data_gives_nothing_twice() {
+    let Some(mut server) = RedisServer::start_keeping().await else { return };
+    let backend = FakeBackend::always(Reply::completion("ok")).await;
+    let manifest = limited(&server, backend.address(), json!({"requests": format!("400 {WINDOW}")}));
+    let Some(one) = Replica::start(&manifest).await else { return };
+    let two = Replica::start(&manifest).await.unwrap();
+    let before = served(&load(&[&one, &two], 3).await);
+    server.kill().await;
+    server.restart().await;
+    exhaust(&[&one, &two]).await;
+    let total = backend.calls().len();
+    assert!(before > 0 && (380..=400).contains(&total), "{before} before, {total} in all");
+    note(
+        "Replicas",
+        "Redis killed and back with its data",
+        format!("{before} served before, {total} of 400 in all"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_two_replicas_pass_no_joint_ceiling_of_tokens_or_dollars() {
+    let Some(server) = RedisServer::start().await else { return };
+    // At a dollar per million tokens both are 6,000 tokens.
+    for (limit, code) in [
+        (json!({"tokens": "6k tokens/day", "hard": true}), "tokens"),
+        (json!({"budget": "0.006 USD/month", "hard": true}), "dollars"),
+    ] {
+        let sim = simulate(fast("a"));
+        let manifest = limited(&server, sim.addr(), limit)
+            .set(&format!("/backends/one/models/{MODEL}/maxOutput"), 8)
+            .set("/store/shared/prefix", code);
+        let Some(one) = Replica::start(&manifest).await else { return };
+        let two = Replica::start(&manifest).await.unwrap();
+        let statuses = load(&[&one, &two], 10).await;
+        let spent: u64 = sim.log().iter().map(|record| record.usage().total()).sum();
+        assert!(statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
+        assert!(spent <= 6_000, "{spent} of 6000 by {code}");
+        assert!(served(&statuses) > 20 && served(&statuses) < statuses.len(), "{}", served(&statuses));
+        let figure =
+            format!("{} served by both together, {spent} tokens by the servers' log", served(&statuses));
+        note(
+            "Replicas",
+            &format!("two replicas, 64 callers, hard ceiling of 6,000 tokens in {code}"),
+            figure,
+        );
+    }
 }

@@ -1,0 +1,140 @@
+//! Hard limits: what is held covers whatever becomes of the request.
+
+use std::sync::Arc;
+
+use decision::{AttemptFailure, Exchange, Gate, Next, Progress, Refusal, Sending};
+use feedback_loop::Failure;
+use http::HeaderMap;
+use rule_table::{BodyEdit, BodyOperation, Mode};
+use serde_json::{Value, json};
+use vocabulary::Reason;
+
+use crate::draft::Draft;
+use crate::request::{Caller, Course, NOW, after, chat_of, usage};
+
+/// Two members that generate at most 64 tokens, under a hard limit of 10,000 tokens a day.
+fn hard() -> Draft {
+    let draft = Draft::chat(&["east/gpt-4o", "west/gpt-4o"]).limit("few", Mode::Enforce, &["10k tokens/day"]);
+    let draft = draft.with_policy(|policy| policy.limits[0].hard = true).limit_route("chat", "few");
+    ["east/gpt-4o", "west/gpt-4o"]
+        .into_iter()
+        .fold(draft, |draft, name| draft.with_deployment(name, |one| one.max_output = Some(64)))
+}
+
+fn asking_for(tokens: u64) -> Caller {
+    let mut body = chat_of("hello");
+    body["max_tokens"] = tokens.into();
+    Caller::chat().saying(&body)
+}
+
+fn sent(exchange: &mut Exchange, caller: &Caller) -> Value {
+    exchange.choose_name(NOW);
+    let headers = HeaderMap::new();
+    let body = caller.body();
+    let sending = Sending { body, caller: &headers, credential: None, traceparent: None };
+    let request = exchange.rewrite(&sending).unwrap();
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+/// Tokens left to a request that then goes away.
+fn left(gate: &Arc<Gate>) -> u64 {
+    let caller = asking_for(1);
+    let held = caller.body().len() as u64 + 1;
+    caller.admitted(gate, NOW).remaining.unwrap().tokens.unwrap().remaining + held
+}
+
+fn silence() -> AttemptFailure {
+    AttemptFailure {
+        reason: Reason::BackendTimeout,
+        failure: Failure::Timeout,
+        progress: Progress::Unknown,
+        refusal: Refusal::new(Reason::BackendTimeout, "words"),
+    }
+}
+
+#[test]
+fn no_edit_of_the_manifest_asks_for_more_than_is_held() {
+    let set = |field: &str, value: &str| BodyEdit {
+        field: vec![field.to_owned()],
+        operation: BodyOperation::Set(value.to_owned()),
+    };
+    let edits = vec![set("max_tokens", "9000"), set("max_completion_tokens", "8000"), set("n", "7")];
+    let gate = hard().with_route("chat", |route| route.rewrite.body = edits).gate();
+    let caller = asking_for(5);
+    let body = sent(&mut caller.admitted(&gate, NOW), &caller);
+    assert_eq!(
+        [&body["max_tokens"], &body["max_completion_tokens"], &body["n"]],
+        [&json!(5), &json!(5), &json!(1)]
+    );
+}
+
+#[test]
+fn a_caller_that_names_no_ceiling_is_given_the_backends_own() {
+    let gate = hard().gate();
+    let caller = Caller::chat();
+    let body = sent(&mut caller.admitted(&gate, NOW), &caller);
+    assert_eq!(body["max_completion_tokens"], 64);
+}
+
+#[test]
+fn text_that_the_manifest_adds_is_held_as_well() {
+    let plain = hard().gate();
+    let prefixed =
+        hard().with_route("chat", |route| route.rewrite.system_prefix = Some("x".repeat(500))).gate();
+    let remaining = |gate| {
+        let exchange = asking_for(5).admitted(gate, NOW);
+        exchange.remaining.unwrap().tokens.unwrap().remaining
+    };
+    assert_eq!(remaining(&plain) - remaining(&prefixed), 500);
+}
+
+#[test]
+fn an_attempt_that_may_have_been_worked_on_is_charged_all_that_was_held_and_not_repeated() {
+    let gate = hard().with_pool("chat", |pool| pool.retry.ambiguous = true).gate();
+    let caller = asking_for(50);
+    let mut exchange = caller.admitted(&gate, NOW);
+    exchange.choose_name(NOW);
+    assert!(matches!(exchange.failed(after(1.0), silence()), Next::Stop(_)));
+    exchange.reason = Some(Reason::BackendTimeout);
+    exchange.end(after(1.0));
+    assert_eq!(left(&gate), 10_000 - caller.body().len() as u64 - 50);
+}
+
+#[test]
+fn a_repeated_request_that_is_done_once_is_charged_once() {
+    let draft = ["east", "west"].into_iter().fold(hard(), |draft, name| {
+        draft.with_backend(name, |backend| backend.idempotency_header = Some("idempotency-key".to_owned()))
+    });
+    let gate = draft.gate();
+    let mut exchange = asking_for(50).admitted(&gate, NOW);
+    let first = exchange.choose_name(NOW);
+    assert_eq!(exchange.failed(after(1.0), silence()), Next::Retry);
+    assert_eq!(exchange.choose_name(after(1.0)), first, "only that backend knows of it");
+    exchange.usage = Some(usage(7, 8));
+    exchange.attempt_served(after(2.0), Some(usage(7, 8)));
+    exchange.end(after(2.0));
+    assert_eq!(left(&gate), 10_000 - 15);
+}
+
+#[test]
+fn an_attempt_that_was_billed_is_not_followed_by_another() {
+    let gate = hard().gate();
+    let mut exchange = asking_for(50).admitted(&gate, NOW);
+    exchange.choose_name(NOW);
+    exchange.attempt().unwrap().usage = Some(usage(20, 3));
+    let failed = AttemptFailure { progress: Progress::NotWorkedOn, ..silence() };
+    assert!(matches!(exchange.failed(after(1.0), failed), Next::Stop(_)));
+    exchange.reason = Some(Reason::BackendTimeout);
+    exchange.end(after(1.0));
+    assert_eq!(left(&gate), 10_000 - 23);
+}
+
+#[test]
+fn an_ordinary_limit_keeps_its_retries() {
+    let gate = hard().with_policy(|policy| policy.limits[0].hard = false).gate();
+    let mut exchange = asking_for(50).admitted(&gate, NOW);
+    exchange.choose_name(NOW);
+    exchange.attempt().unwrap().usage = Some(usage(20, 3));
+    let failed = AttemptFailure { progress: Progress::NotWorkedOn, ..silence() };
+    assert_eq!(exchange.failed(after(1.0), failed), Next::Retry);
+}
