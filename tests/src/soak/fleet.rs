@@ -10,7 +10,7 @@ use crate::backend::simulate;
 use crate::manifest::{MODEL, Manifest};
 
 /// Requests a second that the fleet can serve when it is sound: 8 sequences on each of three servers, each
-/// taking about 0.68 s for [`OUTPUT_TOKENS`] at 28 ms.
+/// taking about 0.68 s for `OUTPUT_TOKENS` at 28 ms.
 pub const CAPACITY_PER_S: f64 = 35.0;
 /// How much of that is asked for.
 pub const LOAD: f64 = 0.7;
