@@ -1,6 +1,7 @@
 //! From a checked manifest to the policy of a bundle. It owns ids and the canonical order of lists; it
 //! refuses to find fault: whatever could be wrong was reported before.
 
+mod acl;
 mod callers;
 mod doors;
 mod edge;
@@ -49,6 +50,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         models: edge::models(manifest, &limit_ids)?,
         issuers: callers::issuers(manifest)?,
         limits: edge::limits(manifest),
+        acl: acl::acl(manifest)?,
         access: doors::access(manifest)?,
         countries: manifest.countries.as_ref().map(|countries| countries.file.clone()),
         hooks: guards::hooks(manifest),

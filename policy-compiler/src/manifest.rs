@@ -6,6 +6,7 @@
 //! what its schema accepts.
 
 mod access;
+mod acl;
 mod admin;
 mod backend;
 mod consumer;
@@ -14,6 +15,7 @@ mod hook;
 mod identity;
 mod issuer;
 mod limit;
+mod listed;
 mod listener;
 mod named;
 mod overload;
@@ -30,6 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessRule, Countries, CountryCode, CountryRule, HeaderValues};
+pub use acl::{AclAction, AclConditions, AclRule, BotClass};
 pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
     Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
@@ -43,6 +46,7 @@ pub use identity::{
 };
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
 pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
+pub use listed::Listed;
 pub use listener::{
     CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
     TlsVersion,
@@ -57,7 +61,7 @@ pub use quantity::{Budget, Bytes, Cost, Date, Duration, Money, Percent, RequestR
 pub use rewrite::{
     BodyEdits, BodyField, Clamp, HeaderEdits, PathRewrite, RequestRewrite, ResponseRewrite, Rewrite,
 };
-pub use route::{Match, Methods, Route};
+pub use route::{Match, Methods, Route, TimeOfDay, TimeWindow, Weekday};
 pub use secret::{FileRef, SecretRef, Setting};
 pub use store::{RedisServer, SharedStore, Store, WhenAway};
 pub use team::{DataClass, Priority, Team};
@@ -123,6 +127,9 @@ pub struct Manifest {
     /// When requests are shed; never unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overload: Option<Overload>,
+    /// The access control list: rules over every request, by name; their priority is their order.
+    #[serde(default)]
+    pub acl: Named<Name, AclRule>,
     /// Access rules that listeners and routes refer to, by name.
     #[serde(default)]
     pub access: Named<Name, AccessRule>,

@@ -2,6 +2,7 @@
 //! to a route; it refuses to know the manifest's grammar, to read secrets, or to keep run-time state.
 
 mod access;
+mod acl;
 pub mod bundle;
 mod caller;
 pub mod digest;

@@ -7,6 +7,7 @@
 
 mod index;
 mod specificity;
+mod template;
 #[cfg(test)]
 mod tests;
 

@@ -62,13 +62,18 @@ impl Policy {
             }
         }
         self.check_callers()?;
+        for rule in &self.acl {
+            let holder = || format!("rule `{}` of the access control list", rule.name);
+            resolve_all(holder, "listener", &rule.when.listeners, self.listeners.len())?;
+            resolve_all(holder, "listener", &rule.unless.listeners, self.listeners.len())?;
+        }
         for route in &self.routes {
             let holder = || format!("route `{}`", route.name);
             resolve(holder, "pool", route.pool, self.pools.len())?;
             resolve_all(holder, "limit", &route.limits, self.limits.len())?;
             resolve_all(holder, "access rule", &route.access, self.access.len())?;
             resolve_all(holder, "hook", route.hook.as_slice(), self.hooks.len())?;
-            for &consumer in &route.consumers {
+            for &consumer in route.consumers.iter().chain(&route.matching.consumers) {
                 resolve(holder, "consumer", consumer, self.consumers.len())?;
             }
         }

@@ -11,6 +11,7 @@ pub use crate::access::{
     AccessRule, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, NamedCertificate,
     RequiredHeader, TlsVersion,
 };
+pub use crate::acl::{AclAction, AclConditions, AclRule, BotClass, HeaderCondition};
 pub use crate::caller::{Consumer, Credentials, Geography, Issuer, Key, KeySet, ModelTerms, Priority, Team};
 pub use crate::operation::{
     Admin, AdminOidc, AdminToken, Hook, HookFormat, Overload, Role, SharedStore, Store, WhenAway,
@@ -35,6 +36,8 @@ pub type TeamId = u32;
 pub type IssuerId = u32;
 /// Index of an access rule in [`Policy::access`].
 pub type AccessRuleId = u32;
+/// Index of a rule in [`Policy::acl`].
+pub type AclRuleId = u32;
 /// Index of a hook in [`Policy::hooks`].
 pub type HookId = u32;
 
@@ -63,6 +66,8 @@ pub struct Policy {
     pub issuers: Vec<Issuer>,
     /// Named limits.
     pub limits: Vec<Limit>,
+    /// The access control list, the rule that is asked first at the front.
+    pub acl: Vec<AclRule>,
     /// Named access rules.
     pub access: Vec<AccessRule>,
     /// Country by address: a file in MaxMind's format.
@@ -226,8 +231,33 @@ pub enum HostMatch {
 pub enum PathMatch {
     /// This path.
     Exact(String),
+    /// This path, segment by segment after its leading slash; any one segment that is not empty where there
+    /// is none to compare with.
+    Template(Vec<Option<String>>),
     /// This path and everything below it, on a segment boundary; no trailing slash.
     Prefix(String),
+}
+
+/// Condition on a parameter of the query, compared as it was sent, percent-encoding included.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueryMatch {
+    /// Name.
+    pub name: String,
+    /// Exact value of its first occurrence; presence suffices when absent.
+    pub value: Option<String>,
+}
+
+/// Hours of the week.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TimeWindow {
+    /// Days it begins on, Monday at bit 0; never none.
+    pub days: u8,
+    /// First minute of the day.
+    pub from: u16,
+    /// The minute after the last; of the next day where it is not after `from`.
+    pub until: u16,
+    /// Time zone of the IANA database.
+    pub zone: String,
 }
 
 /// Header condition.
@@ -248,8 +278,14 @@ pub struct RouteMatch {
     pub path: PathMatch,
     /// Methods, upper case and sorted; any when empty.
     pub methods: Vec<String>,
-    /// All of these.
+    /// All of these, sorted.
     pub headers: Vec<HeaderMatch>,
+    /// All of these, sorted.
+    pub query: Vec<QueryMatch>,
+    /// One of these, sorted; anyone when empty.
+    pub consumers: Vec<ConsumerId>,
+    /// At any time when absent.
+    pub time: Option<TimeWindow>,
     /// The body's model; any when absent.
     pub model: Option<String>,
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use rule_table::PathMatch;
 use vocabulary::Operation;
 
 use super::Context;
@@ -53,14 +52,7 @@ fn asked_by_routes<'a>(context: &Context<'a>) -> BTreeMap<&'a str, u16> {
 /// The operations at a route's path, each as the bit of its place.
 pub(super) fn operations(route: &Route) -> u16 {
     let path = resolve::path(&route.matching.path);
-    let reached = |operation: &Operation| match &path {
-        Ok(PathMatch::Exact(path)) => operation.path() == path,
-        Ok(PathMatch::Prefix(prefix)) => operation
-            .path()
-            .strip_prefix(prefix.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        Err(_) => false,
-    };
+    let reached = |operation: &Operation| path.as_ref().is_ok_and(|path| path.takes(operation.path()));
     bits(reached)
 }
 

@@ -91,18 +91,19 @@ pub(super) fn access(manifest: &Manifest) -> Option<Vec<AccessRule>> {
     manifest.access.iter().map(one).collect()
 }
 
-fn codes(codes: &[CountryCode]) -> Vec<String> {
+pub(super) fn codes(codes: &[CountryCode]) -> Vec<String> {
     sorted(codes.iter().map(|code| code.0.clone()).collect())
 }
 
-fn sorted(mut texts: Vec<String>) -> Vec<String> {
-    texts.sort();
-    texts.dedup();
-    texts
+/// Each once, in order.
+pub(super) fn sorted<T: Ord>(mut things: Vec<T>) -> Vec<T> {
+    things.sort();
+    things.dedup();
+    things
 }
 
 /// Networks in canonical form and order, without those that others contain.
-fn networks(texts: &[String]) -> Option<Vec<String>> {
+pub(super) fn networks(texts: &[String]) -> Option<Vec<String>> {
     let networks: Vec<IpNet> = texts.iter().map(|text| network(text).ok()).collect::<Option<_>>()?;
     let mut networks = IpNet::aggregate(&networks);
     networks.sort_by_key(|network: &IpNet| (matches!(network.addr(), IpAddr::V6(_)), *network));

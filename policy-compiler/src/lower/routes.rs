@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use rule_table::{Route, Specificity};
+use rule_table::{Route, RouteMatch, Specificity};
 
 use super::rewrite::rewrite;
 use super::{Ids, ids, reference, references};
@@ -15,15 +15,14 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
     let access = ids(manifest.access.keys());
     let hooks = ids(manifest.hooks.keys());
     let one = |(name, route): (&String, &manifest::Route)| {
-        let mut allowed: Vec<u32> =
-            route.consumers.iter().map(|name| consumers.get(name).copied()).collect::<Option<_>>()?;
-        allowed.sort_unstable();
-        allowed.dedup();
         Some(Route {
             name: name.clone(),
-            matching: matching(&route.matching)?,
+            matching: RouteMatch {
+                consumers: references(&route.matching.consumer.0, &consumers)?,
+                ..matching(&route.matching)?
+            },
             pool: *pools.get(&route.pool)?,
-            consumers: allowed,
+            consumers: references(&route.consumers, &consumers)?,
             public: route.public.unwrap_or_default(),
             limits: references(&route.limit.0, limits)?,
             access: references(&route.access, &access)?,

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::limit::Limits;
+use super::listed::Listed;
 use super::quantity::Duration;
 use super::rewrite::Rewrite;
 use super::team::Priority;
@@ -64,8 +65,9 @@ pub struct Match {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = "*.llm.corp")]
     pub host: Option<String>,
-    /// A path, or a path that ends in `/*` for it and everything below it.
-    #[schemars(example = "/v1/chat/completions", example = "/tools/*")]
+    /// A path, a path that ends in `/*` for it and everything below it, or a path in which segments of the
+    /// form `{name}` stand for any one segment.
+    #[schemars(example = "/v1/chat/completions", example = "/tools/*", example = "/patients/{id}/summary")]
     pub path: String,
     /// A method or a list of them. Any method unless stated.
     #[serde(default, skip_serializing_if = "Methods::is_empty")]
@@ -73,10 +75,99 @@ pub struct Match {
     /// Headers by name with the value each must have; `*` for any value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub header: BTreeMap<String, String>,
+    /// Parameters of the query by name with the value each must have; `*` for any value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+    /// Consumers whose requests it takes, by name; others look for another route. Anyone's unless stated.
+    #[serde(default, skip_serializing_if = "Listed::is_empty")]
+    #[schemars(example = "claims-team")]
+    pub consumer: Listed,
+    /// When it takes requests; at any time unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeWindow>,
     /// The model in the request's body. Any model unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = "gpt-4o")]
     pub model: Option<String>,
+}
+
+/// Hours of the week.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TimeWindow {
+    /// Days it begins on; every day unless stated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<Weekday>,
+    /// From this minute on.
+    pub from: TimeOfDay,
+    /// Until just before this minute; of the next day where it is not after `from`.
+    pub until: TimeOfDay,
+    /// Time zone of the IANA database; UTC unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = "Europe/Stockholm")]
+    pub zone: Option<String>,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Weekday {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+/// Hours and minutes, such as `08:30`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TimeOfDay {
+    /// Minutes after midnight, below 1440.
+    pub minute: u16,
+}
+
+impl TryFrom<String> for TimeOfDay {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let fault = "a time of day is written as `08:30`";
+        let (hours, minutes) = text.split_once(':').ok_or(fault)?;
+        match (hours.parse::<u16>(), minutes.parse::<u16>()) {
+            (Ok(hours @ 0..24), Ok(minutes @ 0..60)) => Ok(Self { minute: hours * 60 + minutes }),
+            _ => Err(fault),
+        }
+    }
+}
+
+impl From<TimeOfDay> for String {
+    fn from(time: TimeOfDay) -> Self {
+        format!("{:02}:{:02}", time.minute / 60, time.minute % 60)
+    }
+}
+
+impl JsonSchema for TimeOfDay {
+    fn schema_name() -> Cow<'static, str> {
+        "TimeOfDay".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "title": "time of day",
+            "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            "description": "Hours and minutes. Some YAML readers take times after ten for numbers: put them in quotes.",
+            "examples": ["08:30"],
+        })
+    }
 }
 
 /// Methods, in the order written.

@@ -1,10 +1,10 @@
 //! A route's conditions in compiled form. It owns the grammar of paths, hosts and header names; it
 //! refuses to compare routes.
 
-use rule_table::{HeaderMatch, HostMatch, PathMatch, RouteMatch};
+use rule_table::{HeaderMatch, HostMatch, PathMatch, QueryMatch, RouteMatch, TimeWindow};
 
 use super::url::is_host_name;
-use crate::manifest::Match;
+use crate::manifest::{self, Match};
 
 /// What is wrong, and what to do about it.
 pub(crate) type Fault = (&'static str, &'static str);
@@ -33,8 +33,38 @@ pub(crate) fn path(text: &str) -> Result<PathMatch, Fault> {
             "only `/*` at the end takes everything below",
         ));
     }
+    if path.contains(['{', '}']) {
+        return if prefix {
+            Err(("it has both `{}` segments and `/*`", "write one of the two"))
+        } else {
+            template(path).map(PathMatch::Template)
+        };
+    }
     let path = path.to_owned();
     Ok(if prefix { PathMatch::Prefix(path.trim_end_matches('/').to_owned()) } else { PathMatch::Exact(path) })
+}
+
+/// Reads the segments of a path with `{name}` among them.
+fn template(path: &str) -> Result<Vec<Option<String>>, Fault> {
+    let fault =
+        ("a `{}` in it is not a whole segment with a name", "write for example `/patients/{id}/summary`");
+    let segment = |text: &str| match text.strip_prefix('{').map(|rest| rest.strip_suffix('}')) {
+        Some(Some(name)) if !name.is_empty() && !name.contains(['{', '}']) => Ok(None),
+        None if !text.contains(['{', '}']) => Ok(Some(text.to_owned())),
+        _ => Err(fault),
+    };
+    path.split('/').skip(1).map(segment).collect()
+}
+
+/// The hours of a window, all days where none is written.
+fn window(written: &manifest::TimeWindow) -> TimeWindow {
+    let days = written.days.iter().fold(0, |days, day| days | 1 << (*day as u8));
+    TimeWindow {
+        days: if days == 0 { 0b111_1111 } else { days },
+        from: written.from.minute,
+        until: written.until.minute,
+        zone: written.zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+    }
 }
 
 /// Reads a host condition.
@@ -82,7 +112,8 @@ pub(crate) fn header_fault(name: &str, value: &str) -> Option<Fault> {
     None
 }
 
-/// The compiled conditions; `None` when one of them is malformed.
+/// The compiled conditions, without the consumers, whose ids are not known here; `None` when one of them is
+/// malformed.
 pub(crate) fn matching(written: &Match) -> Option<RouteMatch> {
     let mut methods = written.method.0.clone();
     methods.sort();
@@ -93,11 +124,18 @@ pub(crate) fn matching(written: &Match) -> Option<RouteMatch> {
     };
     let mut headers: Vec<_> = written.header.iter().map(header).collect();
     headers.sort();
+    let parameter = |(name, value): (&String, &String)| QueryMatch {
+        name: name.clone(),
+        value: (value != "*").then(|| value.clone()),
+    };
     Some(RouteMatch {
         host: written.host.as_deref().map_or(Ok(HostMatch::Any), host).ok()?,
         path: path(&written.path).ok()?,
         methods,
         headers,
+        query: written.query.iter().map(parameter).collect(),
+        consumers: Vec::new(),
+        time: written.time.as_ref().map(window),
         model: written.model.clone(),
     })
 }

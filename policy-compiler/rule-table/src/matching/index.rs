@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::template;
 use crate::sections::{HeaderMatch, HostMatch, PathMatch, RouteId, RouteMatch};
 
 /// A route and its place in the order of specificity; the lowest rank wins.
@@ -26,6 +27,7 @@ pub(super) struct Found<'r, 't, H> {
 pub(super) struct Paths {
     exact: HashMap<String, Hosts>,
     prefix: HashMap<String, Hosts>,
+    templates: Vec<(Vec<Option<String>>, Hosts)>,
     /// No path is cut beyond this length, so a path of a thousand segments costs no more than one of
     /// the manifest's own depth.
     longest_prefix: usize,
@@ -63,6 +65,7 @@ impl Paths {
     pub(super) fn insert(&mut self, matching: &RouteMatch, entry: Entry) {
         let hosts = match &matching.path {
             PathMatch::Exact(path) => self.exact.entry(path.clone()).or_default(),
+            PathMatch::Template(segments) => self.template(segments),
             PathMatch::Prefix(prefix) => {
                 self.longest_prefix = self.longest_prefix.max(prefix.len());
                 self.prefix.entry(prefix.clone()).or_default()
@@ -76,12 +79,27 @@ impl Paths {
         shapes.insert(matching, entry);
     }
 
+    fn template(&mut self, segments: &[Option<String>]) -> &mut Hosts {
+        let at = self.templates.iter().position(|(known, _)| known == segments);
+        let at = at.unwrap_or_else(|| {
+            self.templates.push((segments.to_vec(), Hosts::default()));
+            self.templates.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "a place found or made above")]
+        &mut self.templates[at].1
+    }
+
     pub(super) fn collect<'t, 'h, H>(&'t self, host: &str, path: &str, found: &mut Found<'_, 't, H>)
     where
         H: Fn(&str) -> Option<&'h str>,
     {
         if let Some(hosts) = self.exact.get(path) {
             hosts.collect(host, found);
+        }
+        for (segments, hosts) in &self.templates {
+            if template::fits(segments, path) {
+                hosts.collect(host, found);
+            }
         }
         if self.prefix.is_empty() {
             return;

@@ -40,6 +40,7 @@ fn policy(matches: Vec<RouteMatch>) -> Policy {
         models: Vec::new(),
         issuers: Vec::new(),
         limits: Vec::new(),
+        acl: Vec::new(),
         access: Vec::new(),
         countries: None,
         hooks: Vec::new(),
@@ -57,7 +58,16 @@ fn policy(matches: Vec<RouteMatch>) -> Policy {
 
 /// Matches `path`, and nothing else matters.
 fn at(path: PathMatch) -> RouteMatch {
-    RouteMatch { host: HostMatch::Any, path, methods: Vec::new(), headers: Vec::new(), model: None }
+    RouteMatch {
+        host: HostMatch::Any,
+        path,
+        methods: Vec::new(),
+        headers: Vec::new(),
+        query: Vec::new(),
+        consumers: Vec::new(),
+        time: None,
+        model: None,
+    }
 }
 
 fn exact(path: &str) -> RouteMatch {
@@ -91,12 +101,7 @@ fn naive(policy: &Policy, request: &Request<'_>) -> (Vec<RouteId>, Vec<String>, 
         HostMatch::Suffix(suffix) => request.host.ends_with(suffix),
         HostMatch::Any => true,
     };
-    let path = |m: &RouteMatch| match &m.path {
-        PathMatch::Exact(path) => path == request.path,
-        PathMatch::Prefix(prefix) => {
-            request.path == prefix || request.path.starts_with(&format!("{prefix}/"))
-        }
-    };
+    let path = |m: &RouteMatch| m.path.takes(request.path);
     let headers = |m: &RouteMatch| {
         m.headers.iter().all(|h| {
             request.header(&h.name).is_some_and(|given| h.value.as_ref().is_none_or(|wanted| given == wanted))
@@ -251,6 +256,9 @@ fn matches() -> impl Strategy<Value = RouteMatch> {
             path,
             methods: methods.into_iter().map(str::to_owned).collect(),
             headers: k.into_iter().chain(l).collect(),
+            query: Vec::new(),
+            consumers: Vec::new(),
+            time: None,
             model: model.map(str::to_owned),
         }
     })
