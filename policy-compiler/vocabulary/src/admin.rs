@@ -5,6 +5,7 @@ pub mod audit;
 pub mod generations;
 pub mod holds;
 pub mod keys;
+pub mod limits;
 pub mod shadow;
 pub mod story;
 
@@ -50,6 +51,9 @@ pub struct Status {
     pub countries: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
+    /// Where limits stand.
+    #[serde(default)]
+    pub limits: limits::LimitStandings,
 }
 
 /// A policy that was refused, and why.

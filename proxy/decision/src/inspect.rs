@@ -28,9 +28,6 @@ impl Exchange {
             self.body_size = BodySize::of(body);
         }
         self.layout = Some(layout);
-        if self.gate.has_hard_limit() {
-            self.body_size = BodySize::of(body);
-        }
         self.enter_by_facts(facts, head)
     }
 

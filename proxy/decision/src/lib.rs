@@ -9,6 +9,7 @@ mod callers;
 mod ceiling;
 mod choose;
 mod claims;
+mod counters;
 mod dialects;
 mod exchange;
 mod failover;
@@ -29,6 +30,7 @@ mod retry_budget;
 mod rewrite;
 mod settle;
 mod shed;
+mod standings;
 mod tokens;
 
 pub use access::Country;

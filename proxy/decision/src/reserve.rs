@@ -7,7 +7,7 @@ use std::time::Duration;
 use ledger::{Claim, Exhausted, Meter, Refused, Reservation, Short};
 use vocabulary::{Moment, Operation, Reason, Usage};
 
-use crate::claims::Counted;
+use crate::counters::Counted;
 use crate::{Exchange, Refusal};
 
 /// Output tokens assumed for a caller that names no ceiling; settled to the real number afterwards.
@@ -177,7 +177,7 @@ impl Exchange {
     }
 
     /// What it will take if it is like most.
-    fn estimate(&self) -> Usage {
+    pub(crate) fn estimate(&self) -> Usage {
         let Some(facts) = &self.facts else { return Usage::default() };
         let generates = facts.operation != Operation::Embeddings;
         let output = if generates {

@@ -36,6 +36,7 @@ fn claims() -> [Claim; 4] {
     let minute = Period::Window(Duration::from_secs(60));
     let claim = |key, meter, period, asked| Claim {
         key,
+        group: 0,
         meter,
         ceiling: u64::MAX / 4,
         period,

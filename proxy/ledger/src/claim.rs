@@ -35,6 +35,9 @@ impl Meter {
 pub struct Claim {
     /// Which counter: a hash of scope, limit, subject and meter, stable across reloads and restarts.
     pub key: u64,
+    /// What it has in common with others whose subjects nobody lists; 0 where its subject is listed. It is
+    /// not recorded.
+    pub group: u64,
     /// What it counts.
     pub meter: Meter,
     /// The most that may be counted per period.

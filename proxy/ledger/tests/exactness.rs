@@ -16,6 +16,7 @@ const CEILING: u64 = 120;
 fn claim(key: u64, ceiling: u64, asked: u64) -> Claim {
     Claim {
         key,
+        group: 0,
         meter: Meter::Tokens,
         ceiling,
         period: MINUTE,

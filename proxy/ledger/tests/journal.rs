@@ -61,7 +61,17 @@ fn claim(key: u64, asked: u64) -> Claim {
         1 => (Meter::Spend, Period::Calendar(Calendar::Month)),
         _ => (Meter::Streams, Period::Concurrent),
     };
-    Claim { key, meter, ceiling: u64::MAX / 4, period, asked, shadow: false, shared: false, closed: true }
+    Claim {
+        key,
+        group: 0,
+        meter,
+        ceiling: u64::MAX / 4,
+        period,
+        asked,
+        shadow: false,
+        shared: false,
+        closed: true,
+    }
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Record>, Tail), Damage> {

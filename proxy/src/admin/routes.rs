@@ -93,7 +93,7 @@ impl Desk {
 
     async fn act(&self, route: &Route, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
         match route.does {
-            Does::Status => Ok(json(&self.status())),
+            Does::Status => self.status(order),
             Does::Decisions => self.decisions(order),
             Does::Shares => Ok(json(&self.keeper.share_changes())),
             Does::Manifest => {
@@ -168,8 +168,10 @@ impl Desk {
         Ok(json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() }))
     }
 
-    fn status(&self) -> Status {
-        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
+    fn status(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let counters = order.number("limits", SHOWN)?;
+        let overlay_version = self.keys.overlay.version();
+        Ok(json(&Status { overlay_version, ..self.keeper.status(counters) }))
     }
 
     fn generations(&self) -> Generations {
@@ -192,10 +194,15 @@ impl Order<'_> {
 
     /// `?limit=`, within bounds.
     pub(super) fn limit(&self) -> Result<usize, Box<Answer>> {
-        match self.query("limit").map(str::parse::<usize>) {
-            None => Ok(SHOWN.0),
-            Some(Ok(limit)) => Ok(limit.min(SHOWN.1)),
-            Some(Err(_)) => Err(bad("Bad query", "limit must be a number, such as ?limit=50")),
+        self.number("limit", SHOWN)
+    }
+
+    /// A number in the query: the first of `bounds` where none is named, at most the second.
+    pub(super) fn number(&self, name: &str, bounds: (usize, usize)) -> Result<usize, Box<Answer>> {
+        match self.query(name).map(str::parse::<usize>) {
+            None => Ok(bounds.0),
+            Some(Ok(number)) => Ok(number.min(bounds.1)),
+            Some(Err(_)) => Err(bad("Bad query", &format!("{name} must be a number, such as ?{name}=50"))),
         }
     }
 

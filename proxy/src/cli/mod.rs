@@ -18,6 +18,7 @@ mod reconcile;
 mod run;
 mod schema;
 mod shadow;
+mod status;
 mod why;
 
 use std::process::ExitCode;
@@ -81,6 +82,8 @@ enum Command {
     Shadow(shadow::Args),
     /// Put an earlier generation in force again
     Rollback(publish::RollbackArgs),
+    /// Show the policy in force, the pools and where limits stand
+    Status(status::Args),
     /// List the generations that can be rolled back to
     Generations(publish::GenerationsArgs),
     /// Send no new requests to a backend or deployment for a time
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Promote(args) => publish::promote(&args),
         Command::Shadow(args) => shadow::run(&args),
         Command::Rollback(args) => publish::roll_back(&args),
+        Command::Status(args) => status::run(&args),
         Command::Generations(args) => publish::generations(&args),
         Command::Drain(args) => hold::drain(&args),
         Command::Pin(args) => hold::pin(&args),

@@ -16,8 +16,10 @@ use model_sim::SimHandle;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sluicegate::gateway::StartError;
+use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use vocabulary::admin::Status;
 
 fn limited(address: std::net::SocketAddr, limit: Value) -> Manifest {
     Manifest::new()
@@ -232,4 +234,51 @@ async fn a_damaged_journal_is_refused_with_its_place_and_a_torn_one_is_read() {
     std::fs::write(&next, &written[..written.len() - 5]).unwrap();
     let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
     assert!(left(&gateway.client().chat(&chat("x")).await) < 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_what_every_limit_has_used_holds_and_has_left() {
+    let pace = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&pace);
+    let backend = FakeBackend::start(move |number, _| match number {
+        0 => Reply::completion("yes"),
+        _ => Reply::paced(&stream_body(&["one"]), &held),
+    })
+    .await;
+    let limit = json!({"requests": "10 requests/day", "streams": 4});
+    let gateway = TestGateway::start(&limited(backend.address(), limit)).await;
+    let client = gateway.client();
+    client.chat(&chat("x")).await;
+    let callers = TaskTracker::new();
+    let open = callers.spawn(told(client.clone()));
+    backend.await_requests(2).await;
+    let seen = gateway.status().await.limits;
+    let [streams, requests] = seen.counters.as_slice() else { panic!("{seen:?}") };
+    assert_eq!(
+        (streams.unit.as_str(), streams.used, streams.reserved, streams.remaining),
+        ("streams", 0, 1, 3)
+    );
+    assert_eq!((requests.used, requests.reserved, requests.remaining), (1, 1, 8));
+    assert_eq!(
+        (requests.limit.as_str(), requests.scope.as_str(), requests.subject.as_str()),
+        ("ceiling", "route", "chat")
+    );
+    assert!(requests.resets_at_ms.is_some() && streams.resets_at_ms.is_none());
+    assert_eq!(seen.held, 2);
+    let one: Status = gateway.admin().get("/v1/status?limits=1").await.parsed();
+    assert_eq!((one.limits.counters.len(), one.limits.others), (1, 1));
+    assert_eq!(gateway.admin().get("/v1/status?limits=all").await.status, 400);
+    if let Some(program) = sluicegate() {
+        let told =
+            Command::new(program).args(["status", "--admin", &gateway.admin_url]).output().await.unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert!(
+            told.contains("ceiling  route chat  [##--------]   20.0 %  1 + 1 held of 10 requests/day"),
+            "{told}"
+        );
+    }
+    pace.add_permits(1_000);
+    open.await.unwrap();
+    gateway.await_idle().await;
+    assert_eq!(gateway.status().await.limits.held, 0);
 }

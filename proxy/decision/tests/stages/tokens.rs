@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use decision::{Gate, PublicKeys};
-use rule_table::{Credentials, Issuer, KeySet, Policy};
+use rule_table::{Credentials, Issuer, KeySet, Mode, Policy};
 use serde_json::{Value, json};
 use vocabulary::Reason;
 
@@ -322,4 +322,35 @@ fn a_key_that_looks_like_a_token_is_a_key_and_other_text_is_no_token() {
         assert_eq!(shown(&gate, text), Err(Reason::InvalidToken), "{text}");
     }
     assert_eq!(shown(&gate, &format!("eyJ.{}.x", "a".repeat(20_000))), Err(Reason::InvalidToken));
+}
+
+#[test]
+fn the_counter_of_a_token_caller_is_shown_under_its_team_and_without_its_subject() {
+    let signer = Signer::p256();
+    let draft = Draft::chat(&["east/gpt-4o"])
+        .consumer("robots", "sk-robots")
+        .in_team("robots", "claims")
+        .limit("few", Mode::Enforce, &["10 requests/day"])
+        .with_team("claims", |team| team.each = vec![0])
+        .with_policy(|policy| {
+            policy.issuers.push(issuer("corp", ISSUER));
+            policy.issuers[0].team_claim = Some("groups".to_owned());
+            policy.issuers[0].teams = vec![("g-1".to_owned(), 0)];
+        });
+    let gate = draft.gate();
+    has_keys(&gate, &[signer.jwk("k1")]);
+    let token = signer.token("k1", &with(json!({"groups": ["g-1"], "sub": "ada"})));
+    let held = Caller::chat().with_key(&token).admitted(&gate, NOW);
+    let standings = gate.limit_standings(NOW, 10);
+    let [ada, robots] = standings.counters.as_slice() else { panic!("{standings:?}") };
+    assert_eq!(
+        (ada.limit.as_str(), ada.scope.as_str(), ada.team.as_deref()),
+        ("few", "each", Some("claims"))
+    );
+    assert_eq!((ada.used, ada.reserved, ada.remaining), (0, 1, 9));
+    assert!(ada.subject.len() == 8 && ada.subject.chars().all(|c| c.is_ascii_hexdigit()), "{}", ada.subject);
+    assert_eq!((robots.subject.as_str(), robots.reserved), ("robots", 0));
+    assert_eq!(standings.unknown, 0);
+    drop(held);
+    assert_eq!(gate.limit_standings(NOW, 10).held, 0);
 }

@@ -84,9 +84,9 @@ impl Keeper {
         self.state.lock().share_changes.iter().rev().cloned().collect()
     }
 
-    /// `GET /v1/status`.
+    /// `GET /v1/status`, with the `counters` fullest counters of limits.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self, counters: usize) -> Status {
         let in_force = self.live.in_force();
         let gate = Arc::clone(&in_force.gate);
         let state = self.state.lock();
@@ -106,6 +106,7 @@ impl Keeper {
             holds: self.settings.holds.list().to_vec(),
             countries: in_force.countries.digest(),
             pools: gate.pool_status(self.live.clock.now()),
+            limits: gate.limit_standings(self.live.clock.now(), counters),
         }
     }
 }
