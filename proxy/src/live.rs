@@ -33,6 +33,12 @@ pub struct InForce {
     pub countries: Arc<Countries>,
 }
 
+/// Has tokenizers built that the policy's hard limits may count with. Requests do not wait for it.
+pub(crate) fn build_tokenizers(gate: &Arc<Gate>) {
+    let gate = Arc::clone(gate);
+    drop(tokio::task::spawn_blocking(move || gate.build_tokenizers()));
+}
+
 /// The gateway's shared state.
 #[derive(Debug)]
 pub struct Live {

@@ -22,6 +22,13 @@ pub(crate) struct Counted {
     pub(crate) limit: LimitId,
 }
 
+impl Counted {
+    /// Whether it holds the most a request can take, and not an estimate.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.hard && matches!(self.claim.meter, Meter::Tokens | Meter::Spend)
+    }
+}
+
 /// What a limit is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {

@@ -11,6 +11,7 @@ mod choose;
 mod claims;
 mod counters;
 mod dialects;
+mod exact;
 mod exchange;
 mod failover;
 mod gate;

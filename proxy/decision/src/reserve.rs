@@ -2,6 +2,7 @@
 //! refusal reads; which limits apply is `claims`', how much it can take at most `ceiling`'s, counting the
 //! ledger's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Claim, Exhausted, Meter, Refused, Reservation, Short};
@@ -119,13 +120,20 @@ impl Exchange {
         if counted.is_empty() {
             return Ok(Reserved::Held);
         }
-        let mut claims = self.claims(&counted);
-        for claim in claims.iter_mut().filter(|claim| alone.contains(&claim.key)) {
-            claim.shared = false;
-        }
-        let ledger = self.gate.ledger();
+        let gate = Arc::clone(&self.gate);
+        let ledger = gate.ledger();
         let now = ledger.time().at(now);
-        let reserved = ledger.reserve(now, &claims);
+        let mut claims = self.claims(&counted, self.counted_tokens, alone);
+        let mut reserved = ledger.reserve(now, &claims);
+        if let Err(Refused::Exhausted(exhausted)) = &reserved
+            && counted.get(exhausted.claim).is_some_and(Counted::is_bound)
+            && self.may_fit(&counted, exhausted)
+            && let Some(tokens) = self.count_exactly()
+        {
+            // Bytes stand for more tokens than there are: what is really asked may fit.
+            claims = self.claims(&counted, Some(tokens), alone);
+            reserved = ledger.reserve(now, &claims);
+        }
         self.remaining = ledger.remaining(now, &claims);
         let reservation = match reserved {
             Ok(reservation) => reservation,
@@ -141,8 +149,15 @@ impl Exchange {
                 ));
             }
         };
+        self.countable = None;
         self.hold(reservation);
         Ok(Reserved::Held)
+    }
+
+    /// Whether the request fits where its body takes next to nothing: otherwise counting it is in vain.
+    fn may_fit(&mut self, counted: &[Counted], exhausted: &Exhausted) -> bool {
+        let least = self.claims(counted, Some(1), &[]);
+        least.get(exhausted.claim).is_some_and(|claim| claim.asked <= exhausted.remaining)
     }
 
     fn hold(&mut self, reservation: Reservation) {
@@ -155,8 +170,9 @@ impl Exchange {
         self.reservation = Some(reservation);
     }
 
-    /// The counters with what is asked of each.
-    fn claims(&mut self, counted: &[Counted]) -> Vec<Claim> {
+    /// The counters with what is asked of each, hard limits by the tokens of the body where they are
+    /// `exact`. Grants of those `alone` are not waited for.
+    fn claims(&mut self, counted: &[Counted], exact: Option<u64>, alone: &[u64]) -> Vec<Claim> {
         let spends = |hard: bool| {
             counted
                 .iter()
@@ -165,7 +181,7 @@ impl Exchange {
         // Counting tokens spends none.
         let generates = self.facts.as_ref().is_some_and(|facts| facts.operation != Operation::CountTokens);
         let estimate = if generates && spends(false) { self.estimate() } else { Usage::default() };
-        let most = if generates && spends(true) { self.most() } else { Usage::default() };
+        let most = if generates && spends(true) { self.most(exact) } else { Usage::default() };
         let asked = |one: &Counted| match (one.claim.meter, one.hard) {
             (Meter::Requests | Meter::Streams, _) => 1,
             (Meter::Tokens, false) => estimate.total(),
@@ -173,7 +189,11 @@ impl Exchange {
             (Meter::Spend, false) => self.dearest(&estimate),
             (Meter::Spend, true) => self.dearest_at_most(&most),
         };
-        counted.iter().map(|one| Claim { asked: asked(one), ..one.claim }).collect()
+        let claim = |one: &Counted| {
+            let shared = one.claim.shared && !alone.contains(&one.claim.key);
+            Claim { asked: asked(one), shared, ..one.claim }
+        };
+        counted.iter().map(claim).collect()
     }
 
     /// What it will take if it is like most.

@@ -20,7 +20,7 @@ use crate::countries::Countries;
 use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, Bound, Edge, Pipes};
 use crate::hooks::Hooks;
-use crate::live::{InForce, Live};
+use crate::live::{InForce, Live, build_tokenizers};
 use crate::observability::Observability;
 use crate::policy::{Holds, Keeper, KeeperSettings};
 use crate::settlement::Observers;
@@ -95,6 +95,7 @@ impl Gateway {
         let stories = Stories::open(state_dir).map_err(StartError::State)?;
         let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
+        build_tokenizers(&gate);
         let in_force = InForce {
             gate,
             upstreams: Arc::new(upstreams),

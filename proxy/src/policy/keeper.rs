@@ -24,7 +24,7 @@ use crate::clock::{unix_nanos, wall_time};
 use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
-use crate::live::{InForce, Live};
+use crate::live::{InForce, Live, build_tokenizers};
 use crate::store;
 use crate::upstream::Upstreams;
 
@@ -215,6 +215,7 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
+        build_tokenizers(&gate);
         let next = InForce {
             gate,
             upstreams: Arc::new(upstreams),
