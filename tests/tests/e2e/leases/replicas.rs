@@ -9,7 +9,7 @@ use e2e::client::Client;
 use e2e::figures::note;
 use e2e::gateway::chat;
 use e2e::manifest::{MODEL, Manifest};
-use e2e::redis::RedisServer;
+use crate::redis::RedisServer;
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -165,14 +165,14 @@ async fn live_a_frozen_redis_delays_no_request_that_a_lease_covers() {
     let manifest = limited(&server, backend.address(), json!({"requests": format!("1000000 {WINDOW}")}));
     let Some(one) = Replica::start(&manifest).await else { return };
     load(&[&one], 5).await;
-    server.freeze();
+    server.freeze().await;
     let mut slowest = Duration::ZERO;
     for _ in 0..200 {
         let begun = Instant::now();
         assert_eq!(one.client.chat(&chat("x")).await.status, 200);
         slowest = slowest.max(begun.elapsed());
     }
-    server.thaw();
+    server.thaw().await;
     // The store's own patience is 50 ms; a machine under load may take some of it.
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     note(
