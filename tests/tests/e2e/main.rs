@@ -6,6 +6,7 @@
 
 mod azure_trace;
 mod bodies;
+mod canary;
 mod conformance;
 mod containers;
 mod costs;
@@ -39,6 +40,7 @@ mod shutdown;
 mod smuggling;
 mod soak;
 mod start;
+mod store_health;
 mod streaming;
 mod streams_broken;
 mod telemetry;
