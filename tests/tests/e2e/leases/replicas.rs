@@ -1,64 +1,20 @@
 //! Two gateway processes with one ceiling between them, and what happens to their Redis.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use e2e::backend::{FakeBackend, Reply, fast, simulate};
-use e2e::binary::{Running, sluicegate};
 use e2e::client::Client;
 use e2e::figures::note;
 use e2e::gateway::chat;
-use e2e::manifest::{MODEL, Manifest};
-use e2e::redis::RedisServer;
+use e2e::manifest::MODEL;
 use futures_util::future::join_all;
-use rustix::process::Signal;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
+
+use super::replica::{Replica, limited};
+use crate::redis::RedisServer;
 
 /// The longest a window of these tests is: they end within it.
 const WINDOW: &str = "requests/day";
-
-struct Replica {
-    program: Running,
-    client: Client,
-    state: TempDir,
-    manifest: std::path::PathBuf,
-}
-
-impl Replica {
-    async fn start(manifest: &Manifest) -> Option<Self> {
-        let state = tempfile::tempdir().unwrap();
-        let file = state.path().join("gateway.yaml");
-        std::fs::write(&file, manifest.text()).unwrap();
-        let (program, client) = run(&file, &state).await?;
-        Some(Self { program, client, state, manifest: file })
-    }
-
-    /// Kills it and starts it again where it was.
-    async fn kill_and_restart(&mut self) {
-        self.program.signal(Signal::KILL);
-        self.program.ended().await;
-        (self.program, self.client) = run(&self.manifest, &self.state).await.unwrap();
-    }
-}
-
-async fn run(manifest: &std::path::Path, state: &TempDir) -> Option<(Running, Client)> {
-    let program = sluicegate()?;
-    let (manifest, state) = (manifest.to_str().unwrap(), state.path().to_str().unwrap());
-    let running = Running::start(&program, &["run", "--manifest", manifest, "--state-dir", state], &[]);
-    let address: SocketAddr = running.listener("main").await;
-    running.says("sluicegate: ready").await;
-    Some((running, Client::new(address)))
-}
-
-/// A limit of all replicas together on the route everybody uses.
-fn limited(server: &RedisServer, backend: SocketAddr, limit: Value) -> Manifest {
-    Manifest::new()
-        .backend("one", backend)
-        .set("/limits/joint", limit)
-        .set("/routes/chat/limit", "joint")
-        .set("/store/shared", json!({"redis": {"url": server.url()}, "replicas": 2}))
-}
 
 /// Statuses of `each` requests from each of 32 callers per replica.
 async fn load(replicas: &[&Replica], each: usize) -> Vec<u16> {
@@ -99,6 +55,7 @@ async fn live_two_replicas_serve_no_more_than_one_ceiling_under_load() {
     // At the end either may hold a request's worth that the other asks for.
     assert!((490..=500).contains(&served), "{served}");
     assert_eq!(backend.calls().len(), served);
+    note("Replicas", "where Redis ran", format!("a {}", server.place()));
     note(
         "Replicas",
         "two replicas, 64 callers, 500 requests a day",
@@ -165,14 +122,14 @@ async fn live_a_frozen_redis_delays_no_request_that_a_lease_covers() {
     let manifest = limited(&server, backend.address(), json!({"requests": format!("1000000 {WINDOW}")}));
     let Some(one) = Replica::start(&manifest).await else { return };
     load(&[&one], 5).await;
-    server.freeze();
+    server.freeze().await;
     let mut slowest = Duration::ZERO;
     for _ in 0..200 {
         let begun = Instant::now();
         assert_eq!(one.client.chat(&chat("x")).await.status, 200);
         slowest = slowest.max(begun.elapsed());
     }
-    server.thaw();
+    server.thaw().await;
     // The store's own patience is 50 ms; a machine under load may take some of it.
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     note(
