@@ -6,6 +6,7 @@
 
 mod azure_trace;
 mod bodies;
+mod canary;
 mod conformance;
 mod containers;
 mod costs;
