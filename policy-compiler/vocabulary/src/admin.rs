@@ -2,6 +2,7 @@
 //! the state behind them.
 
 pub mod audit;
+pub mod body;
 pub mod generations;
 pub mod holds;
 pub mod keys;

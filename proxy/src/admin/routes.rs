@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use serde::de::DeserializeOwned;
 use vocabulary::admin::audit::AuditTail;
+use vocabulary::admin::body;
 use vocabulary::admin::generations::Generations;
 use vocabulary::admin::holds::Holds;
 use vocabulary::admin::story as told;
@@ -29,8 +30,6 @@ use crate::why::Stories;
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
 /// The largest body of anything else.
 const LARGEST_ORDER: usize = 64 * 1024;
-/// The longest reason kept.
-const LONGEST_REASON: usize = 500;
 /// Decisions and lines shown unless asked otherwise, and at most.
 const SHOWN: (usize, usize) = (50, 1000);
 
@@ -208,8 +207,7 @@ impl Order<'_> {
 
     /// The body as JSON; an empty one is an empty object.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Box<Answer>> {
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| {
+        body::read(&self.body).map_err(|error| {
             bad("Body not understood", &format!("the body is not what this path takes: {error}"))
         })
     }
@@ -223,13 +221,7 @@ impl Order<'_> {
 
 /// A reason, if it is fit for one line of a log.
 pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Box<Answer>> {
-    match given {
-        Some(text) if text.len() > LONGEST_REASON || text.chars().any(char::is_control) => {
-            let how = format!("a reason is one line of at most {LONGEST_REASON} bytes");
-            Err(bad("Reason not taken", &how))
-        }
-        given => Ok(given.filter(|text| !text.trim().is_empty())),
-    }
+    body::reason(given).map_err(|fault| bad("Reason not taken", &fault.to_string()))
 }
 
 /// 400, and how to do better.
