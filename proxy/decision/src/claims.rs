@@ -88,13 +88,36 @@ fn meters(limit: &Limit, scope: Scope, subject: &str, replicas: u32, found: &mut
     }
 }
 
-#[derive(Clone, Copy)]
-enum Scope {
+/// Who or what a counter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
     Consumer = 1,
     Route = 2,
     Team = 3,
     Each = 4,
     Model = 5,
+}
+
+/// Shows the key of every counter that can be named from the policy alone: with its limit, its scope and whom
+/// it is for.
+pub(crate) fn every_counter<'p>(policy: &'p Policy, show: &mut dyn FnMut(u64, &'p str, Scope, &'p str)) {
+    let mut counters = Vec::new();
+    let mut add = |scope: Scope, subject: &'p str, limits: &[LimitId]| {
+        for limit in limits.iter().filter_map(|id| policy.limits.get(*id as usize)) {
+            meters(limit, scope, subject, 1, &mut counters);
+            counters.drain(..).for_each(|counted| show(counted.claim.key, &limit.name, scope, subject));
+        }
+    };
+    for consumer in &policy.consumers {
+        add(Scope::Consumer, &consumer.name, &consumer.limits);
+        let team = consumer.team.and_then(|id| policy.teams.get(id as usize));
+        if let Some(team) = team {
+            add(Scope::Each, &consumer.name, &team.each);
+        }
+    }
+    policy.teams.iter().for_each(|team| add(Scope::Team, &team.name, &team.limits));
+    policy.models.iter().for_each(|model| add(Scope::Model, &model.model, &model.limits));
+    policy.routes.iter().for_each(|route| add(Scope::Route, &route.name, &route.limits));
 }
 
 /// Counters are keyed by names, so they survive a reload that renumbers, and a restart. FNV-1a, 64 bits.

@@ -29,6 +29,7 @@ mod retry_budget;
 mod rewrite;
 mod settle;
 mod shed;
+mod standings;
 mod tokens;
 
 pub use access::Country;

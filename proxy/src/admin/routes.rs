@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::Generations;
 use vocabulary::admin::holds::Holds;
+use vocabulary::admin::limits::Limits;
+use vocabulary::admin::stores::Impact;
 use vocabulary::admin::story as told;
 use vocabulary::admin::{Decisions, Status};
 
@@ -96,6 +98,7 @@ impl Desk {
             Does::Status => Ok(json(&self.status())),
             Does::Decisions => self.decisions(order),
             Does::Shares => Ok(json(&self.keeper.share_changes())),
+            Does::Limits => self.limits(order),
             Does::Manifest => {
                 let (text, generation) = self.keeper.manifest();
                 Ok(tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation))
@@ -112,8 +115,10 @@ impl Desk {
             Does::Release => self.release(order).await,
             Does::Stories => {
                 let stories = self.stories()?;
-                let told =
-                    told::Stories { stories: stories.latest(order.limit()?), dropped: stories.dropped() };
+                let told = told::Stories {
+                    stories: stories.latest(order.limit()?),
+                    dropped: stories.dropped().total(),
+                };
                 Ok(json(&told))
             }
             Does::Shadow => self.shadow(),
@@ -156,9 +161,14 @@ impl Desk {
 
     fn ready(&self) -> Answer {
         if self.keeper.live().draining() {
-            text(StatusCode::SERVICE_UNAVAILABLE, "draining")
-        } else {
-            text(StatusCode::OK, "ready")
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining");
+        }
+        let stores = self.keeper.live().stores();
+        let troubles = stores.troubles.join("\n");
+        match stores.impact {
+            Impact::None => text(StatusCode::OK, "ready"),
+            Impact::Degraded => text(StatusCode::OK, &format!("ready, degraded: {troubles}")),
+            Impact::Refusing => text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {troubles}")),
         }
     }
 
@@ -166,6 +176,15 @@ impl Desk {
         let limit = order.limit()?;
         let gate = &self.keeper.live().in_force().gate;
         Ok(json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() }))
+    }
+
+    fn limits(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let shown = order.limit()?;
+        let live = self.keeper.live();
+        let mut limits = live.in_force().gate.limit_standings(live.clock.now());
+        let total = limits.len();
+        limits.truncate(shown);
+        Ok(json(&Limits { limits, total }))
     }
 
     fn status(&self) -> Status {

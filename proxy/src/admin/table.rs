@@ -7,6 +7,7 @@ use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::generations::{Canary, Generations, ReasonOnly, RollbackRequest};
 use vocabulary::admin::holds::{Hold, HoldPlaced, HoldRequest, Holds};
 use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyStatus, RotateKey};
+use vocabulary::admin::limits::Limits;
 use vocabulary::admin::shadow::ShadowStatus;
 use vocabulary::admin::story::{Stories, Story};
 use vocabulary::admin::{Accepted, Decisions, ShareChange, Status};
@@ -17,6 +18,7 @@ pub(super) enum Does {
     Status,
     Decisions,
     Shares,
+    Limits,
     Manifest,
     Publish,
     Generations,
@@ -134,6 +136,15 @@ pub(super) const ROUTES: &[Route] = &[
         .gives(Body::Json(SchemaGenerator::subschema_for::<Decisions>)),
     Route::new("GET", "/v1/shares", Role::Viewer, Does::Shares, "How shares moved, newest first.")
         .gives(Body::Json(SchemaGenerator::subschema_for::<Vec<ShareChange>>)),
+    Route::new(
+        "GET",
+        "/v1/limits",
+        Role::Viewer,
+        Does::Limits,
+        "How far limits are used, the nearest to its ceiling first.",
+    )
+    .with(&[LIMIT])
+    .gives(Body::Json(SchemaGenerator::subschema_for::<Limits>)),
     Route::new("GET", "/v1/manifest", Role::Viewer, Does::Manifest, "The manifest in force.")
         .gives(Body::Manifest),
     Route::new(

@@ -165,7 +165,7 @@ async fn prompts_keys_and_tokens_are_in_no_place_the_gateway_writes_to() {
     let mut found = Vec::new();
     for (place, bytes) in &places {
         let text = String::from_utf8_lossy(bytes);
-        for (at, _) in CANARIES.iter().flat_map(|c4n4ry| text.match_indices(c4n4ry)) {
+        for (at, _) in CANARIES.iter().flat_map(|part| text.match_indices(part)) {
             let from = text.floor_char_boundary(at.saturating_sub(40));
             let until = text.ceil_char_boundary((at + 40).min(text.len()));
             found.push(format!("{place}: {}", &text[from..until]));

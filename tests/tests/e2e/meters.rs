@@ -1,0 +1,73 @@
+//! Metrics of what stands beside requests, read at a collector: policy hooks, a second policy, stories.
+
+use e2e::backend::{FakeBackend, Reply};
+use e2e::gateway::{Settings, TestGateway, chat};
+use e2e::manifest::Manifest;
+use e2e::otlp::Collector;
+use http::Method;
+use http_body_util::{BodyExt, Full};
+use serde_json::json;
+
+const TOKEN: &str = "e2e-admin-token";
+
+async fn backend() -> FakeBackend {
+    FakeBackend::always(Reply::completion("ok")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hooks_answers_are_counted_by_outcome_and_by_whether_they_were_remembered() {
+    let (backend, collector) = (backend().await, Collector::start().await);
+    let hook = FakeBackend::start(|number, _| match number {
+        0 => Reply::json(200, &json!({"decision": "allow"})),
+        1 => Reply::json(200, &json!({"decision": "deny"})),
+        _ => Reply::json(500, &json!({})),
+    })
+    .await;
+    let manifest = Manifest::new()
+        .backend("a", backend.address())
+        .set("/hooks/policy", json!({"url": format!("http://{}/", hook.address()), "cache": "1m"}))
+        .set("/routes/chat/hook", "policy")
+        .otlp(collector.endpoint());
+    let gateway = TestGateway::start(&manifest).await;
+    let asks = async |words: usize| {
+        // Facts differ by the prompt's size, and so does what is remembered.
+        gateway.client().chat(&chat(&"word ".repeat(words))).await.status
+    };
+    let statuses = [asks(1).await, asks(1).await, asks(200).await, asks(2_000).await];
+    assert_eq!(statuses, [200, 200, 403, 503]);
+    for (outcome, cached) in [("allow", "false"), ("allow", "true"), ("deny", "false"), ("status", "false")] {
+        let named =
+            [("sluicegate.hook", "policy"), ("sluicegate.outcome", outcome), ("sluicegate.cached", cached)];
+        let series = collector.await_series("sluicegate.hook.duration", &named, |one| one.count == 1).await;
+        assert!(series.value < 30.0, "{outcome}: {} s", series.value);
+    }
+    assert_eq!(collector.unit("sluicegate.hook.duration").as_deref(), Some("s"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_second_policy_would_do_otherwise_is_counted_by_class_and_reason() {
+    let (backend, collector) = (backend().await, Collector::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), TOKEN).unwrap();
+    let manifest = Manifest::new()
+        .backend("a", backend.address())
+        .set("/admin/token", json!({"file": "token"}))
+        .otlp(collector.endpoint());
+    let settings = Settings { folder: Some(folder.path().to_owned()), ..Settings::default() };
+    let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
+    let admin = gateway.admin().with_key(TOKEN);
+    let strict = Full::new(manifest.consumer("team", "sk-sg-team").text().into()).boxed();
+    let begun = admin.send(admin.request(Method::POST, "/v1/shadow?for=10m", strict)).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    for _ in 0..3 {
+        assert_eq!(gateway.client().chat(&chat("x")).await.status, 200);
+    }
+    assert_eq!(gateway.client().with_key("sk-sg-team").chat(&chat("x")).await.status, 200);
+    collector.await_series("sluicegate.shadow.compared", &[], |one| one.value == 4.0).await;
+    let named = [("sluicegate.difference", "would_refuse"), ("sluicegate.reason", "missing_key")];
+    collector.await_series("sluicegate.shadow.differences", &named, |one| one.value == 3.0).await;
+    for cause in ["queue_full", "not_written"] {
+        let named = [("sluicegate.cause", cause)];
+        collector.await_series("sluicegate.stories.dropped", &named, |one| one.value == 0.0).await;
+    }
+}
