@@ -68,6 +68,6 @@ fn told(named: &Named<'_>, standing: &Standing) -> LimitStanding {
         under_way: amount(standing.reserved),
         ceiling: amount(standing.ceiling),
         used_ratio: standing.taken() as f64 / standing.ceiling as f64,
-        ends_at_ms: (standing.period != Period::Concurrent).then(|| standing.window_ends.0 / NANOS_PER_MS),
+        ends_at_ms: (standing.period != Period::Concurrent).then_some(standing.window_ends.0 / NANOS_PER_MS),
     }
 }

@@ -1,4 +1,5 @@
-//! Metrics of what stands beside requests, read at a collector: policy hooks, a second policy, stories.
+//! What operators read of what stands beside requests: metrics of policy hooks, a second policy and stories at a
+//! collector, and how far limits are used.
 
 use e2e::backend::{FakeBackend, Reply};
 use e2e::gateway::{Settings, TestGateway, chat};
@@ -7,6 +8,7 @@ use e2e::otlp::Collector;
 use http::Method;
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
+use vocabulary::admin::limits::{CountedFor, Limits, Unit};
 
 const TOKEN: &str = "e2e-admin-token";
 
@@ -70,4 +72,46 @@ async fn what_a_second_policy_would_do_otherwise_is_counted_by_class_and_reason(
         let named = [("sluicegate.cause", cause)];
         collector.await_series("sluicegate.stories.dropped", &named, |one| one.value == 0.0).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_limits_are_used_is_told_by_name_and_the_nearest_comes_first() {
+    let backend = backend().await;
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = Manifest::new()
+        .backend("a", backend.address())
+        .consumer("acme", "sk-sg-acme")
+        .consumer("quiet", "sk-sg-quiet")
+        .set("/consumers/acme/team", "claims")
+        .set("/consumers/acme/limit", "few")
+        .set("/consumers/quiet/limit", "few")
+        .set("/teams/claims", json!({"limit": "money", "each": "many"}))
+        .set("/limits/few/requests", "4 requests/day")
+        .set("/limits/many/requests", "1000 requests/day")
+        .set("/limits/money/budget", "100 USD/month");
+    let settings = Settings { folder: Some(folder.path().to_owned()), ..Settings::default() };
+    let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(gateway.client().with_key("sk-sg-acme").chat(&chat("x")).await.status, 200);
+    }
+    gateway.await_idle().await;
+    let told: Limits = gateway.admin().get("/v1/limits").await.parsed();
+    let named: Vec<_> = told
+        .limits
+        .iter()
+        .map(|one| (one.limit.as_str(), one.counted_for, one.name.as_str(), one.unit))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("few", CountedFor::Consumer, "acme", Unit::Requests),
+            ("many", CountedFor::Caller, "acme", Unit::Requests),
+            ("money", CountedFor::Team, "claims", Unit::Usd),
+        ]
+    );
+    let [few, _, money] = &told.limits[..] else { panic!("{told:?}") };
+    assert_eq!((few.used, few.ceiling, few.used_ratio), (3.0, 4.0, 0.75));
+    assert!(money.used > 0.0 && money.used < 0.01 && money.ceiling == 100.0, "{money:?}");
+    let one: Limits = gateway.admin().get("/v1/limits?limit=1").await.parsed();
+    assert_eq!((one.limits.len(), one.total), (1, 3));
 }
