@@ -8,6 +8,7 @@ pub mod holds;
 pub mod keys;
 pub mod limits;
 pub mod shadow;
+pub mod stores;
 pub mod story;
 
 use schemars::JsonSchema;
@@ -47,6 +48,9 @@ pub struct Status {
     /// What operators hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<holds::Hold>,
+    /// What counts are kept in, and how that is doing.
+    #[serde(default)]
+    pub stores: stores::Stores,
     /// Digest of the database of countries in use, `sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub countries: Option<String>,

@@ -14,6 +14,7 @@ use vocabulary::admin::audit::AuditTail;
 use vocabulary::admin::body;
 use vocabulary::admin::generations::Generations;
 use vocabulary::admin::holds::Holds;
+use vocabulary::admin::stores::Impact;
 use vocabulary::admin::story as told;
 use vocabulary::admin::{Decisions, Status};
 
@@ -111,8 +112,10 @@ impl Desk {
             Does::Release => self.release(order).await,
             Does::Stories => {
                 let stories = self.stories()?;
-                let told =
-                    told::Stories { stories: stories.latest(order.limit()?), dropped: stories.dropped() };
+                let told = told::Stories {
+                    stories: stories.latest(order.limit()?),
+                    dropped: stories.dropped().total(),
+                };
                 Ok(json(&told))
             }
             Does::Shadow => self.shadow(),
@@ -155,9 +158,14 @@ impl Desk {
 
     fn ready(&self) -> Answer {
         if self.keeper.live().draining() {
-            text(StatusCode::SERVICE_UNAVAILABLE, "draining")
-        } else {
-            text(StatusCode::OK, "ready")
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining");
+        }
+        let stores = self.keeper.live().stores();
+        let troubles = stores.troubles.join("\n");
+        match stores.impact {
+            Impact::None => text(StatusCode::OK, "ready"),
+            Impact::Degraded => text(StatusCode::OK, &format!("ready, degraded: {troubles}")),
+            Impact::Refusing => text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {troubles}")),
         }
     }
 

@@ -12,6 +12,7 @@ mod hold;
 mod init;
 mod key;
 mod keys;
+mod limits;
 mod output;
 mod publish;
 mod reconcile;
@@ -74,6 +75,8 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Issue, list, rotate and revoke API keys of a running gateway
     Keys(keys::Args),
+    /// Show how far limits are used
+    Limits(limits::Args),
     /// Put a manifest in force on a running gateway, for good or for a time
     Publish(publish::PublishArgs),
     /// Make the policy on trial permanent
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Costs(args) => costs::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Limits(args) => limits::run(&args),
         Command::Publish(args) => publish::publish(&args),
         Command::Promote(args) => publish::promote(&args),
         Command::Shadow(args) => shadow::run(&args),

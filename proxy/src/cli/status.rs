@@ -35,7 +35,10 @@ fn rendered(status: &Status) -> String {
     let mut text =
         format!("{state}  generation {generation}  {in_flight} in flight  version {version}\n{digest}\n");
     status.pools.iter().for_each(|one| pool(one, &mut text));
-    limits(&status.limits, &mut text);
+    let limits = limits(&status.limits);
+    if !limits.is_empty() {
+        text.push_str(&format!("\nlimits\n{limits}"));
+    }
     text
 }
 
@@ -50,11 +53,12 @@ fn pool(pool: &PoolStatus, text: &mut String) {
     }
 }
 
-fn limits(limits: &LimitStandings, text: &mut String) {
+/// Counters in columns, a line each; nothing where there are none.
+pub(super) fn limits(limits: &LimitStandings) -> String {
+    let mut text = String::new();
     if limits.counters.is_empty() {
-        return;
+        return text;
     }
-    text.push_str("\nlimits\n");
     let rows: Vec<[String; 6]> = limits.counters.iter().map(row).collect();
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -66,12 +70,13 @@ fn limits(limits: &LimitStandings, text: &mut String) {
         text.push('\n');
     }
     if limits.others > 0 {
-        text.push_str(&format!("  and {} that are less full; --limits shows more\n", limits.others));
+        text.push_str(&format!("  and {} that are less full\n", limits.others));
     }
     if limits.unknown > 0 {
         let whose = "of limits that are gone, or of token callers not seen since the start";
         text.push_str(&format!("  and {} {whose}\n", limits.unknown));
     }
+    text
 }
 
 fn row(one: &LimitStanding) -> [String; 6] {
@@ -146,15 +151,14 @@ mod tests {
             budget,
             standing("streams", None, 8, 0, 0),
         ];
-        let mut text = String::new();
-        limits(&LimitStandings { counters, others: 3, held: 1, unknown: 2 }, &mut text);
+        let text = limits(&LimitStandings { counters, others: 3, held: 1, unknown: 2 });
         assert_eq!(
             text,
-            "\nlimits\n  \
+            "  \
              few  consumer acme        [########--]   75.0 %  500 + 250 held of 1000 tokens/min  resets 2026-11-22T23:00:00Z hard\n  \
              few  each 3f9a10c2 of ml  [###-------]   26.2 %  10.5 of 40 USD/month               resets 2026-11-22T23:00:00Z hard\n  \
              few  consumer acme        [----------]    0.0 %  0 of 8 streams\n  \
-             and 3 that are less full; --limits shows more\n  \
+             and 3 that are less full\n  \
              and 2 of limits that are gone, or of token callers not seen since the start\n"
         );
     }

@@ -144,6 +144,12 @@ impl Leases {
         self.standing.borrow().clone()
     }
 
+    /// What is done while the store is away.
+    #[must_use]
+    pub fn when_away(&self) -> WhenAway {
+        self.terms.when_away
+    }
+
     /// Waits until amounts are shared, at most `limit`. Whether they are.
     pub async fn ready(&self, limit: Duration) -> bool {
         let mut standing = self.standing.subscribe();

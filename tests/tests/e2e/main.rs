@@ -25,6 +25,7 @@ mod images;
 mod incident;
 mod leases;
 mod limits;
+mod meters;
 mod operations;
 mod overload;
 mod passing_through;

@@ -71,7 +71,7 @@ impl Keeper {
             gate.ledger().time().look(now, Moment(unix_nanos()));
         }
         let changes = gate.tick(now);
-        self.live.observers.pools(&gate.pool_status(now));
+        self.live.observers.states(&gate.pool_status(now), &self.live.stores());
         let mut state = self.state.lock();
         state.share_changes.extend(changes);
         let surplus = state.share_changes.len().saturating_sub(SHARE_CHANGES);
@@ -104,6 +104,7 @@ impl Keeper {
             rolled_back: state.rolled_back.clone(),
             canary: state.canary.clone(),
             holds: self.settings.holds.list().to_vec(),
+            stores: self.live.stores(),
             countries: in_force.countries.digest(),
             pools: gate.pool_status(self.live.clock.now()),
             limits: gate.limit_standings(self.live.clock.now(), counters),

@@ -22,8 +22,8 @@ const INSIDE: u16 = 6379;
 
 /// What a server runs on.
 pub(super) enum Host {
-    Container(ContainerAsync<GenericImage>),
-    Process(Process),
+    Container(Box<ContainerAsync<GenericImage>>),
+    Process(Box<Process>),
 }
 
 /// A server that is a child of this process.
@@ -48,7 +48,7 @@ impl Host {
         for (name, bytes) in wanted.files {
             request = request.with_copy_to(format!("/{name}"), bytes);
         }
-        Self::Container(within("a container with Redis", request.start()).await.unwrap())
+        Self::Container(Box::new(within("a container with Redis", request.start()).await.unwrap()))
     }
 
     /// A process that listens at `address`.
@@ -59,7 +59,7 @@ impl Host {
             std::fs::write(folder.path().join(name), bytes).expect("a file of the server's");
         }
         let child = spawn(&program, &options, &folder);
-        Self::Process(Process { program, options, folder, child })
+        Self::Process(Box::new(Process { program, options, folder, child }))
     }
 
     pub(super) async fn kill(&mut self) {
