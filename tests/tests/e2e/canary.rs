@@ -88,8 +88,8 @@ fn manifest(server: &FakeBackend, hook: &FakeBackend, issuer: &Issuer, collector
         .consumer("spent", SPENT)
         .set("/limits/one", json!({"requests": "1 requests/hour", "shared": false}))
         .set("/limits/together", json!({"requests": "1000000 requests/hour"}))
-        .set("/consumers/spent/limits", json!(["one"]))
-        .set("/consumers/team/limits", json!(["together"]))
+        .set("/consumers/spent/limit", "one")
+        .set("/consumers/team/limit", "together")
         .set(
             "/store/shared",
             json!({

@@ -171,7 +171,7 @@ fn algorithm_confusion_with_hs256_none_or_another_alg_ends_at_the_issuers_own_li
     let forms = [
         jwk["n"].as_str().unwrap().as_bytes().to_vec(),
         jwk.to_string().into_bytes(),
-        key_set(&[jwk.clone()]),
+        key_set(std::slice::from_ref(&jwk)),
         signer.public_der(),
         signer.public_pem().into_bytes(),
         Vec::new(),
