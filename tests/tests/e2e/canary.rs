@@ -76,7 +76,7 @@ fn manifest(server: &FakeBackend, hook: &FakeBackend, issuer: &Issuer, collector
         .set(
             "/hooks/policy",
             json!({
-                "url": format!("http://{}/canary", hook.address()),
+                "url": format!("http://{}/decide", hook.address()),
                 "header": {"name": "x-functions-key", "value": secret("hook")},
                 "onFailure": "closed",
             }),
@@ -195,6 +195,10 @@ impl Stand {
                 told.push(answer);
             }
         }
+        // A key where its id belongs.
+        let path = format!("/v1/keys/{}", issued.key);
+        let empty = Full::new(bytes::Bytes::new()).boxed();
+        assert_eq!(operator.send(operator.request(http::Method::DELETE, &path, empty)).await.status, 404);
         for path in [
             "status",
             "decisions?limit=1000",
