@@ -44,8 +44,8 @@ pub use identity::{
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
 pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
 pub use listener::{
-    CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
-    TlsVersion,
+    CERTIFICATES, CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, KEYS, Listener,
+    ListenerTls, ProxyProtocol, TlsVersion,
 };
 pub use named::{HostName, ModelName, Name, Named};
 pub use overload::Overload;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
 
 pub use crate::access::{
-    AccessRule, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, NamedCertificate,
-    RequiredHeader, TlsVersion,
+    AccessRule, Authn, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls,
+    NamedCertificate, RequiredHeader, TlsVersion,
 };
 pub use crate::caller::{Consumer, Credentials, Geography, Issuer, Key, KeySet, ModelTerms, Priority, Team};
 pub use crate::operation::{

@@ -124,6 +124,7 @@ fn policy() -> Policy {
             forwarded: None,
             max_connections: None,
             access: Vec::new(),
+            authn: None,
         }],
         admin: None,
         backends: vec![backend()],

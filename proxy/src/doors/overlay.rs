@@ -237,7 +237,7 @@ fn put_in_force(document: &Document, index: &IssuedKeys) {
 }
 
 /// Whether a key grants no more than the manifest does.
-fn narrows(policy: &Policy, asked: &IssueKey, now: u64) -> Result<(), String> {
+pub(crate) fn narrows(policy: &Policy, asked: &IssueKey, now: u64) -> Result<(), String> {
     let consumer = (0..).zip(&policy.consumers).find(|(_, consumer)| consumer.name == asked.consumer);
     let Some((id, _)) = consumer else {
         return Err(format!("the manifest has no consumer `{}`; add it there first", asked.consumer));

@@ -350,10 +350,10 @@ fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
     (&admin.address, &admin.token, &admin.tls, &admin.clients)
 }
 
-/// Listeners without what is looked up per request. Their ids of access rules change with every rule whose
-/// name comes before, too.
+/// Listeners without what is looked up per request. Their ids of access rules and issuers change with every
+/// one whose name comes before, too.
 fn sockets(policy: &Policy) -> Vec<Listener> {
-    let without = |listener: &Listener| Listener { access: Vec::new(), ..listener.clone() };
+    let without = |listener: &Listener| Listener { access: Vec::new(), authn: None, ..listener.clone() };
     policy.listeners.iter().map(without).collect()
 }
 
