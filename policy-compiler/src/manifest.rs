@@ -42,7 +42,7 @@ pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
-pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
+pub use limit::{Costs, Limit, Limits, Mode, ModelTerms, OnFailure};
 pub use listener::{
     CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
     TlsVersion,

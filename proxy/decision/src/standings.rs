@@ -132,7 +132,7 @@ fn unit(meter: Meter) -> &'static str {
         Meter::Requests => "requests",
         Meter::Tokens => "tokens",
         Meter::Streams => "streams",
-        Meter::Spend => "nano_usd",
+        Meter::Spend | Meter::Amortised => "nano_usd",
     }
 }
 
