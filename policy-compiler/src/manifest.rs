@@ -42,7 +42,7 @@ pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
-pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
+pub use limit::{Costs, Limit, Limits, Mode, ModelTerms, OnFailure};
 pub use listener::{
     CERTIFICATES, CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, KEYS, Listener,
     ListenerTls, ProxyProtocol, TlsVersion,

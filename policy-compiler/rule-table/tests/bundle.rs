@@ -148,6 +148,7 @@ fn policy() -> Policy {
             tokens: None,
             streams: None,
             budget: None,
+            costs: rule_table::Costs::Marginal,
             hard: false,
             shared: false,
             mode: Mode::Enforce,

@@ -349,6 +349,9 @@ LimitBelowRequest "SG1103" Warning "limit below what one request may take"
 UnservedModel "SG1104" Warning "terms of a model that nobody serves"
 "`models` names a model that no member of a pool serves under that name. It may be misspelt; its limits hold for nothing."
 
+UnsharedCapacity "SG1105" Error "amortised costs that cannot be told"
+"A budget with `costs: amortised` counts a request's share of capacity that is paid by the hour: the part of the deployment's `quota.tokens` that it takes. That needs a budget, and a quota of tokens on every member with `cost` that its requests can come to."
+
 MalformedStore "SG1150" Error "shared store cannot be reached"
 "A shared store is named by `redis://host:port`, or `rediss://` for TLS, with the number of a database as path if it is not 0. Its password is a reference beside it. Names of keys begin with `prefix`."
 

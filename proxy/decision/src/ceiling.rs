@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use rule_table::{BackendKind, BodyOperation, Deployment, Pool, Rewrite};
-use vocabulary::{Operation, Prices, Usage, Usd};
+use vocabulary::{Operation, Usage, Usd};
 
 use crate::exact::Tokens;
 use crate::{AnswerStream, Exchange};
@@ -114,20 +114,10 @@ impl Exchange {
         ids.filter_map(|id| self.gate.deployment(id))
     }
 
-    /// What `usage` costs where it costs most.
-    pub(crate) fn dearest(&self, usage: &Usage) -> u64 {
-        self.reachable()
-            .filter_map(|deployment| Some(deployment.prices?.cost(usage).nanos))
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// What `usage` can cost at most, however the input is cached.
-    pub(crate) fn dearest_at_most(&self, usage: &Usage) -> u64 {
-        self.reachable()
-            .filter_map(|deployment| Some(at_most(&deployment.prices?, usage).nanos))
-            .max()
-            .unwrap_or(0)
+    /// What `usage` costs, by `price`, where it costs most.
+    pub(crate) fn dearest(&self, usage: &Usage, price: impl Fn(&Deployment, &Usage) -> Option<Usd>) -> u64 {
+        let costs = self.reachable().filter_map(|deployment| price(deployment, usage));
+        costs.max().map_or(0, |cost| cost.nanos)
     }
 
     /// The output ceiling that `deployment` must be sent, where a hard limit holds room for no more.
@@ -175,16 +165,4 @@ pub(crate) fn ceiling_fields(operation: Operation) -> &'static [&'static str] {
         Operation::Responses => &["max_output_tokens"],
         _ => &[],
     }
-}
-
-fn at_most(prices: &Prices, usage: &Usage) -> Usd {
-    let kinds = [prices.input, prices.cached_input, prices.cache_write, prices.cache_write_1h];
-    let dearest = kinds.into_iter().max().unwrap_or_default();
-    // Four kinds are rounded for themselves, each by less than a nano-dollar.
-    let rounding = Usd { nanos: 4 };
-    Prices { input: dearest, ..*prices }.cost(&Usage {
-        input: usage.input,
-        output: usage.output,
-        ..Usage::default()
-    }) + rounding
 }

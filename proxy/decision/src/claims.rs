@@ -1,4 +1,4 @@
-//! Which limits a request falls under: its consumer's, its team's, each caller's in the team, its model's
+//! Which limits a request falls under: its key's own, its consumer's, its team's, each caller's in the team, its model's
 //! and its route's. It owns their order; it refuses to know how much is asked of them, or their keys.
 
 use rule_table::Policy;
@@ -11,7 +11,9 @@ impl Exchange {
     pub(crate) fn counted(&self) -> Vec<Counted> {
         let policy = self.gate.policy();
         let counters = self.gate.counters();
-        let mut found = Vec::new();
+        let mut found = self.terms.as_ref().map(|terms| terms.counted.clone()).unwrap_or_default();
+        // Replicas that share limits share those of keys too.
+        found.iter_mut().for_each(|one| one.claim.shared = policy.store.shared.is_some());
         found.extend(listed(&counters.consumers, self.consumer));
         found.extend(listed(&counters.each, self.consumer));
         if let (None, Some(team), Some(subject)) = (self.consumer, self.team, self.subject.as_deref()) {

@@ -3,29 +3,32 @@
 //!
 //! # Keys
 //! A key is cut from a SHA-256 of scope, limit, subject and meter, so that counters outlast a reload that
-//! renumbers, and a restart. Five bits of it say the meter and the period, and 59 are the hash's. Should two
+//! renumbers, and a restart. Six bits of it say the meter and the period, and 58 are the hash's. Should two
 //! meet all the same, they count the same thing over the same period, and the worst is that both subjects
-//! share what one of them would have had: never more. To meet a chosen one takes 2^59 tries.
+//! share what one of them would have had: never more. To meet a chosen one takes 2^58 tries.
 
 use ledger::{Calendar, Claim, Meter, Period};
-use rule_table::{CalendarPeriod, Limit, LimitId, Mode, OnFailure, Policy, TeamId};
+use rule_table::{CalendarPeriod, Costs, Limit, LimitId, Mode, OnFailure, Policy, TeamId};
 use sha2::{Digest, Sha256};
+use vocabulary::BudgetPeriod;
+use vocabulary::admin::keys::KeyLimits;
 
 /// Bits of a key that say the meter and the period.
-const KIND_BITS: u64 = 0b1_1111;
+const KIND_BITS: u64 = 0b11_1111;
 
 /// One counter a request falls under, before it is known how much it asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) claim: Claim,
     pub(crate) hard: bool,
-    pub(crate) limit: LimitId,
+    /// The manifest's; none where an issued key brings its own.
+    pub(crate) limit: Option<LimitId>,
 }
 
 impl Counted {
     /// Whether it holds the most a request can take, and not an estimate.
     pub(crate) fn is_bound(&self) -> bool {
-        self.hard && matches!(self.claim.meter, Meter::Tokens | Meter::Spend)
+        self.hard && !matches!(self.claim.meter, Meter::Requests | Meter::Streams)
     }
 }
 
@@ -37,6 +40,7 @@ pub(crate) enum Scope {
     Team = 3,
     Each = 4,
     Model = 5,
+    Key = 6,
 }
 
 impl Scope {
@@ -48,6 +52,7 @@ impl Scope {
             Self::Team => "team",
             Self::Each => "each",
             Self::Model => "model",
+            Self::Key => "key",
         }
     }
 }
@@ -94,6 +99,39 @@ impl Counters {
     }
 }
 
+/// The counters of an issued key that has limits of its own.
+pub(crate) fn of_key(id: &str, limits: &KeyLimits) -> Vec<Counted> {
+    let budget = limits.budget.map(|budget| {
+        let period = match budget.period {
+            BudgetPeriod::Day => Calendar::Day,
+            BudgetPeriod::Week => Calendar::Week,
+            BudgetPeriod::Month => Calendar::Month,
+        };
+        (Meter::Spend, budget.amount.nanos, Period::Calendar(period))
+    });
+    let meters = [
+        limits.requests.map(|rate| (Meter::Requests, rate.amount, Period::Window(rate.per))),
+        limits.tokens.map(|rate| (Meter::Tokens, rate.amount, Period::Window(rate.per))),
+        budget,
+    ];
+    let counted = meters.into_iter().flatten().map(|(meter, ceiling, period)| {
+        let key = key(Scope::Key, "", id, meter, period);
+        let claim = Claim {
+            key,
+            group: 0,
+            meter,
+            ceiling,
+            period,
+            asked: 0,
+            shadow: false,
+            shared: false,
+            closed: true,
+        };
+        Counted { claim, hard: false, limit: None }
+    });
+    counted.collect()
+}
+
 fn counters(policy: &Policy, scope: Scope, subject: &str, group: u64, limits: &[LimitId]) -> Vec<Counted> {
     let replicas = policy.store.shared.as_ref().map_or(1, |store| store.replicas.max(1));
     let known = limits.iter().filter_map(|id| Some((*id, policy.limits.get(*id as usize)?)));
@@ -110,7 +148,7 @@ fn counters(policy: &Policy, scope: Scope, subject: &str, group: u64, limits: &[
                 shared: limit.shared && period != Period::Concurrent,
                 closed: limit.on_failure == OnFailure::Closed,
             };
-            Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce, limit: id }
+            Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce, limit: Some(id) }
         })
     });
     counted.collect()
@@ -130,7 +168,11 @@ fn meters(limit: &Limit, replicas: u32) -> [Option<(Meter, u64, Period)>; 4] {
             CalendarPeriod::Week => Calendar::Week,
             CalendarPeriod::Month => Calendar::Month,
         };
-        (Meter::Spend, budget.amount.nanos, Period::Calendar(calendar))
+        let meter = match limit.costs {
+            Costs::Marginal => Meter::Spend,
+            Costs::Amortised => Meter::Amortised,
+        };
+        (meter, budget.amount.nanos, Period::Calendar(calendar))
     });
     [
         limit.requests.map(|rate| (Meter::Requests, rate.amount, Period::Window(rate.per))),
@@ -200,10 +242,10 @@ mod tests {
         let calendars = [Calendar::Day, Calendar::Week, Calendar::Month].map(Period::Calendar);
         let windows = [1, 60, 3_600, 86_400].map(seconds);
         let periods = calendars.into_iter().chain(windows).chain([Period::Concurrent]);
-        let meters = [Meter::Requests, Meter::Tokens, Meter::Streams, Meter::Spend];
+        let meters = [Meter::Requests, Meter::Tokens, Meter::Streams, Meter::Spend, Meter::Amortised];
         let kinds = periods.flat_map(|period| {
             meters.map(|meter| key(Scope::Each, "few", "issuer/anna", meter, period) & KIND_BITS)
         });
-        assert_eq!(kinds.collect::<BTreeSet<_>>().len(), 32, "whatever the other bits are");
+        assert_eq!(kinds.collect::<BTreeSet<_>>().len(), 40, "whatever the other bits are");
     }
 }

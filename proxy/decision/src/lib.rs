@@ -23,6 +23,7 @@ pub mod keys;
 mod networks;
 mod peer;
 mod pool_spec;
+mod price;
 mod prospect;
 mod refusal;
 mod reserve;

@@ -9,6 +9,7 @@ use ledger::{Claim, Exhausted, Meter, Refused, Reservation, Short};
 use vocabulary::{Moment, Operation, Reason, Usage};
 
 use crate::counters::Counted;
+use crate::price::{amortised, amortised_at_most, at_most, marginal};
 use crate::{Exchange, Refusal};
 
 /// Output tokens assumed for a caller that names no ceiling; settled to the real number afterwards.
@@ -176,7 +177,7 @@ impl Exchange {
         let spends = |hard: bool| {
             counted
                 .iter()
-                .any(|one| one.hard == hard && matches!(one.claim.meter, Meter::Tokens | Meter::Spend))
+                .any(|one| one.hard == hard && !matches!(one.claim.meter, Meter::Requests | Meter::Streams))
         };
         // Counting tokens spends none.
         let generates = self.facts.as_ref().is_some_and(|facts| facts.operation != Operation::CountTokens);
@@ -186,8 +187,10 @@ impl Exchange {
             (Meter::Requests | Meter::Streams, _) => 1,
             (Meter::Tokens, false) => estimate.total(),
             (Meter::Tokens, true) => most.total(),
-            (Meter::Spend, false) => self.dearest(&estimate),
-            (Meter::Spend, true) => self.dearest_at_most(&most),
+            (Meter::Spend, false) => self.dearest(&estimate, marginal),
+            (Meter::Spend, true) => self.dearest(&most, at_most),
+            (Meter::Amortised, false) => self.dearest(&estimate, amortised),
+            (Meter::Amortised, true) => self.dearest(&most, amortised_at_most),
         };
         let claim = |one: &Counted| {
             let shared = one.claim.shared && !alone.contains(&one.claim.key);
@@ -218,7 +221,7 @@ fn refusal(exhausted: &Exhausted) -> Refusal {
         Meter::Requests => "the requests of this window are spent; wait for the time in Retry-After",
         Meter::Tokens => "the tokens of this window are spent; wait for the time in Retry-After",
         Meter::Streams => "as many requests as may be are under way; wait for one of them to end",
-        Meter::Spend => {
+        Meter::Spend | Meter::Amortised => {
             "the budget of this period does not cover this request; wait for the time in Retry-After, or ask for less with `max_tokens`"
         }
     };
@@ -228,7 +231,7 @@ fn refusal(exhausted: &Exhausted) -> Refusal {
 fn never(exhausted: &Exhausted) -> String {
     let Exhausted { asked, ceiling, .. } = exhausted;
     match exhausted.meter {
-        Meter::Spend => {
+        Meter::Spend | Meter::Amortised => {
             "this request may cost more than the budget of a whole period; shorten its prompt or lower `max_tokens`".to_owned()
         }
         Meter::Tokens if *asked == u64::MAX => {
@@ -245,6 +248,6 @@ fn reason(meter: Meter) -> Reason {
         Meter::Requests => Reason::RequestLimit,
         Meter::Tokens => Reason::TokenLimit,
         Meter::Streams => Reason::StreamLimit,
-        Meter::Spend => Reason::BudgetExhausted,
+        Meter::Spend | Meter::Amortised => Reason::BudgetExhausted,
     }
 }

@@ -2,10 +2,12 @@
 //! refuses to write or send them.
 
 use ledger::{Meter, Took};
+use rule_table::Deployment;
 use vocabulary::access_log::{ACCESS_LOG_VERSION, AccessLogRecord, AttemptRecord};
-use vocabulary::{Moment, Reason, Usd};
+use vocabulary::{Moment, Reason, Usage, Usd};
 
 use crate::exchange::{Attempt, Exchange};
+use crate::price::{amortised, marginal};
 use feedback_loop::Failure;
 
 /// How the request ended, as the edge saw it.
@@ -53,7 +55,11 @@ impl Exchange {
         let known = self.attempts.iter().filter_map(Attempt::charged);
         let tokens = known.map(|usage| usage.total()).reduce(u64::saturating_add);
         let took = match (tokens, self.reason) {
-            (Some(tokens), _) => Took { tokens, spend_nanos: self.charged_cost().nanos },
+            (Some(tokens), _) => Took {
+                tokens,
+                spend_nanos: self.charged_cost(marginal),
+                amortised_nanos: self.charged_cost(amortised),
+            },
             // Served, and nobody counted: the estimate stands.
             (None, None) => reservation.held(),
             (None, Some(reason)) if reason.is_bad() => {
@@ -89,21 +95,21 @@ impl Exchange {
         }
     }
 
-    /// What limits are charged: also for attempts that failed and may have been worked on.
-    fn charged_cost(&self) -> Usd {
-        let priced = self.attempts.iter().filter_map(|attempt| {
-            let prices = self.gate.deployment(attempt.deployment)?.prices?;
-            Some(prices.cost(&attempt.charged()?))
-        });
-        priced.fold(Usd::ZERO, |sum, cost| sum + cost)
+    /// What limits are charged by `price`: also for attempts that failed and may have been worked on.
+    fn charged_cost(&self, price: impl Fn(&Deployment, &Usage) -> Option<Usd>) -> u64 {
+        self.sum(|attempt, deployment| price(deployment, &attempt.charged()?)).nanos
     }
 
     fn cost(&self) -> Usd {
-        let priced = self.attempts.iter().filter_map(|attempt| {
-            let prices = self.gate.deployment(attempt.deployment)?.prices?;
-            Some(prices.cost(&attempt.usage?))
-        });
-        priced.fold(Usd::ZERO, |sum, cost| sum + cost)
+        self.sum(|attempt, deployment| marginal(deployment, &attempt.usage?))
+    }
+
+    fn sum(&self, cost: impl Fn(&Attempt, &Deployment) -> Option<Usd>) -> Usd {
+        let costs = self
+            .attempts
+            .iter()
+            .filter_map(|attempt| cost(attempt, self.gate.deployment(attempt.deployment)?));
+        costs.fold(Usd::ZERO, |sum, cost| sum + cost)
     }
 
     fn record(&self, ending: &Ending, cost: Usd) -> AccessLogRecord {

@@ -24,6 +24,14 @@ impl Gate {
             known.insert(counted.claim.key);
             found.counters.extend(shown(self.policy(), counted, &standing, Whose { scope, subject, team }));
         }
+        for (id, terms) in self.issued_keys().limited() {
+            for counted in &terms.counted {
+                let Some(standing) = self.ledger().standing(now, &counted.claim) else { continue };
+                known.insert(counted.claim.key);
+                let whose = Whose { scope: Scope::Key, subject: &id, team: None };
+                found.counters.extend(shown(self.policy(), counted, &standing, whose));
+            }
+        }
         let mut others = Vec::new();
         self.ledger().standings(|standing| {
             if !known.contains(&standing.key) && standing.window_ends > now && standing.taken() > 0 {
@@ -119,8 +127,9 @@ fn shown(policy: &Policy, counted: &Counted, standing: &Standing, whose: Whose<'
     })
 }
 
-fn name(policy: &Policy, limit: LimitId) -> Option<String> {
-    Some(policy.limits.get(limit as usize)?.name.clone())
+fn name(policy: &Policy, limit: Option<LimitId>) -> Option<String> {
+    let Some(id) = limit else { return Some("issued".to_owned()) };
+    Some(policy.limits.get(id as usize)?.name.clone())
 }
 
 fn names(one: &LimitStanding) -> (&str, &str, &str, &str) {
@@ -132,7 +141,7 @@ fn unit(meter: Meter) -> &'static str {
         Meter::Requests => "requests",
         Meter::Tokens => "tokens",
         Meter::Streams => "streams",
-        Meter::Spend => "nano_usd",
+        Meter::Spend | Meter::Amortised => "nano_usd",
     }
 }
 

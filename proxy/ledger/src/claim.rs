@@ -15,6 +15,8 @@ pub enum Meter {
     Streams,
     /// Nano-dollars.
     Spend,
+    /// Nano-dollars, capacity that is paid by the hour included.
+    Amortised,
 }
 
 impl Meter {
@@ -25,7 +27,7 @@ impl Meter {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
             Self::Streams => "streams",
-            Self::Spend => "nano-dollars",
+            Self::Spend | Self::Amortised => "nano-dollars",
         }
     }
 }
@@ -63,6 +65,8 @@ pub struct Took {
     pub tokens: u64,
     /// Nano-dollars.
     pub spend_nanos: u64,
+    /// Nano-dollars, capacity that is paid by the hour included.
+    pub amortised_nanos: u64,
 }
 
 impl Took {
@@ -74,6 +78,7 @@ impl Took {
             Meter::Tokens => self.tokens,
             Meter::Streams => 0,
             Meter::Spend => self.spend_nanos,
+            Meter::Amortised => self.amortised_nanos,
         }
     }
 }

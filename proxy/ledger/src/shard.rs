@@ -42,7 +42,11 @@ impl Reservation {
             let lines = self.lines.iter().filter(|line| line.meter == meter);
             lines.map(|line| line.reserved).max().unwrap_or(0)
         };
-        Took { tokens: held(Meter::Tokens), spend_nanos: held(Meter::Spend) }
+        Took {
+            tokens: held(Meter::Tokens),
+            spend_nanos: held(Meter::Spend),
+            amortised_nanos: held(Meter::Amortised),
+        }
     }
 
     /// What shadow claims would have refused for, in the order of the claims.

@@ -38,7 +38,7 @@ fn exhausted(refused: Refused) -> Exhausted {
 }
 
 fn took(tokens: u64) -> Took {
-    Took { tokens, spend_nanos: tokens * 10 }
+    Took { tokens, spend_nanos: tokens * 10, ..Took::default() }
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(super) fn limits(limits: &LimitStandings) -> String {
     let widths: [usize; 6] = std::array::from_fn(width);
     for row in &rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(&format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned());
+        text.push_str(format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end());
         text.push('\n');
     }
     if limits.others > 0 {

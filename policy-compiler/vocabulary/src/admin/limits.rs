@@ -20,9 +20,9 @@ pub struct LimitStandings {
 /// One counter of a limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitStanding {
-    /// The limit's name in the manifest.
+    /// The limit's name in the manifest; `issued` for those of an issued key.
     pub limit: String,
-    /// What it is counted for: `consumer`, `team`, `each` (caller of a team), `model` or `route`.
+    /// What it is counted for: `key` (an issued one, by its id), `consumer`, `team`, `each` (caller of a team), `model` or `route`.
     pub scope: String,
     /// Whose it is, as the manifest names it; of a caller whom only a token names, eight hex digits.
     pub subject: String,

@@ -93,6 +93,8 @@ fn an_issued_key_stands_for_its_consumer_on_its_terms_until_all_are_replaced() {
         consumer: "team".into(),
         expires: Some(10),
         routes: vec!["chat".into()],
+        id: "1f0c".into(),
+        limits: vocabulary::admin::keys::KeyLimits::default(),
     };
     issued.replace([key]);
     let Owner::Good(consumer, terms) = issued.find(&hash(b"k"), 9) else { panic!("not found") };
