@@ -107,11 +107,12 @@ async fn how_far_limits_are_used_is_told_by_name_and_the_nearest_comes_first() {
             ("few", "consumer", "acme", "requests"),
             ("many", "each", "acme", "requests"),
             ("money", "team", "claims", "nano_usd"),
+            ("few", "consumer", "quiet", "requests"),
         ]
     );
-    let [few, _, money] = &counters[..] else { panic!("{counters:?}") };
+    let [few, _, money, _] = &counters[..] else { panic!("{counters:?}") };
     assert_eq!((few.used, few.ceiling, few.share), (3, 4, 0.75));
     assert!(money.used > 0 && money.used < 10_000_000 && money.ceiling == 100_000_000_000, "{money:?}");
     let one: Status = gateway.admin().get("/v1/status?limits=1").await.parsed();
-    assert_eq!((one.limits.counters.len(), one.limits.others), (1, 2));
+    assert_eq!((one.limits.counters.len(), one.limits.others), (1, 3));
 }
