@@ -31,7 +31,8 @@ pub(super) fn run(args: &Args) -> u8 {
     let path = format!("/v1/status?limits={}", args.limit);
     args.asking.show(Question::get(&path), |status: &Status| {
         let LimitStandings { counters, others, unknown, .. } = &status.limits;
-        let near = counters.iter().filter(|one| one.share * 100.0 >= args.at_least).cloned().collect::<Vec<_>>();
+        let near =
+            counters.iter().filter(|one| one.share * 100.0 >= args.at_least).cloned().collect::<Vec<_>>();
         if near.is_empty() {
             return "no limit is used that far\n".to_owned();
         }

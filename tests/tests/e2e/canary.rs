@@ -303,5 +303,9 @@ async fn nothing_secret_is_written_down_anywhere_however_requests_end() {
         seen.len(),
         seen.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() / 1024
     );
-    note("Canary", "prompts, answers, keys, tokens and credentials, in requests that end in every way", figure);
+    note(
+        "Canary",
+        "prompts, answers, keys, tokens and credentials, in requests that end in every way",
+        figure,
+    );
 }
