@@ -285,18 +285,7 @@ async fn nothing_secret_is_written_down_anywhere_however_requests_end() {
         assert!(seen.iter().any(|(name, _)| name.ends_with(place)), "{place} was not looked at");
     }
     for (place, bytes) in &seen {
-        let text = String::from_utf8_lossy(bytes).replace("canary_end", "");
-        let found = text.find("canary").map(|at| {
-            text.chars().skip(text[..at].chars().count().saturating_sub(60)).take(160).collect::<String>()
-        });
-        assert_eq!(found, None, "{place} shows what it must not");
-        for minted in &stand.minted {
-            let tail = minted.rsplit('.').next().unwrap();
-            assert!(
-                !text.contains(minted.as_str()) && !text.contains(tail),
-                "{place} shows a token or a key"
-            );
-        }
+        search(place, bytes, &stand.minted);
     }
     let figure = format!(
         "{} places searched (logs, traces, metrics, state, admin API, stories, refusals; {} kB), found 0 times",
@@ -308,4 +297,17 @@ async fn nothing_secret_is_written_down_anywhere_however_requests_end() {
         "prompts, answers, keys, tokens and credentials, in requests that end in every way",
         figure,
     );
+}
+
+/// Fails where something secret is written in `place`.
+fn search(place: &str, bytes: &[u8], minted: &[String]) {
+    let text = String::from_utf8_lossy(bytes).replace("canary_end", "");
+    let found = text.find("canary").map(|at| {
+        text.chars().skip(text[..at].chars().count().saturating_sub(60)).take(160).collect::<String>()
+    });
+    assert_eq!(found, None, "{place} shows what it must not");
+    for minted in minted {
+        let tail = minted.rsplit('.').next().unwrap();
+        assert!(!text.contains(minted.as_str()) && !text.contains(tail), "{place} shows a token or a key");
+    }
 }
