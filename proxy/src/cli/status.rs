@@ -110,7 +110,8 @@ fn row(one: &LimitStanding) -> [String; 6] {
 }
 
 fn bar(share: f64) -> String {
-    let full = ((share * BAR as f64).round() as usize).min(BAR);
+    // Rounded down: a full bar is a limit that is used up.
+    let full = ((share * BAR as f64) as usize).min(BAR);
     format!("[{}{}]", "#".repeat(full), "-".repeat(BAR - full))
 }
 
@@ -155,8 +156,8 @@ mod tests {
         assert_eq!(
             text,
             "  \
-             few  consumer acme        [########--]   75.0 %  500 + 250 held of 1000 tokens/min  resets 2026-11-22T23:00:00Z hard\n  \
-             few  each 3f9a10c2 of ml  [###-------]   26.2 %  10.5 of 40 USD/month               resets 2026-11-22T23:00:00Z hard\n  \
+             few  consumer acme        [#######---]   75.0 %  500 + 250 held of 1000 tokens/min  resets 2026-11-22T23:00:00Z hard\n  \
+             few  each 3f9a10c2 of ml  [##--------]   26.2 %  10.5 of 40 USD/month               resets 2026-11-22T23:00:00Z hard\n  \
              few  consumer acme        [----------]    0.0 %  0 of 8 streams\n  \
              and 3 that are less full\n  \
              and 2 of limits that are gone, or of token callers not seen since the start\n"
@@ -165,6 +166,6 @@ mod tests {
 
     #[test]
     fn a_bar_is_full_at_the_ceiling_and_no_longer_beyond() {
-        assert_eq!([bar(0.0), bar(1.0), bar(7.3)], ["[----------]", "[##########]", "[##########]"]);
+        assert_eq!([bar(0.0), bar(0.99), bar(1.0), bar(7.3)].map(|bar| bar.matches('#').count()), [0, 9, 10, 10]);
     }
 }

@@ -157,7 +157,7 @@ async fn budget_is_spent(walk: &mut Walk) {
     })
     .await;
     let near = walk.show("limits", &["limits", "--at-least", "80"]).await;
-    assert!(near.contains("hourly  consumer acme  [##########]   95.0 %  38 of 40 requests/hour"), "{near}");
+    assert!(near.contains("hourly  consumer acme  [#########-]   95.0 %  38 of 40 requests/hour"), "{near}");
     let refused = loop {
         let answer = walk.chat().await;
         if answer.status == 429 {
