@@ -76,7 +76,8 @@ impl Exchange {
     }
 
     /// The backend may have worked on the attempt under way, and bill it: its prompt at least;
-    /// an answer in one piece that has begun was generated in full; under a hard limit all that is held.
+    /// an answer in one piece may have been generated in full, unless its caller left before it began; under a
+    /// hard limit all that is held.
     pub(crate) fn owe(&mut self) {
         let Some(facts) = self.facts.as_ref().filter(|facts| facts.operation != Operation::CountTokens)
         else {
@@ -85,9 +86,10 @@ impl Exchange {
         let estimate = self.estimate();
         let asked = Usage { output: 0, ..estimate };
         let (most, streams) = (self.held_at_most, facts.stream);
+        let left = self.reason == Some(Reason::ClientClosed);
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
             let begun = attempt.status.is_some_and(|status| (200..300).contains(&status));
-            attempt.owed = Some(most.unwrap_or(if begun && !streams { estimate } else { asked }));
+            attempt.owed = Some(most.unwrap_or(if !streams && (begun || !left) { estimate } else { asked }));
         }
     }
 

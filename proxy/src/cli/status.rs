@@ -166,6 +166,9 @@ mod tests {
 
     #[test]
     fn a_bar_is_full_at_the_ceiling_and_no_longer_beyond() {
-        assert_eq!([bar(0.0), bar(0.99), bar(1.0), bar(7.3)].map(|bar| bar.matches('#').count()), [0, 9, 10, 10]);
+        assert_eq!(
+            [bar(0.0), bar(0.99), bar(1.0), bar(7.3)].map(|bar| bar.matches('#').count()),
+            [0, 9, 10, 10]
+        );
     }
 }

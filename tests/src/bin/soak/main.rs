@@ -66,7 +66,7 @@ fn page(verdict: &Verdict, cli: &Cli) -> String {
          The ledger has to end with no room held, and to have used what all requests together were charged. A request\n\
          told in full (each server that was sent it said what it took, or refused it) has to be charged what the\n\
          servers' own logs bill for it, to the token. A server that is silent or resets may have worked: that attempt\n\
-         is charged its prompt, or all that was reserved where an answer in one piece had begun, and never less than\n\
+         is charged its prompt, or all that was reserved for an answer in one piece, and never less than\n\
          was billed. A caller that leaves stops a stream at a place only the server knows: tokens on their way then\n\
          are the difference. Nothing may be lost, stay booked after the last request, or make memory grow by more than\n\
          a tenth and 8 MiB.\n",
