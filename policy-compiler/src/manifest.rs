@@ -45,11 +45,11 @@ pub use identity::{
     Authority, ClientSecret, HeaderCredential, Identity, ManagedIdentity, Scope, WorkloadIdentity,
 };
 pub use issuer::{Algorithm, Issuer, KeySet, TeamsByClaim};
-pub use limit::{Limit, Limits, Mode, ModelTerms, OnFailure};
+pub use limit::{Costs, Limit, Limits, Mode, ModelTerms, OnFailure};
 pub use listed::Listed;
 pub use listener::{
-    CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, ProxyProtocol,
-    TlsVersion,
+    CERTIFICATES, CertificateFiles, ClientCertificates, Forwarded, ForwardedHeader, KEYS, Listener,
+    ListenerTls, ProxyProtocol, TlsVersion,
 };
 pub use named::{HostName, ModelName, Name, Named};
 pub use overload::Overload;

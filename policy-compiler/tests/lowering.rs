@@ -197,3 +197,40 @@ fn edits_apply_in_one_order_and_dots_in_keys_survive() {
     assert_eq!((path.prefix.as_str(), path.replacement.as_str()), ("/tools", "/api/v2"));
     assert_eq!(tools.rewrite.request_headers.remove, ["x-debug"]);
 }
+
+/// What the proof of residency finds where callers come with tokens: which fallbacks nobody can take.
+#[test]
+fn the_proof_of_residency_counts_teams_that_tokens_lead_to() {
+    let abroad = |callers: &str| {
+        let text = format!(
+            r#"
+apiVersion: sluicegate/v1
+listeners: {{local: {{address: 127.0.0.1:8080}}}}
+backends:
+  se: {{kind: vllm, url: "http://127.0.0.1:8000", region: swedencentral, models: {{m: {{}}}}}}
+  us: {{kind: vllm, url: "http://127.0.0.1:8001", region: eastus, models: {{m: {{}}}}}}
+pools:
+  home: {{members: [se], fallback: {{to: abroad}}}}
+  abroad: {{members: [us]}}
+routes: {{all: {{match: {{path: /v1/*}}, pool: home}}}}
+teams: {{claims: {{residency: eu}}, free: {{}}}}
+{callers}
+"#
+        );
+        let outcome = policy_compiler::compile(&policy_compiler::Source::new("gateway.yaml", text));
+        outcome.findings.iter().any(|finding| finding.code.as_str() == "SG1505")
+    };
+    let issuer = |more: &str| {
+        format!(r#"issuers: {{corp: {{issuer: "https://login.example", audiences: [a]{more}}}}}"#)
+    };
+    let to = |team: &str| issuer(&format!(", teams: {{claim: groups, values: {{g: {team}}}}}"));
+    assert!(abroad(&to("claims")), "whoever has a token is of a team that must not go there");
+    assert!(!abroad(&to("free")));
+    assert!(!abroad(&issuer("")), "who is of no team may go anywhere");
+    let app = "consumers: {app: {keys: {a: {sha256: 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8}}, team: claims}}";
+    assert!(abroad(app));
+    assert!(!abroad(&format!("{app}\n{}", to("free"))), "bearers of tokens may, though no consumer may");
+    assert!(abroad(&format!("{app}\n{}", to("claims"))));
+    let robot = "consumers: {app: {credentials: [{token: {issuer: corp, subject: robot}}]}}";
+    assert!(!abroad(&format!("{robot}\n{}", to("claims"))), "a subject of a consumer needs no group");
+}

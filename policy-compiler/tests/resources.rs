@@ -147,3 +147,56 @@ routes: {all: {match: {path: /v1/*}, pool: all}}
         ]
     );
 }
+
+#[test]
+fn everything_a_door_reads_is_looked_for_at_its_field() {
+    const DOORS: &str = r#"
+apiVersion: sluicegate/v1
+listeners:
+  tls:
+    address: 127.0.0.1:8443
+    tls:
+      certificate: {file: gw.pem}
+      key: {file: /keys/gw.key}
+      names: {api.example.com: {certificate: {file: api.pem}, key: {file: api.key}}}
+      clients: {authorities: {file: clients.pem}, crl: {file: revoked.pem}}
+countries: {file: geo.mmdb}
+access: {home: {countries: {allow: [SE]}}}
+backends:
+  vllm: {kind: vllm, url: "http://127.0.0.1:8000", models: {m: {}}}
+pools: {all: {members: [vllm]}}
+routes: {all: {match: {path: /v1/*}, pool: all, access: [home]}}
+"#;
+    let at = |name: &str| format!("/etc/sluicegate/{name}");
+    let list = b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n";
+    let whole = || {
+        World::whole()
+            .set(&at("api.pem"), CERTIFICATE.as_bytes())
+            .set(&at("api.key"), KEY.as_bytes())
+            .set(&at("clients.pem"), CERTIFICATE.as_bytes())
+            .set(&at("revoked.pem"), list)
+            .set(&at("geo.mmdb"), b"x")
+    };
+    assert_eq!(whole().findings_of(DOORS), []);
+    let tls = ["listeners", "tls", "tls"];
+    let names = [&tls[..], &["names", "api.example.com"]].concat();
+    let clients = [&tls[..], &["clients"]].concat();
+    for (file, path) in [
+        ("api.pem", [&names[..], &["certificate", "file"]].concat()),
+        ("api.key", [&names[..], &["key", "file"]].concat()),
+        ("clients.pem", [&clients[..], &["authorities", "file"]].concat()),
+        ("revoked.pem", [&clients[..], &["crl", "file"]].concat()),
+        ("geo.mmdb", vec!["countries", "file"]),
+    ] {
+        let missing = whole().without(&at(file)).findings_of(DOORS);
+        assert_eq!(
+            (only(&missing).code, &only(&missing).path[..]),
+            (Code::UnreadableFile, &path[..].iter().map(|part| (*part).to_owned()).collect::<Vec<_>>()[..]),
+            "{file}"
+        );
+    }
+    for (file, content) in [("clients.pem", &list[..]), ("revoked.pem", CERTIFICATE.as_bytes())] {
+        let swapped = whole().set(&at(file), content).findings_of(DOORS);
+        assert_eq!(only(&swapped).code, Code::NotPem, "{file}");
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use decision::Gate;
+use vocabulary::admin::stores::Stores;
 
 use crate::clock::Clock;
 use crate::countries::Countries;
@@ -15,6 +16,7 @@ use crate::hooks::Hooks;
 use crate::overload::Buffered;
 use crate::policy::Shadow;
 use crate::settlement::Observers;
+use crate::store::Health;
 use crate::store::refill::Leases;
 use crate::upstream::Upstreams;
 
@@ -33,6 +35,12 @@ pub struct InForce {
     pub countries: Arc<Countries>,
 }
 
+/// Has tokenizers built that the policy's hard limits may count with. Requests do not wait for it.
+pub(crate) fn build_tokenizers(gate: &Arc<Gate>) {
+    let gate = Arc::clone(gate);
+    drop(tokio::task::spawn_blocking(move || gate.build_tokenizers()));
+}
+
 /// The gateway's shared state.
 #[derive(Debug)]
 pub struct Live {
@@ -49,7 +57,7 @@ pub struct Live {
     in_force: ArcSwap<InForce>,
     in_flight: AtomicU64,
     draining: AtomicBool,
-    leases: Option<Arc<Leases>>,
+    health: Health,
 }
 
 impl Live {
@@ -65,21 +73,27 @@ impl Live {
             in_force: ArcSwap::from_pointee(in_force),
             in_flight: AtomicU64::new(0),
             draining: AtomicBool::new(false),
-            leases: None,
+            health: Health::default(),
         }
     }
 
-    /// The same, with limits that are shared with other replicas.
+    /// The same, with counts that are kept somewhere.
     #[must_use]
-    pub fn with_leases(mut self, leases: Option<Arc<Leases>>) -> Self {
-        self.leases = leases;
+    pub fn with_stores(mut self, health: Health) -> Self {
+        self.health = health;
         self
+    }
+
+    /// How what counts are kept in is doing under the policy in force.
+    #[must_use]
+    pub fn stores(&self) -> Stores {
+        self.health.look(&self.in_force.load().gate.policy().limits)
     }
 
     /// This replica's leases of shared limits; nothing when each replica counts for itself.
     #[must_use]
     pub fn leases(&self) -> Option<&Arc<Leases>> {
-        self.leases.as_ref()
+        self.health.leases()
     }
 
     /// The policy in force now.

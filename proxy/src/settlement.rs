@@ -10,12 +10,13 @@ use telemetry::context::Outcome;
 use telemetry::instruments::ActiveRequest;
 use telemetry::settled::{
     AiSettled, AttemptSettled, BackendReading, CostParts, LambdaReading, MemberReading, Method, Readings,
-    Reload, RequestSettled, Scheme,
+    Reload, RequestSettled, Scheme, StoreReading,
 };
 use telemetry::spans::{self, AttemptSpan, ExchangeTrace, PolicyClock, RootSpan, StageSpan};
 use telemetry::{AccessLog, Instruments, SpanId, Traces};
 use vocabulary::Moment;
 use vocabulary::admin::PoolStatus;
+use vocabulary::admin::stores::{SharedStanding, Stores};
 
 use crate::clock::Clock;
 use crate::costs::Costs;
@@ -103,12 +104,16 @@ impl Observers {
         self.instruments.reload(result);
     }
 
-    /// The pools as of the last tick.
-    pub fn pools(&self, pools: &[PoolStatus]) {
+    /// Pools as of the last tick, and what counts and stories are kept in.
+    pub fn states(&self, pools: &[PoolStatus], stores: &Stores) {
         if !self.instruments.enabled() {
             return;
         }
-        let mut readings = Readings::default();
+        let mut readings = Readings {
+            stores: store_readings(stores),
+            stories_dropped: self.stories.as_ref().map(Stories::dropped),
+            ..Readings::default()
+        };
         for pool in pools {
             readings.lambdas.extend(
                 pool.lambda_usd.map(|lambda_usd| LambdaReading { pool: pool.pool.clone(), lambda_usd }),
@@ -269,6 +274,14 @@ fn labels<'a>(
         address: &backend.host,
         port: backend.port,
     }
+}
+
+/// What counts are kept in: it works when it can be written to, or grants.
+fn store_readings(stores: &Stores) -> Vec<StoreReading> {
+    let journal = stores.journal.as_ref().map(|journal| ("journal", !journal.failing));
+    let shared = stores.shared.as_ref().map(|shared| ("shared", shared.standing == SharedStanding::Ready));
+    let found = journal.into_iter().chain(shared);
+    found.map(|(store, available)| StoreReading { store, available }).collect()
 }
 
 /// OTel's value of `gen_ai.provider.name`.

@@ -24,7 +24,6 @@ pub mod manifest;
 pub mod mmdb;
 pub mod otlp;
 pub mod raw;
-pub mod redis;
 pub mod shared;
 pub mod soak;
 pub mod sse;

@@ -50,6 +50,8 @@ pub struct Soaked {
     pub tally: Tally,
     /// Memory, one sample a second.
     pub samples: Vec<Sample>,
+    /// The gateway before its first request.
+    pub before: Status,
     /// The gateway after its last request.
     pub status: Status,
     /// Every line of the access log.
@@ -71,6 +73,7 @@ impl Soak {
         let arguments = ["run", "--manifest", &path(&file), "--state-dir", &path(&state), "--threads", "2"];
         let mut gateway = Running::start(&self.program, &arguments, &[]);
         let (address, admin) = (gateway.listener("main").await, Client::new(gateway.admin().await));
+        let before = admin.get("/v1/status").await.parsed();
         let tally = Arc::new(Tally::default());
         let (mut samples, mut faults) = (Vec::new(), Vec::new());
         let mut callers = JoinSet::new();
@@ -104,6 +107,7 @@ impl Soak {
         Soaked {
             tally: tally.snapshot(),
             samples,
+            before,
             status,
             records: AccessLog::new(&folder.join("access.jsonl")).records(),
             sims: fleet.log(),

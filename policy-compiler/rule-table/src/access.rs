@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::IssuerId;
 use crate::sections::Mode;
 
 /// The oldest TLS a listener takes.
@@ -37,6 +38,19 @@ pub struct ClientCertificates {
     pub authorities: String,
     /// Whether a handshake without one ends.
     pub required: bool,
+    /// File of lists of revoked certificates, PEM.
+    pub crl: Option<String>,
+}
+
+/// The ways in that a listener takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authn {
+    /// API keys.
+    pub keys: bool,
+    /// Client certificates.
+    pub certificates: bool,
+    /// Tokens of these issuers.
+    pub issuers: Vec<IssuerId>,
 }
 
 /// Certificate chain and key of a listener, PEM.
@@ -100,6 +114,8 @@ pub struct Listener {
     pub max_connections: Option<u32>,
     /// Access rules for every request here.
     pub access: Vec<u32>,
+    /// The ways in that are taken here; all when absent.
+    pub authn: Option<Authn>,
 }
 
 /// A header that must be there.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
 
 pub use crate::access::{
-    AccessRule, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, NamedCertificate,
-    RequiredHeader, TlsVersion,
+    AccessRule, Authn, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls,
+    NamedCertificate, RequiredHeader, TlsVersion,
 };
 pub use crate::acl::{AclAction, AclConditions, AclRule, BotClass, HeaderCondition};
 pub use crate::caller::{Consumer, Credentials, Geography, Issuer, Key, KeySet, ModelTerms, Priority, Team};
@@ -367,6 +367,17 @@ pub struct Budget {
     pub period: CalendarPeriod,
 }
 
+/// What a budget counts of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Costs {
+    /// What its tokens cost by their prices.
+    #[default]
+    Marginal,
+    /// Also its share of capacity that is paid by the hour.
+    Amortised,
+}
+
 /// A named limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
@@ -380,6 +391,8 @@ pub struct Limit {
     pub streams: Option<u32>,
     /// Money per calendar period.
     pub budget: Option<Budget>,
+    /// What the budget counts.
+    pub costs: Costs,
     /// Whether tokens and money are never exceeded: the output is bounded upstream, and cut where need be.
     pub hard: bool,
     /// Whether replicas count it together.

@@ -3,6 +3,7 @@
 use super::Context;
 use super::access::networks;
 use crate::diagnostics::{Code, Finding};
+use crate::manifest::{CERTIFICATES, Listener};
 use crate::resolve::address;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -11,6 +12,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         if listener.private {
             findings.extend(public(context, name, &listener.address));
         }
+        findings.extend(ways_in(context, name, listener));
         let trusting = [
             (["proxyProtocol", "from"], listener.proxy_protocol.as_ref().map(|protocol| &protocol.from)),
             (["forwarded", "trust"], listener.forwarded.as_ref().map(|forwarded| &forwarded.trust)),
@@ -26,6 +28,29 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Somebody can come in, and whoever comes with a certificate is asked for it.
+fn ways_in(context: &Context<'_>, name: &str, listener: &Listener) -> Option<Finding> {
+    let ways = listener.authn.as_ref()?;
+    let path = ["listeners", name, "authn"];
+    if ways.is_empty() {
+        let message = format!("the listener `{name}` takes no way in");
+        let finding = Finding::new(Code::NoWayIn, message);
+        let finding = finding.at_value(context.document, &path, "nobody can be known here");
+        return Some(
+            finding.help("name `keys`, `certificates` or issuers, or leave `authn` out for all of them"),
+        );
+    }
+    let index = ways.iter().position(|way| way == CERTIFICATES)?.to_string();
+    if listener.tls.as_ref().is_some_and(|tls| tls.clients.is_some()) {
+        return None;
+    }
+    let message = format!("the listener `{name}` takes certificates that it asks nobody for");
+    let path = [&path[..], &[index.as_str()]].concat();
+    let finding = Finding::new(Code::UnaskedCertificate, message);
+    let finding = finding.at_value(context.document, &path, "never seen");
+    Some(finding.help("add `clients: {authorities: {file: …}}` to the listener's `tls`"))
 }
 
 fn public(context: &Context<'_>, name: &str, written: &str) -> Option<Finding> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Standing};
 use crate::diagnostics::{Code, Finding};
-use crate::manifest::{Limit, Limits, Route};
+use crate::manifest::{Costs, Limit, Limits, Route, Serving};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = empty(context);
@@ -12,6 +12,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for (name, used) in uses(context) {
         let Some(limit) = context.manifest.limits.get(name) else { continue };
         findings.extend(unpriced(context, name, limit, &used));
+        findings.extend(unshared(context, name, limit, &used));
         if limit.hard {
             findings.extend(hard(context, name, limit, &used));
         }
@@ -135,6 +136,32 @@ fn unpriced(context: &Context<'_>, name: &str, limit: &Limit, used: &Used<'_>) -
             .at_value(context.document, &["limits", name, "budget"], "counts nothing there")
             .help("give it a `price` such as `{input: 2.50 USD/1M, output: 10 USD/1M}`, or `cost` where it is paid by the hour"),
     )
+}
+
+fn unshared(context: &Context<'_>, name: &str, limit: &Limit, used: &Used<'_>) -> Option<Finding> {
+    if limit.costs != Costs::Amortised {
+        return None;
+    }
+    let finding = |message: String, help: &str| {
+        let place = ["limits", name, "costs"];
+        Finding::new(Code::UnsharedCapacity, message)
+            .at_value(context.document, &place, "cannot be counted")
+            .help(help)
+    };
+    if limit.budget.is_none() {
+        let message = format!("limit `{name}` says how its budget counts, and has none");
+        return Some(finding(message, "add for example `budget: 4000 USD/month`, or remove `costs`"));
+    }
+    let members = members(context, used);
+    let boundless = members.iter().find(|member| {
+        let quota = |serving: &Serving<'_>| serving.quota.and_then(|quota| quota.tokens);
+        member.serving.as_ref().is_some_and(|serving| serving.cost.is_some() && quota(serving).is_none())
+    })?;
+    let message = format!(
+        "limit `{name}` counts a share of what `{}` costs by the hour, and nobody says how many tokens that buys",
+        boundless.name
+    );
+    Some(finding(message, "give it a quota such as `quota: {tokens: 300k tokens/min}`"))
 }
 
 fn hard(context: &Context<'_>, name: &str, limit: &Limit, used: &Used<'_>) -> Option<Finding> {

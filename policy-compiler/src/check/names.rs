@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Finding, suggest};
+use crate::manifest::{CERTIFICATES, KEYS};
 use crate::resolve::{MemberFault, Names};
 use crate::source::{Document, Node};
 
@@ -32,6 +33,7 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
     }
     for listener in names.section("listeners") {
         findings.extend(checker.access("listeners", listener));
+        findings.extend(checker.authn(listener));
     }
     for route in names.section("routes") {
         findings.extend(checker.access("routes", route));
@@ -110,6 +112,20 @@ impl Checker<'_> {
             }
         }
         findings
+    }
+
+    /// The issuers among the ways in that a listener takes.
+    fn authn(&self, listener: &str) -> Vec<Finding> {
+        let path = ["listeners", listener, "authn"];
+        let count = self.document.value(&path).map_or(0, |node| node.items().len());
+        let one = |index: usize| {
+            let index = index.to_string();
+            let path = ["listeners", listener, "authn", &index];
+            let text = self.document.value(&path)?.text()?;
+            let is_word = matches!(text, KEYS | CERTIFICATES);
+            if is_word { None } else { self.reference(&path, "issuers", Code::UnknownIssuer) }
+        };
+        (0..count).filter_map(one).collect()
     }
 
     /// The access rules of a listener or route.

@@ -7,7 +7,9 @@ use rule_table::Geography;
 
 use super::{Context, Standing};
 use crate::diagnostics::{Code, Finding, suggest};
-use crate::manifest::{Backend, BackendKind, Fallback, Place, Pool, Route, Sku, Team};
+use crate::manifest::{
+    Backend, BackendKind, Consumer, Credential, Fallback, Issuer, Place, Pool, Route, Sku, Team,
+};
 use crate::resolve::{derived, place, region, regions, stands_in_its_region};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -120,7 +122,8 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn may_use(&self, context: &Context<'_>, route: &Route) -> bool {
         let of_team = |name: &String| {
-            context.manifest.consumers.get(name).is_some_and(|one| one.team.as_deref() == Some(self.team))
+            let consumer = context.manifest.consumers.get(name);
+            consumer.is_some_and(|one| teams_of(context, one).contains(&Some(self.team)))
         };
         route.consumers.is_empty() || route.consumers.iter().any(of_team)
     }
@@ -209,19 +212,48 @@ fn callers_of<'a>(context: &'a Context<'_>, pool: &str) -> Vec<Option<Wanted<'a>
     let mut callers = Vec::new();
     let manifest = context.manifest;
     for route in manifest.routes.values().filter(|route| route.pool == pool) {
-        if route.consumers.is_empty() && (route.public == Some(true) || manifest.consumers.is_empty()) {
+        let is_open = manifest.consumers.is_empty() && manifest.issuers.is_empty();
+        if route.consumers.is_empty() && (route.public == Some(true) || is_open) {
             callers.push(None);
         }
         let listed = |name: &String| route.consumers.is_empty() || route.consumers.contains(name);
         for (_, consumer) in manifest.consumers.iter().filter(|(name, _)| listed(name)) {
-            let team = consumer.team.as_ref().and_then(|team| manifest.teams.get_key_value(team));
-            callers.push(team.and_then(|(team, of)| {
-                let residency = place(&of.residency.as_ref()?.0)?;
-                Some(Wanted { team, of, residency })
-            }));
+            callers.extend(teams_of(context, consumer).into_iter().map(|team| wanted(context, team)));
+        }
+        if route.consumers.is_empty() {
+            let bearers = manifest.issuers.values().flat_map(teams_by_token);
+            callers.extend(bearers.map(|team| wanted(context, team)));
         }
     }
     callers
+}
+
+fn wanted<'a>(context: &'a Context<'_>, team: Option<&str>) -> Option<Wanted<'a>> {
+    let (team, of) = context.manifest.teams.get_key_value(team?)?;
+    let residency = place(&of.residency.as_ref()?.0)?;
+    Some(Wanted { team, of, residency })
+}
+
+/// The teams a consumer may be of: its own, else, when it comes with a token, what that says; `None` for no team.
+fn teams_of<'a>(context: &'a Context<'_>, consumer: &'a Consumer) -> BTreeSet<Option<&'a str>> {
+    if consumer.team.is_some() {
+        return BTreeSet::from([consumer.team.as_deref()]);
+    }
+    let tokens = consumer.credentials.iter().filter_map(|credential| match credential {
+        Credential::Token(token) => context.manifest.issuers.get(&token.issuer),
+        Credential::Certificate(_) => None,
+    });
+    // With a key, or a token that says nothing of teams, it is of none.
+    tokens.flat_map(teams_by_token).chain([None]).collect()
+}
+
+/// The teams of whoever comes with a token of `issuer`. Where it maps a claim to teams, a token without one of
+/// them is refused.
+fn teams_by_token(issuer: &Issuer) -> Vec<Option<&str>> {
+    match &issuer.teams {
+        Some(by_claim) => by_claim.values.values().map(|team| Some(team.as_str())).collect(),
+        None => vec![None],
+    }
 }
 
 fn fallback_path(context: &Context<'_>, pool: &str, index: usize) -> Vec<String> {

@@ -133,6 +133,10 @@ where
         if let Some(clients) = &tls.clients {
             let path = [&own[..], &["clients", "authorities", "file"]].concat();
             findings.extend(self.pem(&clients.authorities, &path, "CERTIFICATE-----"));
+            if let Some(crl) = &clients.crl {
+                let path = [&own[..], &["clients", "crl", "file"]].concat();
+                findings.extend(self.pem(crl, &path, "X509 CRL-----"));
+            }
         }
         findings
     }

@@ -349,6 +349,9 @@ LimitBelowRequest "SG1103" Warning "limit below what one request may take"
 UnservedModel "SG1104" Warning "terms of a model that nobody serves"
 "`models` names a model that no member of a pool serves under that name. It may be misspelt; its limits hold for nothing."
 
+UnsharedCapacity "SG1105" Error "amortised costs that cannot be told"
+"A budget with `costs: amortised` counts a request's share of capacity that is paid by the hour: the part of the deployment's `quota.tokens` that it takes. That needs a budget, and a quota of tokens on every member with `cost` that its requests can come to."
+
 MalformedStore "SG1150" Error "shared store cannot be reached"
 "A shared store is named by `redis://host:port`, or `rediss://` for TLS, with the number of a database as path if it is not 0. Its password is a reference beside it. Names of keys begin with `prefix`."
 
@@ -365,7 +368,7 @@ NoStream "SG1154" Error "fewer streams than replicas"
 "Requests under way are not leased: each replica allows its even part of them, rounded down. Where that is nothing, every request is refused."
 
 UnknownIssuer "SG1201" Error "unknown issuer"
-"A credential or the admin API names an entry of `issuers`, and there is no such entry."
+"A credential, a listener or the admin API names an entry of `issuers`, and there is no such entry."
 
 RepeatedIssuer "SG1202" Error "issuer written twice"
 "A token says who issued it and nothing of which entry is meant, so one of the two would never be asked. One entry takes several audiences."
@@ -377,7 +380,7 @@ SharedCredential "SG1204" Error "credential shared by consumers"
 "A subject or a certificate tells who calls, so it is one consumer's, once."
 
 UnaskedCertificate "SG1205" Error "client certificates that nobody asks for"
-"`admin.certificates` gives roles to names in client certificates. Those are asked for where `admin.tls.clients` says which authorities sign them."
+"Client certificates are asked for where `tls.clients`, of the listener or of `admin`, says which authorities sign them. Without it nobody shows one: neither roles in `admin.certificates` nor `certificates` in a listener's `authn` have an effect."
 
 SharedAdminToken "SG1206" Error "admin token shared by names"
 "What an administrator did is recorded under the name of the token, so each name has its own."
@@ -405,6 +408,9 @@ UnknownAccess "SG1307" Error "unknown access rule"
 
 RequiredCredential "SG1308" Error "required header is a credential or the gateway's own"
 "A header that an access rule requires has its values in the manifest. Credentials do not belong there, and keys of callers are `consumers`. Headers that concern one connection, or that the gateway sets, say nothing of a caller."
+
+NoWayIn "SG1309" Error "listener without a way in"
+"`authn` of a listener says which ways in it takes: `keys`, `certificates`, and issuers by name. With none of them every caller is refused, and left out it takes all."
 
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."

@@ -84,8 +84,11 @@ pub(super) fn admin(manifest: &Manifest) -> Option<Option<Admin>> {
     };
     let clients = admin.tls.as_ref().and_then(|tls| tls.clients.as_ref());
     // Nobody has to show one: tokens are good, too.
-    let clients =
-        clients.map(|clients| ClientCertificates { authorities: clients.file.clone(), required: false });
+    let clients = clients.map(|clients| ClientCertificates {
+        authorities: clients.file.clone(),
+        required: false,
+        crl: None,
+    });
     Some(Some(Admin {
         address: address(&admin.address).ok()?.to_string(),
         token: admin.token.as_ref().map(secret),

@@ -4,20 +4,20 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rule_table::{
-    AccessRule, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls, NamedCertificate,
-    RequiredHeader, TlsVersion,
+    AccessRule, Authn, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls,
+    NamedCertificate, RequiredHeader, TlsVersion,
 };
 
 use super::{Ids, edge, ids, references};
-use crate::manifest::{self, CountryCode, Manifest};
+use crate::manifest::{self, CERTIFICATES, CountryCode, KEYS, Manifest};
 use crate::resolve::{address, network};
 
 pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
-    let access = ids(manifest.access.keys());
-    manifest.listeners.iter().map(|(name, written)| listener(name, written, &access)).collect()
+    let (access, issuers) = (ids(manifest.access.keys()), ids(manifest.issuers.keys()));
+    manifest.listeners.iter().map(|(name, written)| listener(name, written, &access, &issuers)).collect()
 }
 
-fn listener(name: &str, written: &manifest::Listener, access: &Ids) -> Option<Listener> {
+fn listener(name: &str, written: &manifest::Listener, access: &Ids, issuers: &Ids) -> Option<Listener> {
     let forwarded = |forwarded: &manifest::Forwarded| {
         Some(Forwarded {
             header: match forwarded.header {
@@ -44,7 +44,21 @@ fn listener(name: &str, written: &manifest::Listener, access: &Ids) -> Option<Li
         },
         max_connections: written.max_connections,
         access: references(&written.access, access)?,
+        authn: match &written.authn {
+            Some(ways) => Some(authn(ways, issuers)?),
+            None => None,
+        },
     })
+}
+
+fn authn(ways: &[String], issuers: &Ids) -> Option<Authn> {
+    let is_issuer = |way: &&String| !matches!(way.as_str(), KEYS | CERTIFICATES);
+    let mut named: Vec<_> =
+        ways.iter().filter(is_issuer).map(|name| issuers.get(name).copied()).collect::<Option<_>>()?;
+    named.sort_unstable();
+    named.dedup();
+    let names = |word: &str| ways.iter().any(|way| way == word);
+    Some(Authn { keys: names(KEYS), certificates: names(CERTIFICATES), issuers: named })
 }
 
 fn tls(written: &manifest::ListenerTls) -> ListenerTls {
@@ -64,6 +78,7 @@ fn tls(written: &manifest::ListenerTls) -> ListenerTls {
         clients: written.clients.as_ref().map(|clients| ClientCertificates {
             authorities: clients.authorities.file.clone(),
             required: clients.required,
+            crl: clients.crl.as_ref().map(|crl| crl.file.clone()),
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! Limits, terms of models and telemetry.
 
 use rule_table::{
-    AccessLogTarget, Budget, CalendarPeriod, Limit, Mode, ModelTerms, OnFailure, Otlp, OtlpProtocol,
+    AccessLogTarget, Budget, CalendarPeriod, Costs, Limit, Mode, ModelTerms, OnFailure, Otlp, OtlpProtocol,
     SecretRef, Telemetry,
 };
 use vocabulary::BudgetPeriod;
@@ -37,6 +37,10 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Limit> {
                 BudgetPeriod::Month => CalendarPeriod::Month,
             },
         }),
+        costs: match limit.costs {
+            manifest::Costs::Marginal => Costs::Marginal,
+            manifest::Costs::Amortised => Costs::Amortised,
+        },
         hard: limit.hard,
         shared: manifest.store.shared.is_some() && limit.shared.unwrap_or(true),
         mode: mode(limit.mode),

@@ -21,10 +21,14 @@ pub struct Limit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub streams: Option<u32>,
-    /// Money per calendar period, in UTC: what backends charge by the token, failed attempts included.
+    /// Money per calendar period, in UTC, failed attempts included.
     /// Needs a state directory to be counted in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// What the budget counts: prices by the token, or also a request's share of capacity that is paid by the
+    /// hour (`cost`), by the part of its `quota.tokens` that it takes.
+    #[serde(default)]
+    pub costs: Costs,
     /// Whether tokens and money are never exceeded: the most a request can take is reserved before it is
     /// sent, its output is bounded upstream, and a stream that takes more all the same is cut.
     #[serde(default)]
@@ -38,6 +42,17 @@ pub struct Limit {
     /// What happens when the count cannot be had.
     #[serde(default)]
     pub on_failure: OnFailure,
+}
+
+/// What a budget counts of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Costs {
+    /// What its tokens cost by their prices.
+    #[default]
+    Marginal,
+    /// Also its share of capacity that is paid by the hour.
+    Amortised,
 }
 
 /// Whether a rule refuses or only counts.

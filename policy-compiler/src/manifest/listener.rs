@@ -48,7 +48,17 @@ pub struct Listener {
     /// Access rules for every request here, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access: Vec<String>,
+    /// The ways in that are taken here: `keys`, `certificates`, and issuers by their names. All of them unless
+    /// stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = ways())]
+    pub authn: Option<Vec<String>>,
 }
+
+/// In [`Listener::authn`]: API keys of consumers, those issued while the gateway runs included.
+pub const KEYS: &str = "keys";
+/// In [`Listener::authn`]: client certificates that consumers are known by.
+pub const CERTIFICATES: &str = "certificates";
 
 /// Certificate chain and private key of a listener.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +112,10 @@ pub struct ClientCertificates {
     /// Whether the handshake of a client without one ends.
     #[serde(default = "yes")]
     pub required: bool,
+    /// Lists of revoked certificates (RFC 5280 section 5), in PEM form. Once stated, a certificate that is on a
+    /// list, or whose authority has none, is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<FileRef>,
 }
 
 /// Load balancers that begin each connection with a PROXY protocol header, version 1 or 2.
@@ -146,6 +160,10 @@ fn max_body() -> Bytes {
 
 fn request_timeout() -> Duration {
     Duration(Span(std::time::Duration::from_secs(30)))
+}
+
+fn ways() -> [&'static str; 2] {
+    [KEYS, "corp"]
 }
 
 fn proxies() -> [&'static str; 1] {

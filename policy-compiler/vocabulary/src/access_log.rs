@@ -49,6 +49,10 @@ pub struct AccessLogRecord {
     /// Who counted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_source: Option<UsageSource>,
+    /// Input and output tokens that limits were charged: every attempt's, and an estimate of those nobody
+    /// counted. Absent where no limit counts tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged_tokens: Option<u64>,
     /// The caller's own output ceiling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,

@@ -2,10 +2,13 @@
 //! the state behind them.
 
 pub mod audit;
+pub mod body;
 pub mod generations;
 pub mod holds;
 pub mod keys;
+pub mod limits;
 pub mod shadow;
+pub mod stores;
 pub mod story;
 
 use schemars::JsonSchema;
@@ -45,11 +48,17 @@ pub struct Status {
     /// What operators hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<holds::Hold>,
+    /// What counts are kept in, and how that is doing.
+    #[serde(default)]
+    pub stores: stores::Stores,
     /// Digest of the database of countries in use, `sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub countries: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
+    /// Where limits stand.
+    #[serde(default)]
+    pub limits: limits::LimitStandings,
 }
 
 /// A policy that was refused, and why.

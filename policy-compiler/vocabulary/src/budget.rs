@@ -1,11 +1,15 @@
 //! Money per calendar period, as budgets state it. It owns the spelling; it refuses to know when a period
 //! begins (`ledger` does).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
 use crate::Usd;
-use crate::units::UnitError;
+use crate::units::{UnitError, textual};
 
 /// A calendar period, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +23,8 @@ pub enum BudgetPeriod {
 }
 
 /// An amount per calendar period, written `4000 USD/month`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SpendRate {
     /// How much.
     pub amount: Usd,
@@ -52,6 +57,14 @@ impl fmt::Display for SpendRate {
         write!(f, "{}/{period}", self.amount)
     }
 }
+
+textual!(
+    SpendRate,
+    "SpendRate",
+    r"^[0-9]{1,9}(\.[0-9]{1,9})? ?USD/(day|week|month)$",
+    "An amount of money in US dollars per calendar `day`, `week` (from Monday) or `month`, in UTC.",
+    "40 USD/month"
+);
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, Time, datetime};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-
-/// Seconds in a day, as Unix time counts them.
-const DAY: u64 = 86_400;
 
 /// Seconds since 1970, written `2027-01-31T12:00:00Z`, or `2027-01-31` for its first second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,47 +20,34 @@ pub struct UnixTime(pub u64);
 #[error("not a date since 1970 such as `2027-01-31` or `2027-01-31T12:00:00Z`")]
 pub struct DateError;
 
+const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
+/// What is later is written as this.
+const LAST: DateTime = datetime(9999, 12, 31, 23, 59, 59, 0);
+
 impl FromStr for UnixTime {
     type Err = DateError;
 
+    /// Reads what [`fmt::Display`] writes, or the date alone, and none of the other spellings there are.
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let (date, time) = match text.split_once('T') {
-            Some((date, time)) => (date, time.strip_suffix('Z').ok_or(DateError)?),
-            None => (text, "00:00:00"),
+        let moment = match text.strip_suffix('Z') {
+            Some(moment) => moment.parse::<DateTime>().map_err(|_| DateError)?,
+            None => text.parse::<Date>().map_err(|_| DateError)?.to_datetime(Time::midnight()),
         };
-        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-        let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
-        let sound = year >= 1970
-            && (1..=12).contains(&month)
-            && (1..=days_in(year, month)).contains(&day)
-            && hour < 24
-            && minute < 60
-            && second < 60;
-        if !sound {
-            return Err(DateError);
+        let read = Self(u64::try_from(moment.duration_since(EPOCH).as_secs()).map_err(|_| DateError)?);
+        let written = read.to_string();
+        if written == text || written.strip_suffix("T00:00:00Z") == Some(text) {
+            Ok(read)
+        } else {
+            Err(DateError)
         }
-        let seconds = hour * 3600 + minute * 60 + second;
-        Ok(Self(days_since_1970(year, month, day) * DAY + seconds))
     }
 }
 
 impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut days, seconds) = (self.0 / DAY, self.0 % DAY);
-        // Four hundred years have the same number of days everywhere in the calendar.
-        let mut year = 1970 + days / 146_097 * 400;
-        days %= 146_097;
-        while days >= days_in_year(year) {
-            days -= days_in_year(year);
-            year += 1;
-        }
-        let mut month = 1;
-        while days >= days_in(year, month) {
-            days -= days_in(year, month);
-            month += 1;
-        }
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
+        let since = i64::try_from(self.0).map(SignedDuration::from_secs);
+        let moment = since.ok().and_then(|since| EPOCH.checked_add(since).ok()).unwrap_or(LAST);
+        write!(f, "{moment}Z")
     }
 }
 
@@ -91,42 +77,6 @@ impl JsonSchema for UnixTime {
             "examples": ["2027-01-31", "2027-01-31T12:00:00Z"],
         })
     }
-}
-
-/// Three numbers of so many digits each.
-fn numbers(text: &str, between: char, digits: [usize; 3]) -> Result<[u64; 3], DateError> {
-    let mut parts = text.split(between);
-    let mut next = |count: usize| {
-        let part =
-            parts.next().filter(|part| part.len() == count && part.bytes().all(|b| b.is_ascii_digit()));
-        part.and_then(|part| part.parse().ok()).ok_or(DateError)
-    };
-    let [a, b, c] = digits;
-    let found = [next(a)?, next(b)?, next(c)?];
-    if parts.next().is_none() { Ok(found) } else { Err(DateError) }
-}
-
-const fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-const fn days_in_year(year: u64) -> u64 {
-    if is_leap(year) { 366 } else { 365 }
-}
-
-const fn days_in(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let leap_days = |year: u64| year / 4 - year / 100 + year / 400;
-    let years = (year - 1970) * 365 + leap_days(year - 1) - leap_days(1969);
-    years + (1..month).map(|month| days_in(year, month)).sum::<u64>() + day - 1
 }
 
 #[cfg(test)]
@@ -161,9 +111,26 @@ mod tests {
             "2027-01-01T24:00:00Z",
             "2027-01-01T00:00:00+01:00",
             "2027-01-01-01",
+            "2027-01-01 00:00:00Z",
+            "2027-01-01t00:00:00Z",
+            "2027-01-01T00:00:00z",
+            "2027-01-01T00:00:60Z",
+            "2027-01-01T00:00:00.5Z",
+            "2027-01-01T00:00Z",
+            "20270101",
+            "+002027-01-01",
+            "2027-01-01T00:00:00[UTC]Z",
             "２027-01-01",
         ] {
             assert_eq!(text.parse::<UnixTime>(), Err(DateError), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_after_the_last_year_of_four_digits_is_written_as_its_end() {
+        assert_eq!("9999-12-31".parse(), Ok(UnixTime(253_402_214_400)));
+        for late in [253_402_300_799, 253_402_300_800, u64::MAX] {
+            assert_eq!(UnixTime(late).to_string(), "9999-12-31T23:59:59Z");
         }
     }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use rule_table::{ConsumerId, Credentials, IssuerId, Policy, TeamId};
+use rule_table::{Authn, ConsumerId, Credentials, IssuerId, Policy, TeamId};
 
-use crate::keys::{self, Found, IssuedKeys, KeyIndex, Owner, Terms};
+use crate::keys::{self, Found, IssuedKeys, KeyHash, KeyIndex, Owner, Terms};
 use crate::peer::Peer;
 use crate::tokens::{self, Cache, Cached, Issuers, TokenFault, Verified};
 
@@ -83,41 +83,64 @@ impl Callers {
 
     /// Who sends a request; `now` is in Unix seconds.
     pub(crate) fn who(&self, policy: &Policy, headers: &HeaderMap, peer: &Peer, now: u64) -> Who {
+        let listener = policy.listeners.get(peer.listener as usize);
+        let taken = listener.and_then(|listener| listener.authn.as_ref());
         match keys::presented(headers) {
-            Some(presented) => self.by_key_or_token(policy, presented, now),
-            None => self.by_certificate(policy, peer),
+            Some(presented) => {
+                let hash = keys::hash(presented);
+                let by_key = taken.is_none_or(|taken| taken.keys).then(|| self.by_key(policy, &hash, now));
+                by_key.flatten().unwrap_or_else(|| self.by_token(policy, presented, hash, now, taken))
+            }
+            None if taken.is_none_or(|taken| taken.certificates) => self.by_certificate(policy, peer),
+            None => Who::unknown(Presented::Nothing),
         }
     }
 
-    fn by_key_or_token(&self, policy: &Policy, presented: &[u8], now: u64) -> Who {
-        let hash = keys::hash(presented);
-        match self.keys.find(&hash, now) {
-            Found::Good(known) => return consumer(policy, known.owner),
-            Found::Expired => return Who::unknown(Presented::ExpiredKey),
+    /// `None` when it is no key, whatever else it may be.
+    fn by_key(&self, policy: &Policy, hash: &KeyHash, now: u64) -> Option<Who> {
+        match self.keys.find(hash, now) {
+            Found::Good(known) => return Some(consumer(policy, known.owner)),
+            Found::Expired => return Some(Who::unknown(Presented::ExpiredKey)),
             Found::Unknown => {}
         }
-        match self.issued.find(&hash, now) {
+        match self.issued.find(hash, now) {
             // A key of a consumer that the manifest no longer has is nobody's.
-            Owner::Good(name, terms) => {
-                return match self.by_name.get(&*name) {
-                    Some(id) => Who { terms: Some(terms), ..consumer(policy, *id) },
-                    None => Who::unknown(Presented::UnknownKey),
-                };
-            }
-            Owner::Expired => return Who::unknown(Presented::ExpiredKey),
-            Owner::Unknown => {}
+            Owner::Good(name, terms) => Some(match self.by_name.get(&*name) {
+                Some(id) => Who { terms: Some(terms), ..consumer(policy, *id) },
+                None => Who::unknown(Presented::UnknownKey),
+            }),
+            Owner::Expired => Some(Who::unknown(Presented::ExpiredKey)),
+            Owner::Unknown => None,
         }
+    }
+
+    /// A token of an issuer that is not taken here is verified all the same: it is told no more than one of an
+    /// issuer nobody knows.
+    fn by_token(
+        &self,
+        policy: &Policy,
+        presented: &[u8],
+        hash: KeyHash,
+        now: u64,
+        taken: Option<&Authn>,
+    ) -> Who {
         if self.issuers.is_empty() || !tokens::looks_like_token(presented) {
             return Who::unknown(Presented::UnknownKey);
         }
         let generation = |id| self.issuers.keys(id).map(|keys| keys.generation());
+        let judged = |known: Cached| match taken {
+            Some(taken) if !taken.issuers.contains(&known.issuer) => {
+                Who::unknown(Presented::Token(TokenFault::UnknownIssuer))
+            }
+            _ => bearer(policy, known),
+        };
         if let Some(known) = self.tokens.get(&hash, now, generation) {
-            return bearer(policy, known);
+            return judged(known);
         }
         match self.issuers.verify(presented, now).and_then(|verified| self.bearer_of(policy, &verified)) {
             Ok(known) => {
                 self.tokens.put(hash, known.clone(), now);
-                bearer(policy, known)
+                judged(known)
             }
             Err(fault) => Who::unknown(Presented::Token(fault)),
         }

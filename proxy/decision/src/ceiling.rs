@@ -4,13 +4,17 @@
 //!
 //! # The bound
 //! A token stands for at least one byte of the body, and the JSON around a message is longer than the few
-//! tokens a chat template adds for it; so the body's length bounds the input. Where part of the input is
+//! tokens a chat template adds for it; so the body's length bounds the input. Where that leaves no room, the
+//! body's tokens are counted, if all its models have a tokenizer that is known (`exact`). Where part of the input is
 //! not in the body (an image, a file, an earlier response), the largest context window among the backends
 //! does. The output is bounded by what the caller or the manifest says, which is then sent upstream.
 
-use rule_table::{BackendKind, BodyOperation, Deployment, Pool, Rewrite};
-use vocabulary::{Operation, Prices, Usage, Usd};
+use std::collections::BTreeSet;
 
+use rule_table::{BackendKind, BodyOperation, Deployment, Pool, Rewrite};
+use vocabulary::{Operation, Usage, Usd};
+
+use crate::exact::Tokens;
 use crate::{AnswerStream, Exchange};
 
 /// Bytes of text per token that no ordinary answer comes to.
@@ -36,15 +40,17 @@ impl BodySize {
 }
 
 impl Exchange {
-    /// The most input and output the request can take; saturated where nobody can say.
-    pub(crate) fn most(&mut self) -> Usage {
+    /// The most input and output the request can take, with `tokens` in the body where they were counted;
+    /// saturated where nobody can say.
+    pub(crate) fn most(&mut self, tokens: Option<u64>) -> Usage {
         let Some(facts) = &self.facts else { return Usage::default() };
-        let whole = self.body_size.whole && facts.previous_response.is_none();
+        let whole = self.is_whole();
         let windows = || {
             let mut windows = self.reachable().map(|deployment| deployment.context_window);
             windows.try_fold(0, |most: u64, window| Some(most.max(window?))).unwrap_or(u64::MAX)
         };
-        let input = if whole { self.body_size.bytes.saturating_add(self.added_bytes()) } else { windows() };
+        let body = tokens.unwrap_or(self.body_size.bytes);
+        let input = if whole { body.saturating_add(self.added_bytes()) } else { windows() };
         let output = match (facts.operation, facts.max_output_tokens) {
             (Operation::Embeddings | Operation::CountTokens, _) => 0,
             (_, Some(named)) => named,
@@ -57,6 +63,23 @@ impl Exchange {
         self.output_ceiling = Some(output);
         self.held_at_most = Some(usage);
         usage
+    }
+
+    /// Whether all of the input is in the body as text.
+    fn is_whole(&self) -> bool {
+        self.body_size.whole && self.facts.as_ref().is_some_and(|facts| facts.previous_response.is_none())
+    }
+
+    /// Tokens of the body, by the tokenizers of all deployments it can come to: the most of them. Nothing
+    /// where one of them is not known or not built yet, or the body is too long or not all of the input.
+    pub(crate) fn count_exactly(&mut self) -> Option<u64> {
+        let body = self.countable.take().filter(|_| self.is_whole())?;
+        let policy = self.gate.policy();
+        let kind = |one: &Deployment| policy.backends.get(one.backend as usize).map(|backend| backend.kind);
+        let known: Option<BTreeSet<Tokens>> =
+            self.reachable().map(|one| Tokens::of(one, kind(one)?)).collect();
+        self.counted_tokens = body.count(&known?);
+        self.counted_tokens
     }
 
     /// What the operator's edits can add to the body on its way.
@@ -91,20 +114,10 @@ impl Exchange {
         ids.filter_map(|id| self.gate.deployment(id))
     }
 
-    /// What `usage` costs where it costs most.
-    pub(crate) fn dearest(&self, usage: &Usage) -> u64 {
-        self.reachable()
-            .filter_map(|deployment| Some(deployment.prices?.cost(usage).nanos))
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// What `usage` can cost at most, however the input is cached.
-    pub(crate) fn dearest_at_most(&self, usage: &Usage) -> u64 {
-        self.reachable()
-            .filter_map(|deployment| Some(at_most(&deployment.prices?, usage).nanos))
-            .max()
-            .unwrap_or(0)
+    /// What `usage` costs, by `price`, where it costs most.
+    pub(crate) fn dearest(&self, usage: &Usage, price: impl Fn(&Deployment, &Usage) -> Option<Usd>) -> u64 {
+        let costs = self.reachable().filter_map(|deployment| price(deployment, usage));
+        costs.max().map_or(0, |cost| cost.nanos)
     }
 
     /// The output ceiling that `deployment` must be sent, where a hard limit holds room for no more.
@@ -152,16 +165,4 @@ pub(crate) fn ceiling_fields(operation: Operation) -> &'static [&'static str] {
         Operation::Responses => &["max_output_tokens"],
         _ => &[],
     }
-}
-
-fn at_most(prices: &Prices, usage: &Usage) -> Usd {
-    let kinds = [prices.input, prices.cached_input, prices.cache_write, prices.cache_write_1h];
-    let dearest = kinds.into_iter().max().unwrap_or_default();
-    // Four kinds are rounded for themselves, each by less than a nano-dollar.
-    let rounding = Usd { nanos: 4 };
-    Prices { input: dearest, ..*prices }.cost(&Usage {
-        input: usage.input,
-        output: usage.output,
-        ..Usage::default()
-    }) + rounding
 }

@@ -1,107 +1,37 @@
-//! Which limits a request falls under: its consumer's, its team's, each caller's in the team, its model's
-//! and its route's. It owns the keys of their counters; it refuses to know how much is asked of them.
+//! Which limits a request falls under: its key's own, its consumer's, its team's, each caller's in the team, its model's
+//! and its route's. It owns their order; it refuses to know how much is asked of them, or their keys.
 
-use ledger::{Calendar, Claim, Meter, Period};
-use rule_table::{CalendarPeriod, Limit, LimitId, Mode, OnFailure, Policy};
+use rule_table::Policy;
 
 use crate::Exchange;
-
-/// One counter a request falls under, before it is known how much it asks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counted {
-    pub(crate) claim: Claim,
-    pub(crate) hard: bool,
-}
+use crate::counters::Counted;
 
 impl Exchange {
     /// Every counter, in the order in which they may refuse: the caller's own first.
     pub(crate) fn counted(&self) -> Vec<Counted> {
         let policy = self.gate.policy();
-        let replicas = policy.store.shared.as_ref().map_or(1, |store| store.replicas.max(1));
-        let mut found = Vec::new();
-        let mut add = |scope: Scope, subject: &str, limits: &[LimitId]| {
-            for limit in limits.iter().filter_map(|id| policy.limits.get(*id as usize)) {
-                meters(limit, scope, subject, replicas, &mut found);
-            }
-        };
-        let consumer = self.consumer.and_then(|id| policy.consumers.get(id as usize));
-        if let Some(consumer) = consumer {
-            add(Scope::Consumer, &consumer.name, &consumer.limits);
+        let counters = self.gate.counters();
+        let mut found = self.terms.as_ref().map(|terms| terms.counted.clone()).unwrap_or_default();
+        // Replicas that share limits share those of keys too.
+        found.iter_mut().for_each(|one| one.claim.shared = policy.store.shared.is_some());
+        found.extend(listed(&counters.consumers, self.consumer));
+        found.extend(listed(&counters.each, self.consumer));
+        if let (None, Some(team), Some(subject)) = (self.consumer, self.team, self.subject.as_deref()) {
+            found.extend(counters.of_token(policy, team, subject));
         }
-        if let Some(team) = self.team.and_then(|id| policy.teams.get(id as usize)) {
-            let caller = consumer.map(|consumer| consumer.name.as_str()).or(self.subject.as_deref());
-            if let Some(caller) = caller {
-                // A consumer's name holds no slash and a token's subject does, so the two never meet.
-                add(Scope::Each, caller, &team.each);
-            }
-            add(Scope::Team, &team.name, &team.limits);
-        }
-        if let Some(terms) = self.model_terms(policy) {
-            add(Scope::Model, &terms.model, &terms.limits);
-        }
-        if let Some(route) = self.route() {
-            add(Scope::Route, &route.name, &route.limits);
-        }
+        found.extend(listed(&counters.teams, self.team));
+        found.extend(listed(&counters.models, self.model_index(policy)));
+        found.extend(listed(&counters.routes, self.route));
         found
     }
 
-    fn model_terms<'p>(&self, policy: &'p Policy) -> Option<&'p rule_table::ModelTerms> {
+    fn model_index(&self, policy: &Policy) -> Option<u32> {
         let model = self.known_model()?;
         let index = policy.models.binary_search_by(|terms| terms.model.as_str().cmp(model)).ok()?;
-        policy.models.get(index)
+        u32::try_from(index).ok()
     }
 }
 
-fn meters(limit: &Limit, scope: Scope, subject: &str, replicas: u32, found: &mut Vec<Counted>) {
-    let mut add = |meter: Meter, ceiling: u64, period: Period| {
-        let claim = Claim {
-            key: key(scope, &limit.name, subject, meter),
-            meter,
-            ceiling,
-            period,
-            asked: 0,
-            shadow: limit.mode == Mode::Shadow,
-            shared: limit.shared && period != Period::Concurrent,
-            closed: limit.on_failure == OnFailure::Closed,
-        };
-        found.push(Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce });
-    };
-    if let Some(rate) = limit.requests {
-        add(Meter::Requests, rate.amount, Period::Window(rate.per));
-    }
-    if let Some(rate) = limit.tokens {
-        add(Meter::Tokens, rate.amount, Period::Window(rate.per));
-    }
-    if let Some(streams) = limit.streams {
-        // A lease of what is under way would have to outlive a replica that was killed, and then nobody
-        // could use it. An even share needs no word from anybody.
-        let own = if limit.shared { streams / replicas } else { streams };
-        add(Meter::Streams, u64::from(own), Period::Concurrent);
-    }
-    if let Some(budget) = limit.budget {
-        let calendar = match budget.period {
-            CalendarPeriod::Day => Calendar::Day,
-            CalendarPeriod::Week => Calendar::Week,
-            CalendarPeriod::Month => Calendar::Month,
-        };
-        add(Meter::Spend, budget.amount.nanos, Period::Calendar(calendar));
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Scope {
-    Consumer = 1,
-    Route = 2,
-    Team = 3,
-    Each = 4,
-    Model = 5,
-}
-
-/// Counters are keyed by names, so they survive a reload that renumbers, and a restart. FNV-1a, 64 bits.
-fn key(scope: Scope, limit: &str, subject: &str, meter: Meter) -> u64 {
-    let head = [scope as u8, meter as u8];
-    let parts = [&head[..], limit.as_bytes(), &[0], subject.as_bytes()];
-    parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+fn listed(section: &[Vec<Counted>], index: Option<u32>) -> impl Iterator<Item = Counted> + '_ {
+    index.and_then(|index| section.get(index as usize)).into_iter().flatten().copied()
 }

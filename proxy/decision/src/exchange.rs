@@ -10,6 +10,7 @@ use vocabulary::{Moment, Operation, Reason, RequestFacts, Usage, UsageSource};
 use crate::access::Country;
 use crate::callers::Presented;
 use crate::ceiling::BodySize;
+use crate::exact::Countable;
 use crate::gate::Gate;
 use crate::keys::Terms;
 use crate::peer::Peer;
@@ -185,6 +186,10 @@ pub struct Exchange {
     pub(crate) reservation: Option<ledger::Reservation>,
     /// What the body says of the input's size, where a hard limit may need it.
     pub(crate) body_size: BodySize,
+    /// The body, while a hard limit may want it counted.
+    pub(crate) countable: Option<Countable>,
+    /// Tokens of the body, once counted.
+    pub(crate) counted_tokens: Option<u64>,
     /// Output tokens per choice that a hard limit has room for.
     pub(crate) output_ceiling: Option<u64>,
     /// The most a hard limit holds room for.
@@ -238,6 +243,8 @@ impl Exchange {
             last_failure: None,
             reservation: None,
             body_size: BodySize::default(),
+            countable: None,
+            counted_tokens: None,
             output_ceiling: None,
             held_at_most: None,
             settled: false,

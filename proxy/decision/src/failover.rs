@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use feedback_loop::Failure;
 use rule_table::{FallbackWhen, Pool as PoolSection};
-use vocabulary::{Moment, Reason, Usage};
+use vocabulary::{Moment, Operation, Reason, Usage};
 
 use crate::exchange::{Attempt, Exchange};
 use crate::refusal::Refusal;
@@ -75,13 +75,21 @@ impl Exchange {
         Next::Retry
     }
 
-    /// The backend may have worked on the attempt, and bill it: its prompt at least, and under a hard limit
-    /// all that is held.
-    fn owe(&mut self) {
-        let input = self.facts.as_ref().map_or(0, |facts| facts.prompt_tokens);
-        let owed = self.held_at_most.unwrap_or(Usage { input, ..Usage::default() });
+    /// The backend may have worked on the attempt under way, and bill it: its prompt at least;
+    /// an answer in one piece may have been generated in full, unless its caller left before it began; under a
+    /// hard limit all that is held.
+    pub(crate) fn owe(&mut self) {
+        let Some(facts) = self.facts.as_ref().filter(|facts| facts.operation != Operation::CountTokens)
+        else {
+            return;
+        };
+        let estimate = self.estimate();
+        let asked = Usage { output: 0, ..estimate };
+        let (most, streams) = (self.held_at_most, facts.stream);
+        let left = self.reason == Some(Reason::ClientClosed);
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
-            attempt.owed = Some(owed);
+            let begun = attempt.status.is_some_and(|status| (200..300).contains(&status));
+            attempt.owed = Some(most.unwrap_or(if !streams && (begun || !left) { estimate } else { asked }));
         }
     }
 

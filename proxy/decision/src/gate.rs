@@ -14,6 +14,7 @@ use vocabulary::{Moment, Usage};
 use crate::access::AccessRules;
 use crate::callers::Callers;
 use crate::choose::{PoolView, SharedPool};
+use crate::counters::Counters;
 use crate::homes::ResponseHomes;
 use crate::keys::IssuedKeys;
 use crate::tokens::{IssuerKeys, TokenFault, Verified};
@@ -32,6 +33,7 @@ pub struct Gate {
     access: AccessRules,
     pools: Vec<PoolView>,
     ledger: Arc<Ledger>,
+    counters: Counters,
     homes: Arc<ResponseHomes>,
     public_route: bool,
     hard_limit: bool,
@@ -63,6 +65,7 @@ impl Gate {
         Self {
             table: RouteTable::build(&policy),
             ledger: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.ledger)),
+            counters: Counters::build(&policy),
             callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
             access: AccessRules::build(&policy),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
@@ -177,6 +180,11 @@ impl Gate {
     #[must_use]
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// The counters of all whom this policy names.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     pub(crate) fn has_hard_limit(&self) -> bool {

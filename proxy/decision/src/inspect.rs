@@ -1,12 +1,14 @@
 //! Stage 4: the body's facts and, with its model known, the route. It owns the last step of matching; it
-//! refuses to keep the content it looked at.
+//! refuses to keep the content it looked at, but for a hard limit that may want it counted.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rule_table::{Policy, Route};
 use vocabulary::{Operation, Reason, RequestFacts};
 
 use crate::ceiling::BodySize;
+use crate::exact::Countable;
 use crate::identify::{Head, candidates};
 use crate::{Exchange, Refusal};
 
@@ -16,7 +18,7 @@ impl Exchange {
     /// # Errors
     /// [`Reason::InvalidJson`], [`Reason::InvalidField`], [`Reason::UnknownModel`],
     /// [`Reason::MissingKey`], [`Reason::InvalidKey`], [`Reason::RouteForbidden`].
-    pub fn inspect(&mut self, operation: Operation, body: &[u8], head: &Head<'_>) -> Result<(), Refusal> {
+    pub fn inspect(&mut self, operation: Operation, body: &Bytes, head: &Head<'_>) -> Result<(), Refusal> {
         let (facts, layout) = wire::extract_with_layout(operation, body).map_err(|fault| {
             let refusal = Refusal::new(fault.reason(), fault.to_string());
             match fault.param() {
@@ -26,11 +28,9 @@ impl Exchange {
         })?;
         if self.gate.has_hard_limit() {
             self.body_size = BodySize::of(body);
+            self.countable = Countable::of(body);
         }
         self.layout = Some(layout);
-        if self.gate.has_hard_limit() {
-            self.body_size = BodySize::of(body);
-        }
         self.enter_by_facts(facts, head)
     }
 

@@ -2,12 +2,14 @@
 //! refusal reads; which limits apply is `claims`', how much it can take at most `ceiling`'s, counting the
 //! ledger's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Claim, Exhausted, Meter, Refused, Reservation, Short};
 use vocabulary::{Moment, Operation, Reason, Usage};
 
-use crate::claims::Counted;
+use crate::counters::Counted;
+use crate::price::{amortised, amortised_at_most, at_most, marginal};
 use crate::{Exchange, Refusal};
 
 /// Output tokens assumed for a caller that names no ceiling; settled to the real number afterwards.
@@ -119,13 +121,20 @@ impl Exchange {
         if counted.is_empty() {
             return Ok(Reserved::Held);
         }
-        let mut claims = self.claims(&counted);
-        for claim in claims.iter_mut().filter(|claim| alone.contains(&claim.key)) {
-            claim.shared = false;
-        }
-        let ledger = self.gate.ledger();
+        let gate = Arc::clone(&self.gate);
+        let ledger = gate.ledger();
         let now = ledger.time().at(now);
-        let reserved = ledger.reserve(now, &claims);
+        let mut claims = self.claims(&counted, self.counted_tokens, alone);
+        let mut reserved = ledger.reserve(now, &claims);
+        if let Err(Refused::Exhausted(exhausted)) = &reserved
+            && counted.get(exhausted.claim).is_some_and(Counted::is_bound)
+            && self.may_fit(&counted, exhausted)
+            && let Some(tokens) = self.count_exactly()
+        {
+            // Bytes stand for more tokens than there are: what is really asked may fit.
+            claims = self.claims(&counted, Some(tokens), alone);
+            reserved = ledger.reserve(now, &claims);
+        }
         self.remaining = ledger.remaining(now, &claims);
         let reservation = match reserved {
             Ok(reservation) => reservation,
@@ -141,8 +150,15 @@ impl Exchange {
                 ));
             }
         };
+        self.countable = None;
         self.hold(reservation);
         Ok(Reserved::Held)
+    }
+
+    /// Whether the request fits where its body takes next to nothing: otherwise counting it is in vain.
+    fn may_fit(&mut self, counted: &[Counted], exhausted: &Exhausted) -> bool {
+        let least = self.claims(counted, Some(1), &[]);
+        least.get(exhausted.claim).is_some_and(|claim| claim.asked <= exhausted.remaining)
     }
 
     fn hold(&mut self, reservation: Reservation) {
@@ -155,29 +171,36 @@ impl Exchange {
         self.reservation = Some(reservation);
     }
 
-    /// The counters with what is asked of each.
-    fn claims(&mut self, counted: &[Counted]) -> Vec<Claim> {
+    /// The counters with what is asked of each, hard limits by the tokens of the body where they are
+    /// `exact`. Grants of those `alone` are not waited for.
+    fn claims(&mut self, counted: &[Counted], exact: Option<u64>, alone: &[u64]) -> Vec<Claim> {
         let spends = |hard: bool| {
             counted
                 .iter()
-                .any(|one| one.hard == hard && matches!(one.claim.meter, Meter::Tokens | Meter::Spend))
+                .any(|one| one.hard == hard && !matches!(one.claim.meter, Meter::Requests | Meter::Streams))
         };
         // Counting tokens spends none.
         let generates = self.facts.as_ref().is_some_and(|facts| facts.operation != Operation::CountTokens);
         let estimate = if generates && spends(false) { self.estimate() } else { Usage::default() };
-        let most = if generates && spends(true) { self.most() } else { Usage::default() };
+        let most = if generates && spends(true) { self.most(exact) } else { Usage::default() };
         let asked = |one: &Counted| match (one.claim.meter, one.hard) {
             (Meter::Requests | Meter::Streams, _) => 1,
             (Meter::Tokens, false) => estimate.total(),
             (Meter::Tokens, true) => most.total(),
-            (Meter::Spend, false) => self.dearest(&estimate),
-            (Meter::Spend, true) => self.dearest_at_most(&most),
+            (Meter::Spend, false) => self.dearest(&estimate, marginal),
+            (Meter::Spend, true) => self.dearest(&most, at_most),
+            (Meter::Amortised, false) => self.dearest(&estimate, amortised),
+            (Meter::Amortised, true) => self.dearest(&most, amortised_at_most),
         };
-        counted.iter().map(|one| Claim { asked: asked(one), ..one.claim }).collect()
+        let claim = |one: &Counted| {
+            let shared = one.claim.shared && !alone.contains(&one.claim.key);
+            Claim { asked: asked(one), shared, ..one.claim }
+        };
+        counted.iter().map(claim).collect()
     }
 
     /// What it will take if it is like most.
-    fn estimate(&self) -> Usage {
+    pub(crate) fn estimate(&self) -> Usage {
         let Some(facts) = &self.facts else { return Usage::default() };
         let generates = facts.operation != Operation::Embeddings;
         let output = if generates {
@@ -198,7 +221,7 @@ fn refusal(exhausted: &Exhausted) -> Refusal {
         Meter::Requests => "the requests of this window are spent; wait for the time in Retry-After",
         Meter::Tokens => "the tokens of this window are spent; wait for the time in Retry-After",
         Meter::Streams => "as many requests as may be are under way; wait for one of them to end",
-        Meter::Spend => {
+        Meter::Spend | Meter::Amortised => {
             "the budget of this period does not cover this request; wait for the time in Retry-After, or ask for less with `max_tokens`"
         }
     };
@@ -208,7 +231,7 @@ fn refusal(exhausted: &Exhausted) -> Refusal {
 fn never(exhausted: &Exhausted) -> String {
     let Exhausted { asked, ceiling, .. } = exhausted;
     match exhausted.meter {
-        Meter::Spend => {
+        Meter::Spend | Meter::Amortised => {
             "this request may cost more than the budget of a whole period; shorten its prompt or lower `max_tokens`".to_owned()
         }
         Meter::Tokens if *asked == u64::MAX => {
@@ -225,6 +248,6 @@ fn reason(meter: Meter) -> Reason {
         Meter::Requests => Reason::RequestLimit,
         Meter::Tokens => Reason::TokenLimit,
         Meter::Streams => Reason::StreamLimit,
-        Meter::Spend => Reason::BudgetExhausted,
+        Meter::Spend | Meter::Amortised => Reason::BudgetExhausted,
     }
 }

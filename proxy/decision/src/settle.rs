@@ -1,11 +1,13 @@
 //! Stage 9: what the request came to. It owns cost, the limits' final count and the access-log record; it
 //! refuses to write or send them.
 
-use ledger::Took;
+use ledger::{Meter, Took};
+use rule_table::Deployment;
 use vocabulary::access_log::{ACCESS_LOG_VERSION, AccessLogRecord, AttemptRecord};
-use vocabulary::{Moment, Reason, Usd};
+use vocabulary::{Moment, Reason, Usage, Usd};
 
 use crate::exchange::{Attempt, Exchange};
+use crate::price::{amortised, marginal};
 use feedback_loop::Failure;
 
 /// How the request ended, as the edge saw it.
@@ -35,30 +37,40 @@ impl Exchange {
         let abandoned =
             if self.reason == Some(Reason::ClientClosed) { Failure::Cancelled } else { Failure::Refused };
         self.attempt_failed_if_open(ending.at, abandoned);
-        self.settle_limits(ending.at);
+        let charged = self.settle_limits(ending.at);
         self.tell_unanswered(ending.at);
         self.settled = true;
         let cost = self.cost();
-        Settled { record: self.record(ending, cost), cost }
+        let charged_tokens = charged.map(|took| took.tokens);
+        Settled { record: AccessLogRecord { charged_tokens, ..self.record(ending, cost) }, cost }
     }
 
-    /// Corrects what was reserved by what is known. Tokens that were spent count, whoever failed.
-    fn settle_limits(&mut self, now: Moment) {
-        let Some(reservation) = self.reservation.take() else { return };
+    /// Corrects what was reserved by what is known. Tokens that were spent count, whoever failed. Gives what
+    /// limits on tokens were charged, if there are any.
+    fn settle_limits(&mut self, now: Moment) -> Option<Took> {
+        let reservation = self.reservation.take()?;
+        let counts_tokens = reservation.lines().iter().any(|line| line.meter == Meter::Tokens);
         let ledger = self.gate.ledger();
         let now = ledger.time().at(now);
         let known = self.attempts.iter().filter_map(Attempt::charged);
         let tokens = known.map(|usage| usage.total()).reduce(u64::saturating_add);
-        match (tokens, self.reason) {
-            (Some(tokens), _) => {
-                ledger.settle(now, reservation, &Took { tokens, spend_nanos: self.charged_cost().nanos });
-            }
+        let took = match (tokens, self.reason) {
+            (Some(tokens), _) => Took {
+                tokens,
+                spend_nanos: self.charged_cost(marginal),
+                amortised_nanos: self.charged_cost(amortised),
+            },
             // Served, and nobody counted: the estimate stands.
-            (None, None) => ledger.keep(now, reservation),
-            (None, Some(reason)) if reason.is_bad() => ledger.release(now, reservation),
+            (None, None) => reservation.held(),
+            (None, Some(reason)) if reason.is_bad() => {
+                ledger.release(now, reservation);
+                return counts_tokens.then(Took::default);
+            }
             // The caller's own doing, such as a request its backend refused: it counts, without tokens.
-            (None, Some(_)) => ledger.settle(now, reservation, &Took::default()),
-        }
+            (None, Some(_)) => Took::default(),
+        };
+        ledger.settle(now, reservation, &took);
+        counts_tokens.then_some(took)
     }
 
     /// A request that no backend answered missed its objective, though no attempt can say so.
@@ -75,26 +87,29 @@ impl Exchange {
     pub(crate) fn attempt_failed_if_open(&mut self, now: Moment, failure: Failure) {
         let open = self.attempts.last().is_some_and(|attempt| attempt.ticket.is_some());
         if open {
+            if self.attempts.last().is_some_and(|attempt| attempt.serves_as.is_some()) {
+                self.owe();
+            }
             let reason = self.reason.unwrap_or(Reason::Internal);
             self.attempt_failed(now, reason, failure);
         }
     }
 
-    /// What limits are charged: also for attempts that failed and may have been worked on.
-    fn charged_cost(&self) -> Usd {
-        let priced = self.attempts.iter().filter_map(|attempt| {
-            let prices = self.gate.deployment(attempt.deployment)?.prices?;
-            Some(prices.cost(&attempt.charged()?))
-        });
-        priced.fold(Usd::ZERO, |sum, cost| sum + cost)
+    /// What limits are charged by `price`: also for attempts that failed and may have been worked on.
+    fn charged_cost(&self, price: impl Fn(&Deployment, &Usage) -> Option<Usd>) -> u64 {
+        self.sum(|attempt, deployment| price(deployment, &attempt.charged()?)).nanos
     }
 
     fn cost(&self) -> Usd {
-        let priced = self.attempts.iter().filter_map(|attempt| {
-            let prices = self.gate.deployment(attempt.deployment)?.prices?;
-            Some(prices.cost(&attempt.usage?))
-        });
-        priced.fold(Usd::ZERO, |sum, cost| sum + cost)
+        self.sum(|attempt, deployment| marginal(deployment, &attempt.usage?))
+    }
+
+    fn sum(&self, cost: impl Fn(&Attempt, &Deployment) -> Option<Usd>) -> Usd {
+        let costs = self
+            .attempts
+            .iter()
+            .filter_map(|attempt| cost(attempt, self.gate.deployment(attempt.deployment)?));
+        costs.fold(Usd::ZERO, |sum, cost| sum + cost)
     }
 
     fn record(&self, ending: &Ending, cost: Usd) -> AccessLogRecord {
@@ -121,6 +136,7 @@ impl Exchange {
             stream: facts.is_some_and(|facts| facts.stream),
             usage: self.usage,
             usage_source: self.usage.map(|_| self.usage_source),
+            charged_tokens: None,
             max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
             prefix_ids: facts.map(|facts| facts.prefix_ids.clone()).unwrap_or_default(),
             pool: self.pool.and_then(|id| policy.pools.get(id as usize)).map(|pool| pool.name.clone()),

@@ -1,7 +1,10 @@
-//! What limits cost a request: reserved under four of them and settled, with and without a journal.
+//! What limits cost a request: reserved under four of them and settled, without a journal, with one in memory,
+//! and with one in a file, as a gateway keeps it.
 
 #![expect(missing_docs, reason = "criterion_group makes a public function without a comment")]
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +35,40 @@ impl Log for Memory {
     }
 }
 
+/// A journal in a file that nobody syncs: each reservation is one write, which takes what was buffered along.
+#[derive(Debug)]
+struct InFile(Mutex<(File, Vec<u8>)>);
+
+impl InFile {
+    fn begin() -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("sluicegate-bench-{}", std::process::id()));
+        let file = File::create(&path)?;
+        // It lives as long as it is open.
+        std::fs::remove_file(path)?;
+        Ok(Self(Mutex::new((file, Vec::new()))))
+    }
+}
+
+impl Log for InFile {
+    fn write(&self, record: &[u8]) -> Result<(), Unrecorded> {
+        let mut held = self.0.lock();
+        let (file, buffer) = &mut *held;
+        buffer.extend_from_slice(record);
+        file.write_all(buffer).map_err(|_| Unrecorded)?;
+        buffer.clear();
+        Ok(())
+    }
+
+    fn buffer(&self, record: &[u8]) {
+        self.0.lock().1.extend_from_slice(record);
+    }
+}
+
 fn claims() -> [Claim; 4] {
     let minute = Period::Window(Duration::from_secs(60));
     let claim = |key, meter, period, asked| Claim {
         key,
+        group: 0,
         meter,
         ceiling: u64::MAX / 4,
         period,
@@ -53,9 +86,12 @@ fn claims() -> [Claim; 4] {
 }
 
 fn reserve(criterion: &mut Criterion) {
-    let took = Took { tokens: 700, spend_nanos: 1_500_000 };
+    let took = Took { tokens: 700, spend_nanos: 1_500_000, ..Took::default() };
     let log: Arc<dyn Log> = Arc::new(Memory::default());
-    for (name, log) in [("in memory", None), ("journalled", Some(log))] {
+    let file: Option<Arc<dyn Log>> = InFile::begin().ok().map(|log| Arc::new(log) as _);
+    assert!(file.is_some(), "the temporary directory cannot be written");
+    let logs = [("in memory", None), ("journalled in memory", Some(log)), ("journalled in a file", file)];
+    for (name, log) in logs {
         let ledger = Ledger::new(Timekeeper::new(Moment::ZERO, NOW, Moment::ZERO), log);
         let claims = claims();
         criterion.bench_function(&format!("reserve and settle four limits, {name}"), |bencher| {

@@ -15,6 +15,8 @@ pub enum Meter {
     Streams,
     /// Nano-dollars.
     Spend,
+    /// Nano-dollars, capacity that is paid by the hour included.
+    Amortised,
 }
 
 impl Meter {
@@ -25,7 +27,7 @@ impl Meter {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
             Self::Streams => "streams",
-            Self::Spend => "nano-dollars",
+            Self::Spend | Self::Amortised => "nano-dollars",
         }
     }
 }
@@ -35,6 +37,9 @@ impl Meter {
 pub struct Claim {
     /// Which counter: a hash of scope, limit, subject and meter, stable across reloads and restarts.
     pub key: u64,
+    /// What it has in common with others whose subjects nobody lists; 0 where its subject is listed. It is
+    /// not recorded.
+    pub group: u64,
     /// What it counts.
     pub meter: Meter,
     /// The most that may be counted per period.
@@ -60,6 +65,8 @@ pub struct Took {
     pub tokens: u64,
     /// Nano-dollars.
     pub spend_nanos: u64,
+    /// Nano-dollars, capacity that is paid by the hour included.
+    pub amortised_nanos: u64,
 }
 
 impl Took {
@@ -71,6 +78,7 @@ impl Took {
             Meter::Tokens => self.tokens,
             Meter::Streams => 0,
             Meter::Spend => self.spend_nanos,
+            Meter::Amortised => self.amortised_nanos,
         }
     }
 }

@@ -16,6 +16,8 @@ const STREAMS_RETRY: Duration = Duration::from_secs(1);
 pub struct Standing {
     /// Which counter.
     pub key: u64,
+    /// The group of the claim last seen; 0 until one was since a restart.
+    pub group: u64,
     /// What it counts.
     pub meter: Meter,
     /// When it starts anew.
@@ -69,6 +71,7 @@ impl Standing {
         let place = claim.period.place(claim.key, now);
         Self {
             key: claim.key,
+            group: claim.group,
             meter: claim.meter,
             period: claim.period,
             window_index: place.index,
@@ -88,6 +91,7 @@ impl Standing {
         if self.period != claim.period || place.index > self.window_index {
             *self = Self::new(claim, now);
         }
+        self.group = claim.group;
         self.ceiling = claim.ceiling;
         self.shared = claim.shared;
     }
@@ -165,9 +169,15 @@ impl Standing {
         })
     }
 
-    pub(crate) fn allowance(&self, now: Moment, claim: &Claim) -> Allowance {
+    /// It as a claim would find it at `now`.
+    pub(crate) fn seen(&self, now: Moment, claim: &Claim) -> Self {
         let mut seen = *self;
         seen.turn(claim, now);
+        seen
+    }
+
+    pub(crate) fn allowance(&self, now: Moment, claim: &Claim) -> Allowance {
+        let seen = self.seen(now, claim);
         Allowance {
             limit: claim.ceiling,
             remaining: claim.ceiling.saturating_sub(seen.taken()),

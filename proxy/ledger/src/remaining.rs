@@ -38,7 +38,7 @@ impl Remaining {
             Meter::Requests => &mut room.requests,
             Meter::Tokens => &mut room.tokens,
             Meter::Streams => &mut room.streams,
-            Meter::Spend => &mut room.spend,
+            Meter::Spend | Meter::Amortised => &mut room.spend,
         };
         *place = Some(allowance);
         room

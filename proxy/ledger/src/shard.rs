@@ -35,6 +35,20 @@ impl Reservation {
         &self.lines
     }
 
+    /// The most it holds of what is counted by what a request takes.
+    #[must_use]
+    pub fn held(&self) -> Took {
+        let held = |meter| {
+            let lines = self.lines.iter().filter(|line| line.meter == meter);
+            lines.map(|line| line.reserved).max().unwrap_or(0)
+        };
+        Took {
+            tokens: held(Meter::Tokens),
+            spend_nanos: held(Meter::Spend),
+            amortised_nanos: held(Meter::Amortised),
+        }
+    }
+
     /// What shadow claims would have refused for, in the order of the claims.
     pub fn would_refuse(&self) -> impl Iterator<Item = Meter> + '_ {
         self.would_refuse.iter().map(|exhausted| exhausted.meter)
@@ -82,8 +96,13 @@ impl Shard {
     /// What is left under `claim`.
     #[must_use]
     pub fn allowance(&self, now: Moment, claim: &Claim) -> Allowance {
-        let counter = self.counters.get(&claim.key).copied().unwrap_or_else(|| Standing::new(claim, now));
-        counter.allowance(now, claim)
+        self.standing(now, claim).allowance(now, claim)
+    }
+
+    /// The counter of `claim` as it would be found at `now`.
+    #[must_use]
+    pub fn standing(&self, now: Moment, claim: &Claim) -> Standing {
+        self.counters.get(&claim.key).map_or_else(|| Standing::new(claim, now), |one| one.seen(now, claim))
     }
 
     /// Every counter, in no order.

@@ -89,11 +89,7 @@ impl Ledger {
 
     /// Settles at what is held: nobody can say what the request took.
     pub fn keep(&self, now: Moment, reservation: Reservation) {
-        let held = |meter| {
-            let lines = reservation.lines.iter().filter(|line| line.meter == meter);
-            lines.map(|line| line.reserved).max().unwrap_or(0)
-        };
-        let took = Took { tokens: held(crate::Meter::Tokens), spend_nanos: held(crate::Meter::Spend) };
+        let took = reservation.held();
         self.settle(now, reservation, &took);
     }
 
@@ -125,6 +121,12 @@ impl Ledger {
         for shard in &self.shards {
             shard.lock().standings().for_each(&mut f);
         }
+    }
+
+    /// The counter of `claim` as it would be found at `now`.
+    #[must_use]
+    pub fn standing(&self, now: Moment, claim: &Claim) -> Option<Standing> {
+        Some(self.shards.get(shard_of(claim.key))?.lock().standing(now, claim))
     }
 
     /// The tightest room left over `claims`, shadow ones excepted; nothing when none of them counts.

@@ -16,6 +16,7 @@ const CEILING: u64 = 120;
 fn claim(key: u64, ceiling: u64, asked: u64) -> Claim {
     Claim {
         key,
+        group: 0,
         meter: Meter::Tokens,
         ceiling,
         period: MINUTE,
@@ -110,7 +111,7 @@ proptest! {
                 }
                 Event::Settle { which, used } if !open.is_empty() => {
                     let (id, held) = open.swap_remove(which % open.len());
-                    ledger.settle(now, held, &Took { tokens: used, spend_nanos: 0 });
+                    ledger.settle(now, held, &Took { tokens: used, spend_nanos: 0, ..Took::default() });
                     model.entries.iter_mut().filter(|entry| entry.id == id).for_each(|entry| entry.tokens = used);
                 }
                 Event::Release { which } if !open.is_empty() => {

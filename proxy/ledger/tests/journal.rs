@@ -61,7 +61,17 @@ fn claim(key: u64, asked: u64) -> Claim {
         1 => (Meter::Spend, Period::Calendar(Calendar::Month)),
         _ => (Meter::Streams, Period::Concurrent),
     };
-    Claim { key, meter, ceiling: u64::MAX / 4, period, asked, shadow: false, shared: false, closed: true }
+    Claim {
+        key,
+        group: 0,
+        meter,
+        ceiling: u64::MAX / 4,
+        period,
+        asked,
+        shadow: false,
+        shared: false,
+        closed: true,
+    }
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Record>, Tail), Damage> {
@@ -108,7 +118,7 @@ fn run(ledger: &Ledger, events: Vec<Event>, open: &mut Vec<Reservation>) -> Mome
             }
             Event::Settle { which, took } if !open.is_empty() => {
                 let held = open.swap_remove(which % open.len());
-                ledger.settle(now, held, &Took { tokens: took, spend_nanos: took });
+                ledger.settle(now, held, &Took { tokens: took, spend_nanos: took, ..Took::default() });
             }
             Event::Release { which } if !open.is_empty() => {
                 let held = open.swap_remove(which % open.len());
@@ -257,7 +267,7 @@ fn a_limit_that_cannot_be_recorded_refuses_where_it_is_closed_and_holds_nothing(
     let left = ledger.remaining(NOW, &[Claim { ceiling: 100, ..open }]).unwrap().tokens.unwrap();
     assert_eq!(left.remaining, 90, "the refused one holds nothing");
     tape.full.store(false, std::sync::atomic::Ordering::SeqCst);
-    ledger.settle(NOW, held, &Took { tokens: 4, spend_nanos: 0 });
+    ledger.settle(NOW, held, &Took { tokens: 4, spend_nanos: 0, ..Took::default() });
     let (recorded, _) = replayed(&tape.bytes());
     assert_eq!(used(&recorded, 0), 4, "what was never recorded as held is recorded as used");
 }

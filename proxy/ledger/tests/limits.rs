@@ -17,7 +17,7 @@ fn claim(key: u64, meter: Meter, ceiling: u64, asked: u64) -> Claim {
         Meter::Spend => Period::Calendar(Calendar::Month),
         _ => MINUTE,
     };
-    Claim { key, meter, ceiling, period, asked, shadow: false, shared: false, closed: true }
+    Claim { key, group: 0, meter, ceiling, period, asked, shadow: false, shared: false, closed: true }
 }
 
 fn tokens(key: u64, ceiling: u64, asked: u64) -> Claim {
@@ -38,7 +38,7 @@ fn exhausted(refused: Refused) -> Exhausted {
 }
 
 fn took(tokens: u64) -> Took {
-    Took { tokens, spend_nanos: tokens * 10 }
+    Took { tokens, spend_nanos: tokens * 10, ..Took::default() }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::answer::{Answer, json, problem};
 use super::routes::{Desk, Order};
 use crate::audit::Entry;
 use crate::clock::unix_nanos;
-use crate::doors::{Overlay, OverlayError};
+use crate::doors::{Overlay, OverlayError, narrows};
 use crate::policy::version;
 
 /// How long a rotated key stays good unless asked otherwise, and at most: an hour, a month.
@@ -34,9 +34,13 @@ impl KeyDesk {
 impl Desk {
     pub(super) async fn issue_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
         let asked: IssueKey = order.json()?;
-        let entry = self.key_entry(order, "issued").to(format!("{}/{}", asked.consumer, asked.name));
-        self.audited(&entry).await?;
         let gate = Arc::clone(&self.keeper.live().in_force().gate);
+        let mut entry = self.key_entry(order, "issued");
+        // Somebody will paste a key where a name belongs. Only what is a name is written down.
+        if narrows(gate.policy(), &asked, now()).is_ok() {
+            entry = entry.to(format!("{}/{}", asked.consumer, asked.name));
+        }
+        self.audited(&entry).await?;
         match self.keys.overlay.issue(gate.policy(), asked, &order.principal.name, now()) {
             Ok(issued) => Ok(self.created(&issued).await),
             Err(error) => Err(self.not_done(entry, &error).await),
@@ -47,7 +51,7 @@ impl Desk {
         let asked: RotateKey = order.json()?;
         let overlap = asked.overlap_s.unwrap_or(OVERLAP.0).min(OVERLAP.1);
         let id = order.values.first().copied().unwrap_or_default();
-        let entry = self.key_entry(order, "rotated").to(id);
+        let entry = about(self.key_entry(order, "rotated"), id);
         self.audited(&entry).await?;
         let gate = Arc::clone(&self.keeper.live().in_force().gate);
         match self.keys.overlay.rotate(gate.policy(), id, overlap, &order.principal.name, now()) {
@@ -58,7 +62,7 @@ impl Desk {
 
     pub(super) async fn revoke_key(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
         let id = order.values.first().copied().unwrap_or_default();
-        let entry = self.key_entry(order, "revoked").to(id);
+        let entry = about(self.key_entry(order, "revoked"), id);
         self.audited(&entry).await?;
         match self.keys.overlay.revoke(id, now()) {
             Ok(status) => {
@@ -91,7 +95,13 @@ impl Desk {
 
     /// The line before says that it was done; this one takes it back.
     async fn not_done(&self, entry: Entry, error: &OverlayError) -> Box<Answer> {
-        if let Err(error) = self.keeper.audit().record(entry.refused(error.to_string())).await {
+        // What the administrator is told may repeat what they wrote, which may be a secret; this may not.
+        let why = match error {
+            OverlayError::Refused(_) => "it is not what the manifest allows".to_owned(),
+            OverlayError::Unknown(_) => "no such key".to_owned(),
+            OverlayError::NoPlace | OverlayError::NotKept(_) => error.to_string(),
+        };
+        if let Err(error) = self.keeper.audit().record(entry.refused(why)).await {
             tracing::error!(%error, "the audit log cannot be written");
         }
         let (status, title) = match error {
@@ -102,6 +112,12 @@ impl Desk {
         };
         Box::new(problem(status, title, &error.to_string(), &[]))
     }
+}
+
+/// Names the key, where that is an id and no more: a key itself is easily put in its place.
+fn about(entry: Entry, id: &str) -> Entry {
+    let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id { entry.to(id) } else { entry }
 }
 
 /// Unix seconds.

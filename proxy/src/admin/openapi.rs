@@ -24,7 +24,10 @@ pub(super) fn document() -> Value {
     }
     for (path, about) in [
         ("/livez", "Answers while the process lives."),
-        ("/readyz", "Answers 200 while requests are served, 503 while they are not, and why."),
+        (
+            "/readyz",
+            "Answers 200 while requests are served (`ready`, or `ready, degraded:` and why) and 503 while they are not: at the end, or while limits refuse for want of what they are counted in.",
+        ),
     ] {
         paths.insert(path.to_owned(), probe(about));
     }

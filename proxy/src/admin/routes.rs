@@ -11,8 +11,10 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use serde::de::DeserializeOwned;
 use vocabulary::admin::audit::AuditTail;
+use vocabulary::admin::body;
 use vocabulary::admin::generations::Generations;
 use vocabulary::admin::holds::Holds;
+use vocabulary::admin::stores::Impact;
 use vocabulary::admin::story as told;
 use vocabulary::admin::{Decisions, Status};
 
@@ -29,8 +31,6 @@ use crate::why::Stories;
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
 /// The largest body of anything else.
 const LARGEST_ORDER: usize = 64 * 1024;
-/// The longest reason kept.
-const LONGEST_REASON: usize = 500;
 /// Decisions and lines shown unless asked otherwise, and at most.
 const SHOWN: (usize, usize) = (50, 1000);
 
@@ -93,7 +93,7 @@ impl Desk {
 
     async fn act(&self, route: &Route, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
         match route.does {
-            Does::Status => Ok(json(&self.status())),
+            Does::Status => self.status(order),
             Does::Decisions => self.decisions(order),
             Does::Shares => Ok(json(&self.keeper.share_changes())),
             Does::Manifest => {
@@ -112,8 +112,10 @@ impl Desk {
             Does::Release => self.release(order).await,
             Does::Stories => {
                 let stories = self.stories()?;
-                let told =
-                    told::Stories { stories: stories.latest(order.limit()?), dropped: stories.dropped() };
+                let told = told::Stories {
+                    stories: stories.latest(order.limit()?),
+                    dropped: stories.dropped().total(),
+                };
                 Ok(json(&told))
             }
             Does::Shadow => self.shadow(),
@@ -156,9 +158,14 @@ impl Desk {
 
     fn ready(&self) -> Answer {
         if self.keeper.live().draining() {
-            text(StatusCode::SERVICE_UNAVAILABLE, "draining")
-        } else {
-            text(StatusCode::OK, "ready")
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining");
+        }
+        let stores = self.keeper.live().stores();
+        let troubles = stores.troubles.join("\n");
+        match stores.impact {
+            Impact::None => text(StatusCode::OK, "ready"),
+            Impact::Degraded => text(StatusCode::OK, &format!("ready, degraded: {troubles}")),
+            Impact::Refusing => text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {troubles}")),
         }
     }
 
@@ -168,8 +175,10 @@ impl Desk {
         Ok(json(&Decisions { decisions: gate.decisions(limit), total: gate.decisions_made() }))
     }
 
-    fn status(&self) -> Status {
-        Status { overlay_version: self.keys.overlay.version(), ..self.keeper.status() }
+    fn status(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
+        let counters = order.number("limits", SHOWN)?;
+        let overlay_version = self.keys.overlay.version();
+        Ok(json(&Status { overlay_version, ..self.keeper.status(counters) }))
     }
 
     fn generations(&self) -> Generations {
@@ -192,17 +201,21 @@ impl Order<'_> {
 
     /// `?limit=`, within bounds.
     pub(super) fn limit(&self) -> Result<usize, Box<Answer>> {
-        match self.query("limit").map(str::parse::<usize>) {
-            None => Ok(SHOWN.0),
-            Some(Ok(limit)) => Ok(limit.min(SHOWN.1)),
-            Some(Err(_)) => Err(bad("Bad query", "limit must be a number, such as ?limit=50")),
+        self.number("limit", SHOWN)
+    }
+
+    /// A number in the query: the first of `bounds` where none is named, at most the second.
+    pub(super) fn number(&self, name: &str, bounds: (usize, usize)) -> Result<usize, Box<Answer>> {
+        match self.query(name).map(str::parse::<usize>) {
+            None => Ok(bounds.0),
+            Some(Ok(number)) => Ok(number.min(bounds.1)),
+            Some(Err(_)) => Err(bad("Bad query", &format!("{name} must be a number, such as ?{name}=50"))),
         }
     }
 
     /// The body as JSON; an empty one is an empty object.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Box<Answer>> {
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| {
+        body::read(&self.body).map_err(|error| {
             bad("Body not understood", &format!("the body is not what this path takes: {error}"))
         })
     }
@@ -216,13 +229,7 @@ impl Order<'_> {
 
 /// A reason, if it is fit for one line of a log.
 pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Box<Answer>> {
-    match given {
-        Some(text) if text.len() > LONGEST_REASON || text.chars().any(char::is_control) => {
-            let how = format!("a reason is one line of at most {LONGEST_REASON} bytes");
-            Err(bad("Reason not taken", &how))
-        }
-        given => Ok(given.filter(|text| !text.trim().is_empty())),
-    }
+    body::reason(given).map_err(|fault| bad("Reason not taken", &fault.to_string()))
 }
 
 /// 400, and how to do better.

@@ -107,6 +107,7 @@ const fn query(name: &'static str, about: &'static str) -> Parameter {
 }
 
 const LIMIT: Parameter = query("limit", "How many at most.");
+const LIMITS: Parameter = query("limits", "How many counters of limits at most, the fullest first.");
 const REASON: Parameter = Parameter {
     name: "x-sluicegate-reason",
     place: "header",
@@ -127,7 +128,8 @@ const FOR: Parameter =
 
 /// Every route that asks who is there. `/livez` and `/readyz` ask nobody.
 pub(super) const ROUTES: &[Route] = &[
-    Route::new("GET", "/v1/status", Role::Viewer, Does::Status, "The policy in force and every pool.")
+    Route::new("GET", "/v1/status", Role::Viewer, Does::Status, "The policy in force, pools and limits.")
+        .with(&[LIMITS])
         .gives(Body::Json(SchemaGenerator::subschema_for::<Status>)),
     Route::new("GET", "/v1/decisions", Role::Viewer, Does::Decisions, "The latest picks and their terms.")
         .with(&[LIMIT])

@@ -4,8 +4,8 @@
 use clap::Subcommand;
 use http::Method;
 use serde_json::json;
-use vocabulary::UnixTime;
-use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyStatus};
+use vocabulary::admin::keys::{IssueKey, IssuedKey, IssuedKeys, KeyLimits, KeyStatus};
+use vocabulary::{Rate, SpendRate, UnixTime};
 
 use super::asking::{Asking, Question};
 
@@ -42,6 +42,15 @@ enum What {
         /// A route it may be used on; several times for several, all of its consumer's unless stated
         #[arg(long = "route")]
         routes: Vec<String>,
+        /// Requests it may make, such as "60 requests/min", within its consumer's limits
+        #[arg(long)]
+        requests: Option<Rate>,
+        /// Tokens it may take, such as "20k tokens/min"
+        #[arg(long)]
+        tokens: Option<Rate>,
+        /// Money it may spend, such as "40 USD/month"
+        #[arg(long)]
+        budget: Option<SpendRate>,
     },
     /// List issued keys
     List,
@@ -63,12 +72,13 @@ enum What {
 pub(super) fn run(args: &Args) -> u8 {
     let asking = &args.asking;
     match &args.what {
-        What::Issue { consumer, name, expires, routes } => {
+        What::Issue { consumer, name, expires, routes, requests, tokens, budget } => {
             let asked = IssueKey {
                 consumer: consumer.clone(),
                 name: name.clone(),
                 expires: *expires,
                 routes: routes.clone(),
+                limits: KeyLimits { requests: *requests, tokens: *tokens, budget: *budget },
             };
             asking.show(Question::json(Method::POST, "/v1/keys", &asked), shown)
         }
@@ -102,7 +112,11 @@ fn table(keys: &IssuedKeys) -> String {
             (None, Some(when)) => format!("expires {when}"),
             (None, None) => "no end".to_owned(),
         };
-        text.push_str(&format!("{}  {}…  {}  {}  {end}\n", key.id, key.prefix, key.consumer, key.name));
+        let limits = if key.limits.is_empty() { String::new() } else { format!("  {}", key.limits) };
+        text.push_str(&format!(
+            "{}  {}…  {}  {}  {end}{limits}\n",
+            key.id, key.prefix, key.consumer, key.name
+        ));
     }
     text
 }

@@ -12,12 +12,14 @@ mod hold;
 mod init;
 mod key;
 mod keys;
+mod limits;
 mod output;
 mod publish;
 mod reconcile;
 mod run;
 mod schema;
 mod shadow;
+mod status;
 mod why;
 
 use std::process::ExitCode;
@@ -73,6 +75,8 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Issue, list, rotate and revoke API keys of a running gateway
     Keys(keys::Args),
+    /// Show how far limits are used
+    Limits(limits::Args),
     /// Put a manifest in force on a running gateway, for good or for a time
     Publish(publish::PublishArgs),
     /// Make the policy on trial permanent
@@ -81,6 +85,8 @@ enum Command {
     Shadow(shadow::Args),
     /// Put an earlier generation in force again
     Rollback(publish::RollbackArgs),
+    /// Show the policy in force, the pools and where limits stand
+    Status(status::Args),
     /// List the generations that can be rolled back to
     Generations(publish::GenerationsArgs),
     /// Send no new requests to a backend or deployment for a time
@@ -127,10 +133,12 @@ pub fn main() -> ExitCode {
         Command::Costs(args) => costs::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Limits(args) => limits::run(&args),
         Command::Publish(args) => publish::publish(&args),
         Command::Promote(args) => publish::promote(&args),
         Command::Shadow(args) => shadow::run(&args),
         Command::Rollback(args) => publish::roll_back(&args),
+        Command::Status(args) => status::run(&args),
         Command::Generations(args) => publish::generations(&args),
         Command::Drain(args) => hold::drain(&args),
         Command::Pin(args) => hold::pin(&args),

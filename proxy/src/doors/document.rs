@@ -156,6 +156,7 @@ mod tests {
             expires: expires.map(UnixTime),
             revoked: revoked.map(UnixTime),
             routes: Vec::new(),
+            limits: vocabulary::admin::keys::KeyLimits::default(),
         };
         Row { sha256: "00".repeat(32), status }
     }

@@ -7,4 +7,4 @@ mod key_sets;
 mod overlay;
 
 pub use key_sets::KeySets;
-pub(crate) use overlay::{Overlay, OverlayError, fresh_key};
+pub(crate) use overlay::{Overlay, OverlayError, fresh_key, narrows};

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use decision::keys::{self, IssuedKeys};
 use parking_lot::Mutex;
-use rule_table::Policy;
-use vocabulary::UnixTime;
-use vocabulary::admin::keys::{IssueKey, IssuedKey, KeyStatus};
+use rule_table::{Budget, CalendarPeriod, Consumer, Limit, Policy};
+use vocabulary::admin::keys::{IssueKey, IssuedKey, KeyLimits, KeyStatus};
+use vocabulary::{BudgetPeriod, Rate, RateUnit, UnixTime, Usd};
 
 use super::document::{Change, Document, Row};
 use crate::policy::write_whole;
@@ -124,8 +124,13 @@ impl Overlay {
         if old.revoked.is_some() {
             return Err(OverlayError::Refused(format!("the key `{id}` was revoked; issue another")));
         }
-        let asked =
-            IssueKey { consumer: old.consumer, name: old.name, expires: old.expires, routes: old.routes };
+        let asked = IssueKey {
+            consumer: old.consumer,
+            name: old.name,
+            expires: old.expires,
+            routes: old.routes,
+            limits: old.limits,
+        };
         narrows(policy, &asked, now).map_err(OverlayError::Refused)?;
         let (key, row) = minted(asked, by, now);
         let known = row.status.clone();
@@ -231,15 +236,17 @@ fn put_in_force(document: &Document, index: &IssuedKeys) {
             consumer: row.status.consumer.as_str().into(),
             expires: row.ends(),
             routes: row.status.routes.iter().map(|route| route.as_str().into()).collect(),
+            id: row.status.id.as_str().into(),
+            limits: row.status.limits,
         })
     });
     index.replace(keys);
 }
 
 /// Whether a key grants no more than the manifest does.
-fn narrows(policy: &Policy, asked: &IssueKey, now: u64) -> Result<(), String> {
+pub(crate) fn narrows(policy: &Policy, asked: &IssueKey, now: u64) -> Result<(), String> {
     let consumer = (0..).zip(&policy.consumers).find(|(_, consumer)| consumer.name == asked.consumer);
-    let Some((id, _)) = consumer else {
+    let Some((id, consumer)) = consumer else {
         return Err(format!("the manifest has no consumer `{}`; add it there first", asked.consumer));
     };
     let printable = asked.name.chars().all(|c| !c.is_control());
@@ -249,6 +256,7 @@ fn narrows(policy: &Policy, asked: &IssueKey, now: u64) -> Result<(), String> {
     if asked.expires.is_some_and(|expires| expires.0 <= now) {
         return Err("`expires` has passed; give a later date, or none".to_owned());
     }
+    narrows_limits(policy, consumer, &asked.limits)?;
     for name in &asked.routes {
         let Some(route) = policy.routes.iter().find(|route| route.name == *name) else {
             return Err(format!("the manifest has no route `{name}`"));
@@ -258,6 +266,55 @@ fn narrows(policy: &Policy, asked: &IssueKey, now: u64) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a key's limits are within those of its consumer, of which it may lack any: those hold as well.
+fn narrows_limits(policy: &Policy, consumer: &Consumer, asked: &KeyLimits) -> Result<(), String> {
+    let own = || consumer.limits.iter().filter_map(|id| policy.limits.get(*id as usize));
+    let wider = |what: &str, asked: String, limit: &Limit| {
+        format!(
+            "`limits.{what}` of {asked} is more than limit `{}` of consumer `{}` allows; ask for less",
+            limit.name, consumer.name
+        )
+    };
+    type Of = fn(&Limit) -> Option<Rate>;
+    let rates: [(&str, Option<Rate>, RateUnit, Of); 2] = [
+        ("requests", asked.requests, RateUnit::Requests, |limit| limit.requests),
+        ("tokens", asked.tokens, RateUnit::Tokens, |limit| limit.tokens),
+    ];
+    for (what, rate, unit, of) in rates {
+        let Some(rate) = rate else { continue };
+        if rate.unit != unit || rate.amount == 0 {
+            return Err(format!("`limits.{what}` takes an amount such as `60 {what}/min`, not `{rate}`"));
+        }
+        if let Some(limit) =
+            own().find(|limit| of(limit).is_some_and(|most| rate.per_second() > most.per_second()))
+        {
+            return Err(wider(what, rate.to_string(), limit));
+        }
+    }
+    let Some(budget) = asked.budget else { return Ok(()) };
+    if budget.amount == Usd::ZERO {
+        return Err("`limits.budget` takes an amount such as `40 USD/month`, more than nothing".to_owned());
+    }
+    let days = |period| match period {
+        CalendarPeriod::Day => 1,
+        CalendarPeriod::Week => 7,
+        CalendarPeriod::Month => 30,
+    };
+    let asked_days = match budget.period {
+        BudgetPeriod::Day => 1,
+        BudgetPeriod::Week => 7,
+        BudgetPeriod::Month => 30,
+    };
+    // Per day, so that periods compare: a month counts as 30.
+    let exceeds = |most: Budget| {
+        u128::from(budget.amount.nanos) * days(most.period) > u128::from(most.amount.nanos) * asked_days
+    };
+    match own().find(|limit| limit.budget.is_some_and(exceeds)) {
+        Some(limit) => Err(wider("budget", budget.to_string(), limit)),
+        None => Ok(()),
+    }
 }
 
 /// A fresh key, and what stays of it.
@@ -274,6 +331,7 @@ fn minted(asked: IssueKey, by: &str, now: u64) -> (String, Row) {
         expires: asked.expires,
         revoked: None,
         routes: asked.routes,
+        limits: asked.limits,
     };
     (key, Row { sha256, status })
 }

@@ -18,7 +18,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -138,6 +138,10 @@ fn verifier(
         path: section.authorities.clone(),
         cause,
     };
+    let revoked = match &section.crl {
+        Some(file) => revocations(file, base)?,
+        None => Vec::new(),
+    };
     let read = CertificateDer::pem_file_iter(base.join(&section.authorities))
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(error.to_string()))?;
@@ -147,14 +151,33 @@ fn verifier(
     }
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()));
+    // Without a list nothing is asked of it, and with one a certificate of which nothing is known is refused.
+    let builder = builder.with_crls(revoked).only_check_end_entity_revocation();
     let builder = if section.required { builder } else { builder.allow_unauthenticated() };
     // Which says that there is no root, the one thing that can be missing here.
     builder.build().map_err(|error| unusable(error.to_string()))
 }
 
+/// The lists in a file. One without any would revoke nothing while its operator thinks it does.
+fn revocations(
+    file: &str,
+    base: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, CertificateError> {
+    let unusable = |cause: String| CertificateError::Unusable {
+        what: "file of revoked certificates",
+        path: file.to_owned(),
+        cause,
+    };
+    let read = CertificateRevocationListDer::pem_file_iter(base.join(file))
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(error.to_string()))?;
+    if read.is_empty() { Err(unusable("it holds no PEM list (`X509 CRL`)".to_owned())) } else { Ok(read) }
+}
+
 impl Followed for ClientAuthorities {
     fn files(&self) -> Vec<PathBuf> {
-        vec![self.base.join(&self.section.authorities)]
+        let files = std::iter::once(&self.section.authorities).chain(&self.section.crl);
+        files.map(|file| self.base.join(file)).collect()
     }
 
     fn reread(&self) {

@@ -227,3 +227,37 @@ fn start_one(
     tasks.spawn(async move { service.start_service(Some(fds), watch, 1).await });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn private(address: &str) -> Listener {
+        Listener {
+            name: "internal".to_owned(),
+            address: address.to_owned(),
+            tls: None,
+            http2: true,
+            max_body: 1,
+            head_timeout: std::time::Duration::from_secs(1),
+            body_timeout: std::time::Duration::from_secs(1),
+            private: true,
+            proxy_protocol: Vec::new(),
+            forwarded: None,
+            max_connections: None,
+            access: Vec::new(),
+            authn: None,
+        }
+    }
+
+    #[test]
+    fn a_private_listener_does_not_bind_to_a_public_address_and_says_which() {
+        for (address, public) in [("8.8.8.8:0", "8.8.8.8"), ("[2600::1]:0", "2600::1")] {
+            let error = bind_one(&private(address), Path::new("")).unwrap_err();
+            assert!(matches!(&error, BindError::Public { public: found, .. } if found.to_string() == public));
+            let said = error.to_string();
+            assert!(said.contains("`internal`") && said.contains(public), "{said}");
+        }
+        assert!(bind_one(&private("127.0.0.1:0"), Path::new("")).is_ok());
+    }
+}

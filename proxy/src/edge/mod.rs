@@ -24,6 +24,7 @@ mod service;
 mod terminate;
 mod tls;
 mod tunnel;
+mod upgrade;
 mod verdict;
 
 pub(crate) use errand::{Answer, Errand, Errands};

@@ -68,7 +68,9 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
         header.insert_header(ALLOW, refusal.allow.join(", "))?;
     }
     if refusal.reason == Reason::TlsVersion && session.as_downstream().as_http1().is_some() {
-        // Required with this status (RFC 9110 §15.5.22); HTTP/2 has no such header.
+        // Required with this status (RFC 9110 §15.5.22); HTTP/2 has no such header. It should be named in
+        // `Connection` as well (§7.8), but Pingora writes that header itself, last, and it has to be `close`
+        // here: no connection can change its version of TLS.
         header.insert_header(UPGRADE, "TLS/1.3")?;
     }
     write_full(session, header, body).await?;

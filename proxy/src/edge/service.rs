@@ -23,7 +23,7 @@ use super::links::Links;
 use super::models;
 use super::pipe::{self, Piping};
 use super::terminate::{Desk, Outcome};
-use super::{framing, handshake};
+use super::{framing, handshake, upgrade};
 use crate::clock::{Stopwatch, unix_nanos};
 use crate::live::{InFlight, InForce, Live, request_id};
 use crate::settlement::Account;
@@ -219,8 +219,12 @@ impl ProxyHttp for EdgeService {
         self.handle(session, request, &mut ctx.watch).await
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-        pipe::peer(ctx, &self.live.clock)
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        let mut peer = pipe::peer(ctx, &self.live.clock)?;
+        if session.is_upgrade_req() {
+            upgrade::prepare(&mut peer);
+        }
+        Ok(peer)
     }
 
     async fn upstream_request_filter(

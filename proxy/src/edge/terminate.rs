@@ -10,6 +10,7 @@ use http::header::EXPECT;
 use pingora_error::Result;
 use pingora_proxy::Session;
 use rule_table::{Listener, Priority};
+use telemetry::settled::HookSettled;
 use vocabulary::{Moment, Operation, Reason};
 
 use super::attempt::{Open, Patience};
@@ -20,6 +21,7 @@ use super::relay::{self, Relayed};
 use super::respond;
 use super::verdict;
 use crate::clock::{Stopwatch, unix_nanos};
+use crate::hooks::{Asked, outcome};
 use crate::live::{InForce, Live};
 use crate::overload::Held;
 use crate::trace_ids::TraceIds;
@@ -99,7 +101,10 @@ impl Desk<'_> {
         // What load or somebody else decided says nothing about the text of a policy.
         if !matches!(reason, Some(Reason::Overloaded | Reason::HookRefused | Reason::HookUnavailable)) {
             let now = (self.now(), unix_nanos() / 1_000_000);
-            self.live.shadow.compare(exchange, &super::service::head(session), reason, now);
+            let compared = self.live.shadow.compare(exchange, &super::service::head(session), reason, now);
+            if let Some(compared) = compared {
+                self.live.observers.instruments.record_compared(compared.difference);
+            }
         }
     }
 
@@ -179,8 +184,15 @@ impl Desk<'_> {
         let Some(id) = exchange.hook().map(|(id, _)| id) else { return Ok(()) };
         let Some(hook) = gate.policy().hooks.get(id as usize) else { return Ok(()) };
         let facts = exchange.hook_facts();
+        let begun = self.now();
         let asked = self.in_force.hooks.ask(id, &exchange.request_id, &facts, &self.live.clock);
-        let answer = Box::pin(asked).await;
+        let Asked { answer, remembered } = Box::pin(asked).await;
+        self.live.observers.instruments.record_hook(&HookSettled {
+            hook: &hook.name,
+            outcome: outcome(&answer),
+            cached: remembered,
+            duration: self.now().since(begun),
+        });
         exchange.hooked(hook, answer)
     }
 

@@ -23,7 +23,7 @@ pub enum CertificateError {
     /// The file cannot be read or holds no PEM of that sort.
     #[error("{what} {path} cannot be used: {cause}")]
     Unusable {
-        /// `certificate`, `private key` or `file of authorities`.
+        /// `certificate`, `private key`, `file of authorities` or `file of revoked certificates`.
         what: &'static str,
         /// The file.
         path: String,

@@ -20,12 +20,12 @@ use crate::countries::Countries;
 use crate::doors::{KeySets, Overlay};
 use crate::edge::{self, Bound, Edge, Pipes};
 use crate::hooks::Hooks;
-use crate::live::{InForce, Live};
+use crate::live::{InForce, Live, build_tokenizers};
 use crate::observability::Observability;
 use crate::policy::{Holds, Keeper, KeeperSettings};
 use crate::settlement::Observers;
-use crate::store::Counts;
 use crate::store::board::{MemoryBoard, follow};
+use crate::store::{Counts, Health};
 use crate::upstream::{Secret, Upstreams, read_secret};
 use crate::why::Stories;
 
@@ -95,6 +95,7 @@ impl Gateway {
         let stories = Stories::open(state_dir).map_err(StartError::State)?;
         let observers = Observers { costs, stories: Some(stories.clone()), ..observability.observers() };
         observers.policy_accepted(&gate);
+        build_tokenizers(&gate);
         let in_force = InForce {
             gate,
             upstreams: Arc::new(upstreams),
@@ -102,8 +103,8 @@ impl Gateway {
             hooks: Arc::new(hooks),
             countries: Arc::new(countries),
         };
-        let live = Live::new(clock, observers, KeySets::new(base.clone()), in_force).with_leases(leases);
-        let live = Arc::new(live);
+        let live = Live::new(clock, observers, KeySets::new(base.clone()), in_force);
+        let live = Arc::new(live.with_stores(Health::new(counts.clone(), leases)));
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
         begin(&audit, &history, &live, &text).map_err(StartError::State)?;
         let board = board.unwrap_or_else(|| Arc::new(MemoryBoard::new()));

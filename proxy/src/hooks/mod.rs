@@ -41,17 +41,47 @@ pub enum HookError {
 }
 
 type Answer = Result<Verdict, HookFault>;
+
+/// What came of asking.
+#[derive(Debug)]
+pub struct Asked {
+    /// The decision, or why there is none.
+    pub answer: Result<Verdict, HookFault>,
+    /// Whether it was made before, and still holds.
+    pub remembered: bool,
+}
+
+impl Asked {
+    fn now(answer: Answer) -> Self {
+        Self { answer, remembered: false }
+    }
+}
+
+/// An answer, as metrics spell it.
+#[must_use]
+pub fn outcome(answer: &Result<Verdict, HookFault>) -> &'static str {
+    match answer {
+        Ok(verdict) if verdict.allowed => "allow",
+        Ok(_) => "deny",
+        Err(HookFault::Timeout) => "timeout",
+        Err(HookFault::Unreached) => "unreached",
+        Err(HookFault::Status(_)) => "status",
+        Err(HookFault::TooLong) => "too_long",
+        Err(HookFault::Malformed) => "malformed",
+        Err(HookFault::Resting) => "resting",
+    }
+}
 type Question = Shared<BoxFuture<'static, Answer>>;
 
 /// The hooks of a policy, by its hook index.
 #[derive(Debug, Default)]
 pub struct Hooks {
-    by_index: Vec<Arc<Asked>>,
+    by_index: Vec<Arc<Known>>,
     client: Option<Client>,
 }
 
 /// One hook and what is known of it. Lasts from policy to policy while its definition stays.
-struct Asked {
+struct Known {
     hook: Hook,
     header: Option<(HeaderName, HeaderValue)>,
     decisions: Mutex<Decisions>,
@@ -60,9 +90,9 @@ struct Asked {
     under_way: Mutex<HashMap<HookFacts, WeakShared<BoxFuture<'static, Answer>>>>,
 }
 
-impl std::fmt::Debug for Asked {
+impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asked").field("hook", &self.hook).finish_non_exhaustive()
+        f.debug_struct("Known").field("hook", &self.hook).finish_non_exhaustive()
     }
 }
 
@@ -77,7 +107,7 @@ impl Hooks {
         let by_index = hooks.iter().map(|hook| {
             let header = header(hook, base).map_err(|error| (hook.name.clone(), HookError::Secret(error)))?;
             let same = known.iter().find(|asked| asked.hook == *hook && asked.header == header);
-            Ok(same.map_or_else(|| Arc::new(Asked::new(hook.clone(), header)), Arc::clone))
+            Ok(same.map_or_else(|| Arc::new(Known::new(hook.clone(), header)), Arc::clone))
         });
         let by_index: Vec<_> = by_index.collect::<Result<_, (String, HookError)>>()?;
         let mut client = previous.and_then(|previous| previous.client.clone());
@@ -91,23 +121,20 @@ impl Hooks {
 
     /// The hook's decision on `facts`: one that still holds, one somebody else is waiting for already, or a
     /// new one.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub async fn ask(&self, id: HookId, request_id: &str, facts: &HookFacts, clock: &Clock) -> Answer {
-        let asked = self.by_index.get(id as usize).zip(self.client.as_ref());
-        let Some((asked, client)) = asked else { return Err(HookFault::Unreached) };
-        if asked.hook.cache.is_zero() {
-            return Arc::clone(asked).once(client.clone(), request_id, facts, *clock).await;
+    pub async fn ask(&self, id: HookId, request_id: &str, facts: &HookFacts, clock: &Clock) -> Asked {
+        let known = self.by_index.get(id as usize).zip(self.client.as_ref());
+        let Some((known, client)) = known else { return Asked::now(Err(HookFault::Unreached)) };
+        if known.hook.cache.is_zero() {
+            return Asked::now(Arc::clone(known).once(client.clone(), request_id, facts, *clock).await);
         }
-        if let Some(held) = asked.decisions.lock().find(facts, clock.now()) {
-            return Ok(held);
+        if let Some(held) = known.decisions.lock().find(facts, clock.now()) {
+            return Asked { answer: Ok(held), remembered: true };
         }
-        asked.together(client, request_id, facts, *clock).await
+        Asked::now(known.together(client, request_id, facts, *clock).await)
     }
 }
 
-impl Asked {
+impl Known {
     fn new(hook: Hook, header: Option<(HeaderName, HeaderValue)>) -> Self {
         Self {
             hook,

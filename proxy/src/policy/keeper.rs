@@ -24,7 +24,7 @@ use crate::clock::{unix_nanos, wall_time};
 use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
-use crate::live::{InForce, Live};
+use crate::live::{InForce, Live, build_tokenizers};
 use crate::store;
 use crate::upstream::Upstreams;
 
@@ -215,6 +215,7 @@ impl Keeper {
             Gate::new(bundle, generation, Some(&previous.gate), self.settings.seed, self.live.clock.now());
         let gate = Arc::new(gate);
         self.live.observers.policy_accepted(&gate);
+        build_tokenizers(&gate);
         let next = InForce {
             gate,
             upstreams: Arc::new(upstreams),
@@ -349,10 +350,10 @@ fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
     (&admin.address, &admin.token, &admin.tls, &admin.clients)
 }
 
-/// Listeners without what is looked up per request. Their ids of access rules change with every rule whose
-/// name comes before, too.
+/// Listeners without what is looked up per request. Their ids of access rules and issuers change with every
+/// one whose name comes before, too.
 fn sockets(policy: &Policy) -> Vec<Listener> {
-    let without = |listener: &Listener| Listener { access: Vec::new(), ..listener.clone() };
+    let without = |listener: &Listener| Listener { access: Vec::new(), authn: None, ..listener.clone() };
     policy.listeners.iter().map(without).collect()
 }
 

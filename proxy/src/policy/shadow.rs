@@ -49,6 +49,13 @@ struct Counts {
     differences: BTreeMap<(Differs, Option<Reason>), (u64, Vec<String>)>,
 }
 
+/// A request that was followed through the second policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The first way in which the two differ about it, and why it was or would be refused.
+    pub difference: Option<(Differs, Option<Reason>)>,
+}
+
 impl Running {
     /// A comparison that has not seen anything.
     #[must_use]
@@ -99,17 +106,25 @@ impl Shadow {
     }
 
     /// Follows a request through the second policy, if one stands here and has time: `refused` is how the
-    /// stages up to `reserve` ended under the first.
-    pub fn compare(&self, exchange: &Exchange, head: &Head<'_>, refused: Option<Reason>, now: (Moment, u64)) {
+    /// stages up to `reserve` ended under the first. Nothing when it was not followed.
+    pub fn compare(
+        &self,
+        exchange: &Exchange,
+        head: &Head<'_>,
+        refused: Option<Reason>,
+        now: (Moment, u64),
+    ) -> Option<Compared> {
         let running = self.running.load();
-        let Some(running) = running.as_deref() else { return };
+        let running = running.as_deref()?;
         let (now, now_ms) = now;
         if !running.covers(exchange, now_ms) || !running.counts.lock().has_time(now_ms / 1000) {
-            return;
+            return None;
         }
         let first = exchange.prospect(refused);
         let second = exchange.prospect_under(&running.gate, head, now, running.limits);
-        running.counts.lock().note(&exchange.request_id, differs(&first, &second));
+        let difference = differs(&first, &second);
+        running.counts.lock().note(&exchange.request_id, difference);
+        Some(Compared { difference })
     }
 }
 

@@ -11,6 +11,7 @@ use ledger::journal::{Damage, FileHeader, Reader, Replay, Tail};
 use ledger::{Ledger, Timekeeper};
 use rule_table::{Limit, Policy};
 use vocabulary::Moment;
+use vocabulary::admin::stores;
 
 use super::checkpoint::Checkpoints;
 use super::journal::{Journal, files};
@@ -123,10 +124,11 @@ impl Counts {
         &self.ledger
     }
 
-    /// Whether records cannot be written now.
+    /// How the journal is doing.
     #[must_use]
-    pub fn failing(&self) -> bool {
-        self.journal.condition().failing
+    pub fn health(&self) -> stores::Journal {
+        let condition = self.journal.condition();
+        stores::Journal { failing: condition.failing, failures: condition.failures }
     }
 
     /// Syncs the journal every so often and cuts it when it is long; never ends.

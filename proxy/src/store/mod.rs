@@ -4,6 +4,7 @@
 pub mod board;
 mod checkpoint;
 mod counts;
+mod health;
 mod journal;
 pub mod redis;
 pub mod refill;
@@ -12,4 +13,5 @@ pub mod shared;
 mod sharing;
 
 pub use counts::{Counts, CountsError, Recovered, can_count, close, counted};
+pub use health::Health;
 pub use sharing::Sharing;

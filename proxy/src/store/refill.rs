@@ -26,8 +26,10 @@ use supply::Supply;
 
 /// How often counters are looked at. A piece of a lease lasts five times as long.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// The longest a request waits for the store.
-pub const WAIT: Duration = Duration::from_millis(50);
+/// The longest a request waits for a store without which a share of its own is left to it.
+const WAIT: Duration = Duration::from_millis(50);
+/// The longest it waits where it would be refused instead: a server that is slow for a moment is not away.
+const WAIT_OR_REFUSE: Duration = Duration::from_millis(500);
 
 /// A counter as the ledger has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,16 @@ pub struct Terms {
     pub when_away: WhenAway,
 }
 
+impl Terms {
+    /// The longest a round trip may take before the store counts as away.
+    fn wait(&self) -> Duration {
+        match self.when_away {
+            WhenAway::Closed => WAIT_OR_REFUSE,
+            WhenAway::LocalShare => WAIT,
+        }
+    }
+}
+
 /// This replica's leases. Requests hold it to ask for cover; [`Leases::work`] keeps it supplied.
 #[derive(Debug)]
 pub struct Leases {
@@ -144,6 +156,12 @@ impl Leases {
         self.standing.borrow().clone()
     }
 
+    /// What is done while the store is away.
+    #[must_use]
+    pub fn when_away(&self) -> WhenAway {
+        self.terms.when_away
+    }
+
     /// Waits until amounts are shared, at most `limit`. Whether they are.
     pub async fn ready(&self, limit: Duration) -> bool {
         let mut standing = self.standing.subscribe();
@@ -158,7 +176,7 @@ impl Leases {
     }
 
     /// Gets more for claims that their leases do not cover: what is held already, or what the store grants
-    /// within [`WAIT`]. Does not wait for a store that is known to be away.
+    /// in time. Does not wait for a store that is known to be away.
     pub async fn cover(&self, shorts: &[Short]) -> Covered {
         let Some(round) = self.at_the_desk(shorts) else { return Covered::More };
         let standing = self.standing();
@@ -171,7 +189,7 @@ impl Leases {
         };
         self.wake.notify_one();
         let mut rounds = self.rounds.subscribe();
-        let waited = tokio::time::timeout(WAIT, rounds.wait_for(|done| *done >= round)).await;
+        let waited = tokio::time::timeout(self.terms.wait(), rounds.wait_for(|done| *done >= round)).await;
         let standing = self.standing();
         match waited {
             Ok(Ok(_)) if standing == Standing::Ready => self.outcome(shorts),

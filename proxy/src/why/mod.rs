@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use decision::{Exchange, Gate, Refusal};
 use parking_lot::Mutex;
+use telemetry::settled::StoriesDropped;
 use tokio::sync::mpsc;
 use vocabulary::access_log::AccessLogRecord;
 use vocabulary::admin::holds::Hold;
@@ -33,7 +34,8 @@ pub struct Stories {
 struct Shared {
     sender: mpsc::Sender<Draft>,
     receiver: Mutex<Option<mpsc::Receiver<Draft>>>,
-    dropped: AtomicU64,
+    queue_full: AtomicU64,
+    not_written: AtomicU64,
     store: Mutex<Store>,
 }
 
@@ -62,7 +64,8 @@ impl Stories {
         let shared = Shared {
             sender,
             receiver: Mutex::new(Some(receiver)),
-            dropped: AtomicU64::new(0),
+            queue_full: AtomicU64::new(0),
+            not_written: AtomicU64::new(0),
             store: Mutex::new(Store::open(state)?),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -85,7 +88,7 @@ impl Stories {
             refusal: exchange.refusal.clone(),
         };
         if self.shared.sender.try_send(draft).is_err() {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            self.shared.queue_full.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -108,7 +111,7 @@ impl Stories {
                 }
                 Err(_) => 1,
             };
-            self.shared.dropped.fetch_add(lost, Ordering::Relaxed);
+            self.shared.not_written.fetch_add(lost, Ordering::Relaxed);
         }
     }
 
@@ -133,8 +136,11 @@ impl Stories {
 
     /// Stories that were not kept since the start.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
+    pub fn dropped(&self) -> StoriesDropped {
+        StoriesDropped {
+            queue_full: self.shared.queue_full.load(Ordering::Relaxed),
+            not_written: self.shared.not_written.load(Ordering::Relaxed),
+        }
     }
 }
 

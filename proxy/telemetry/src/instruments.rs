@@ -3,8 +3,13 @@
 
 use std::sync::Arc;
 
+use vocabulary::Reason;
+use vocabulary::admin::shadow::Differs;
+
 use crate::recorder::Recorder;
-use crate::settled::{AttemptSettled, Deployment, Method, Readings, Reload, RequestSettled, Scheme};
+use crate::settled::{
+    AttemptSettled, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme,
+};
 
 /// Records what happened. Clones share the same instruments; without export every call is one branch.
 #[derive(Clone, Default)]
@@ -52,6 +57,21 @@ impl Instruments {
     pub fn record_attempt(&self, attempt: &AttemptSettled<'_>) {
         if let Some(recorder) = &self.recorder {
             recorder.attempt(attempt);
+        }
+    }
+
+    /// Records that a policy hook was asked, once per request.
+    pub fn record_hook(&self, hook: &HookSettled<'_>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.hook(hook);
+        }
+    }
+
+    /// Counts a request that was followed through a second policy, and the first difference if there was
+    /// one.
+    pub fn record_compared(&self, difference: Option<(Differs, Option<Reason>)>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.compared(difference);
         }
     }
 

@@ -4,23 +4,28 @@
 mod bound;
 mod cache;
 mod keys;
+mod observed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, BoundUpDownCounter, Counter, Gauge, Meter, UpDownCounter};
+use opentelemetry::metrics::{
+    BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Gauge, Meter, UpDownCounter,
+};
+use vocabulary::admin::shadow::Differs;
 use vocabulary::{Operation, Reason, ReasonKind};
 
 use crate::catalogue::{self, Metric, attributes as attr};
-use crate::drops::{Drops, Signal};
+use crate::drops::Drops;
 use crate::settled::{
-    AttemptSettled, CostParts, Deployment, Method, Readings, Reload, RequestSettled, Scheme,
+    AttemptSettled, CostParts, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme,
 };
-use bound::{BoundAnswer, BoundAttempt, BoundRequest, Histograms};
+use bound::{BoundAnswer, BoundAttempt, BoundRequest, Histograms, bind_hook};
 use cache::Cache;
-use keys::{AnswerKey, AttemptKey, RequestKey};
+use keys::{AnswerKey, AttemptKey, HookKey, RequestKey};
+use observed::{observe_drops, observe_readings};
 
 /// Named when no backend answered: the gateway spoke for itself.
 const OWN_PROVIDER: &str = "sluicegate";
@@ -31,6 +36,8 @@ pub(crate) struct Recorder {
     active_by: Cache<(Method, Scheme), BoundUpDownCounter<i64>>,
     refusals: BTreeMap<Reason, BoundCounter<u64>>,
     shadow_refusals: BTreeMap<Reason, BoundCounter<u64>>,
+    shadow_compared: Counter<u64>,
+    shadow_differences: Counter<u64>,
     failovers: Counter<u64>,
     cost: Counter<f64>,
     generation: Gauge<u64>,
@@ -39,6 +46,7 @@ pub(crate) struct Recorder {
     requests: Cache<RequestKey<Box<str>>, BoundRequest>,
     answers: Cache<AnswerKey<Box<str>>, BoundAnswer>,
     attempts: Cache<AttemptKey<Box<str>>, BoundAttempt>,
+    hooks: Cache<HookKey<Box<str>>, BoundHistogram<f64>>,
 }
 
 impl Recorder {
@@ -63,6 +71,8 @@ impl Recorder {
             active_by: Cache::new(catalogue::HTTP_SERVER_ACTIVE_REQUESTS.cardinality),
             refusals: by_reason(meter, &catalogue::REFUSALS),
             shadow_refusals: by_reason(meter, &catalogue::SHADOW_REFUSALS),
+            shadow_compared: counter(meter, &catalogue::SHADOW_COMPARED),
+            shadow_differences: counter(meter, &catalogue::SHADOW_DIFFERENCES),
             failovers: counter(meter, &catalogue::FAILOVERS),
             cost: money(meter, &catalogue::COST),
             generation: gauge(meter, &catalogue::CONFIG_GENERATION),
@@ -71,6 +81,7 @@ impl Recorder {
             requests: Cache::new(catalogue::HTTP_SERVER_REQUEST_DURATION.cardinality),
             answers: Cache::new(catalogue::GEN_AI_SERVER_REQUEST_DURATION.cardinality),
             attempts: Cache::new(catalogue::GEN_AI_CLIENT_OPERATION_DURATION.cardinality),
+            hooks: Cache::new(catalogue::HOOK_DURATION.cardinality),
         }
     }
 
@@ -110,6 +121,21 @@ impl Recorder {
         if let Some(reason) = attempt.reason.filter(|_| attempt.failed_over) {
             self.failovers.add(1, &failover(reason, attempt.deployment.backend));
         }
+    }
+
+    pub(crate) fn hook(&self, hook: &HookSettled<'_>) {
+        let key = HookKey::of(hook);
+        let bound = self.hooks.get(&key, || key.to_owned(), || bind_hook(&self.histograms, &key));
+        bound.record(hook.duration.as_secs_f64());
+    }
+
+    pub(crate) fn compared(&self, difference: Option<(Differs, Option<Reason>)>) {
+        self.shadow_compared.add(1, &[]);
+        let Some((class, reason)) = difference else { return };
+        let class = KeyValue::new(attr::SLUICEGATE_DIFFERENCE.key, class.code());
+        let reason = reason.map(|reason| KeyValue::new(attr::SLUICEGATE_REASON.key, reason.code()));
+        let attributes: Vec<KeyValue> = std::iter::once(class).chain(reason).collect();
+        self.shadow_differences.add(1, &attributes);
     }
 
     pub(crate) fn declare(&self, deployments: &[Deployment<'_>]) {
@@ -169,60 +195,4 @@ fn by_reason(meter: &Meter, metric: &Metric) -> BTreeMap<Reason, BoundCounter<u6
         (*reason, bound)
     };
     Reason::ALL.iter().map(start).collect()
-}
-
-/// States are observed rather than recorded: an observed series ends when its pool or backend does.
-fn observe_readings(meter: &Meter, readings: &Arc<ArcSwap<Readings>>) {
-    let pool = |name: &str| KeyValue::new(attr::SLUICEGATE_POOL.key, name.to_owned());
-    let backend = |name: &str| KeyValue::new(attr::SLUICEGATE_BACKEND.key, name.to_owned());
-    let source = Arc::clone(readings);
-    meter
-        .f64_observable_gauge(catalogue::POOL_SHARE.name)
-        .with_unit(catalogue::POOL_SHARE.unit)
-        .with_description(catalogue::POOL_SHARE.description)
-        .with_callback(move |observer| {
-            for member in &source.load().members {
-                observer.observe(member.share, &[pool(&member.pool), backend(&member.backend)]);
-            }
-        })
-        .build();
-    let source = Arc::clone(readings);
-    meter
-        .f64_observable_gauge(catalogue::POOL_LAMBDA.name)
-        .with_unit(catalogue::POOL_LAMBDA.unit)
-        .with_description(catalogue::POOL_LAMBDA.description)
-        .with_callback(move |observer| {
-            for lambda in &source.load().lambdas {
-                observer.observe(lambda.lambda_usd, &[pool(&lambda.pool)]);
-            }
-        })
-        .build();
-    let source = Arc::clone(readings);
-    meter
-        .u64_observable_gauge(catalogue::BACKEND_READY.name)
-        .with_unit(catalogue::BACKEND_READY.unit)
-        .with_description(catalogue::BACKEND_READY.description)
-        .with_callback(move |observer| {
-            for reading in &source.load().backends {
-                observer.observe(u64::from(reading.ready), &[backend(&reading.backend)]);
-            }
-        })
-        .build();
-}
-
-fn observe_drops(meter: &Meter, drops: &Drops) {
-    let drops = drops.clone();
-    meter
-        .u64_observable_counter(catalogue::TELEMETRY_DROPPED.name)
-        .with_unit(catalogue::TELEMETRY_DROPPED.unit)
-        .with_description(catalogue::TELEMETRY_DROPPED.description)
-        .with_callback(move |observer| {
-            for signal in Signal::ALL {
-                observer.observe(
-                    drops.count(signal),
-                    &[KeyValue::new(attr::SLUICEGATE_SIGNAL.key, signal.name())],
-                );
-            }
-        })
-        .build();
 }

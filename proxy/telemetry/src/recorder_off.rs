@@ -1,7 +1,12 @@
 //! Stands in for the recorder in builds without export: a type with no values, so the calls below cannot
 //! be reached. It owns nothing and refuses everything.
 
-use crate::settled::{AttemptSettled, Deployment, Method, Readings, Reload, RequestSettled, Scheme};
+use vocabulary::Reason;
+use vocabulary::admin::shadow::Differs;
+
+use crate::settled::{
+    AttemptSettled, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme,
+};
 
 pub(crate) enum Recorder {}
 
@@ -13,6 +18,12 @@ impl Recorder {
         match *self {}
     }
     pub(crate) fn attempt(&self, _: &AttemptSettled<'_>) {
+        match *self {}
+    }
+    pub(crate) fn hook(&self, _: &HookSettled<'_>) {
+        match *self {}
+    }
+    pub(crate) fn compared(&self, _: Option<(Differs, Option<Reason>)>) {
         match *self {}
     }
     pub(crate) fn declare(&self, _: &[Deployment<'_>]) {

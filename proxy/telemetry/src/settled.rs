@@ -270,6 +270,45 @@ pub struct BackendReading {
     pub ready: bool,
 }
 
+/// Whether something that counts are kept in works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreReading {
+    /// `journal` or `shared`.
+    pub store: &'static str,
+    /// It works.
+    pub available: bool,
+}
+
+/// Stories that were not kept since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoriesDropped {
+    /// More requests failed at once than could wait to be written.
+    pub queue_full: u64,
+    /// They could not be written.
+    pub not_written: u64,
+}
+
+impl StoriesDropped {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.queue_full + self.not_written
+    }
+}
+
+/// A policy hook that was asked for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookSettled<'a> {
+    /// Its name in the manifest.
+    pub hook: &'a str,
+    /// `allow`, `deny`, or why there was no decision.
+    pub outcome: &'static str,
+    /// Whether the decision was remembered.
+    pub cached: bool,
+    /// How long the request waited, in policy time.
+    pub duration: Duration,
+}
+
 /// Everything that is a state rather than an event. Published whole, so that what a reload removed
 /// disappears from the export too.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -280,6 +319,10 @@ pub struct Readings {
     pub lambdas: Vec<LambdaReading>,
     /// Every backend.
     pub backends: Vec<BackendReading>,
+    /// What counts are kept in.
+    pub stores: Vec<StoreReading>,
+    /// A total, where stories are kept.
+    pub stories_dropped: Option<StoriesDropped>,
 }
 
 /// How a reload of policy ended.

@@ -16,6 +16,8 @@ pub const CAPACITY_PER_S: f64 = 35.0;
 pub const LOAD: f64 = 0.7;
 /// Tokens of every answer.
 pub(super) const OUTPUT_TOKENS: u64 = 24;
+/// Limits that count every token.
+pub(super) const WIDE: [&str; 2] = ["wide", "wider"];
 /// A fault is drawn for every such stretch of time.
 const STRETCH_S: u64 = 10;
 /// How long it then lasts, in seconds.
@@ -37,11 +39,16 @@ impl Fleet {
         Self { sims: sims.collect() }
     }
 
-    /// A gateway in front of them, with a limit that never refuses, so that there is something to leak.
+    /// A gateway in front of them, with limits that never refuse, so that there is something to leak. Two of
+    /// them count alike: their windows turn at different times, so one of them turns in no soak.
     pub(super) fn manifest(&self) -> Manifest {
         let mut manifest = Manifest::new()
-            .set("/limits/wide", json!({"requests": "100k requests/min", "tokens": "900M tokens/min"}))
-            .set("/routes/chat/limit", "wide")
+            .set(&format!("/limits/{}", WIDE[0]), json!({"tokens": "900M tokens/day", "streams": 2000}))
+            .set(
+                &format!("/limits/{}", WIDE[1]),
+                json!({"tokens": "900M tokens/day", "requests": "100k requests/min", "budget": "1000 USD/month"}),
+            )
+            .set("/routes/chat/limit", json!(WIDE))
             .set(
                 "/routes/chat/rewrite/request/headers/set",
                 json!({"x-sim-output-tokens": OUTPUT_TOKENS.to_string()}),

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 
 use model_sim::Record;
-use vocabulary::access_log::AccessLogRecord;
-use vocabulary::{Reason, Usage};
+use vocabulary::access_log::{AccessLogRecord, AttemptRecord};
+use vocabulary::admin::limits::LimitStanding;
+use vocabulary::{Reason, UsageSource};
 
+use super::fleet::WIDE;
 use super::{Sample, Soaked};
 
 /// Figures and what is wrong with them.
@@ -26,6 +28,8 @@ struct Compared {
     theirs: u64,
     /// Requests whose accounts differ.
     different: u64,
+    /// Requests that were charged less than was billed.
+    below: u64,
 }
 
 impl Compared {
@@ -34,6 +38,7 @@ impl Compared {
         self.ours += ours;
         self.theirs += theirs;
         self.different += u64::from(ours != theirs);
+        self.below += u64::from(ours < theirs);
     }
 }
 
@@ -90,65 +95,95 @@ fn leaks(soaked: &Soaked, verdict: &mut Verdict) {
     );
 }
 
-fn total(usage: &Usage) -> u64 {
-    usage.input + usage.output
-}
-
 fn tokens(soaked: &Soaked, verdict: &mut Verdict) {
     let mut by_id: HashMap<&str, Vec<&Record>> = HashMap::new();
-    for record in &soaked.sims {
+    for record in soaked.sims.iter().filter(|one| one.billed) {
         by_id.entry(record.request_id.as_str()).or_default().push(record);
     }
-    let (mut whole, mut cut, mut left, mut attempts) =
-        (Compared::default(), Compared::default(), Compared::default(), Compared::default());
+    let (mut told, mut left, mut unknown) = (Compared::default(), Compared::default(), Compared::default());
     for record in &soaked.records {
         let theirs = by_id.get(record.request_id.as_str()).map_or(&[][..], Vec::as_slice);
-        compare(record, theirs, [&mut whole, &mut cut, &mut left, &mut attempts]);
+        let sort = match Fate::of(record) {
+            Fate::Told => &mut told,
+            Fate::Left => &mut left,
+            Fate::Unknown => &mut unknown,
+        };
+        let billed = theirs.iter().map(|one| one.usage().total()).sum();
+        sort.add(record.charged_tokens.unwrap_or(0), billed);
     }
-    let sorts = [
-        ("served", whole),
-        ("cut in the middle", cut),
-        ("left by the caller", left),
-        ("attempts that failed before any output", attempts),
-    ];
+    let sorts =
+        [("told in full", told), ("left by the caller", left), ("with an attempt of unknown fate", unknown)];
     for (sort, compared) in sorts {
-        verdict.figure(&format!("tokens of requests {sort}, by the gateway"), compared.ours);
+        verdict.figure(&format!("requests {sort}"), compared.requests);
+        verdict.figure(&format!("tokens of requests {sort}, charged"), compared.ours);
         verdict.figure(&format!("tokens of requests {sort}, by the servers"), compared.theirs);
     }
-    verdict.must(whole.requests > 0, "nothing was served".to_owned());
-    for (sort, compared) in sorts.into_iter().take(2) {
-        verdict.must(
-            compared.different == 0,
-            format!(
-                "{} of {} requests {sort} were counted differently",
-                compared.different, compared.requests
-            ),
-        );
+    verdict.must(told.requests > 0, "nothing was served".to_owned());
+    verdict.must(
+        told.different == 0,
+        format!("{} of {} requests told in full were charged otherwise", told.different, told.requests),
+    );
+    verdict.must(
+        unknown.below == 0,
+        format!(
+            "{} of {} requests with an attempt of unknown fate were charged less than was billed",
+            unknown.below, unknown.requests
+        ),
+    );
+    ledger(soaked, told.ours + left.ours + unknown.ours, told.theirs + left.theirs + unknown.theirs, verdict);
+}
+
+/// What is known of a request's tokens.
+enum Fate {
+    /// Every server that was sent it said what it took, or refused it.
+    Told,
+    /// The caller left.
+    Left,
+    /// An attempt ended before its server said anything.
+    Unknown,
+}
+
+impl Fate {
+    fn of(record: &AccessLogRecord) -> Self {
+        // The usage of a record is that of its last attempt.
+        let counted = record.usage_source == Some(UsageSource::Provider);
+        let uncounted = record.attempts.len() - usize::from(counted).min(record.attempts.len());
+        let silent = |attempt: &AttemptRecord| {
+            let reasons = [Reason::BackendTimeout, Reason::BackendReset, Reason::BackendProtocol];
+            attempt.reason.is_some_and(|reason| reasons.contains(&reason))
+        };
+        match (record.reason, record.usage_source) {
+            (Some(Reason::ClientClosed), _) => Self::Left,
+            (_, Some(UsageSource::Gateway)) => Self::Unknown,
+            _ if record.attempts.iter().take(uncounted).any(silent) => Self::Unknown,
+            _ => Self::Told,
+        }
     }
 }
 
-/// Sorts one request's tokens. What an attempt came to before the last one is not in the record's usage.
-fn compare(record: &AccessLogRecord, theirs: &[&Record], [whole, cut, left, attempts]: [&mut Compared; 4]) {
-    let ours = record.usage.as_ref().map_or(0, total);
-    let (mut last, mut before) = (0, 0);
-    let mut billed = theirs.iter().filter(|one| one.billed).collect::<Vec<_>>();
-    billed.sort_by_key(|one| one.arrival);
-    // The last attempt is the one whose usage the record holds, whatever its server called its end: one that
-    // forgets `[DONE]` has failed in its own eyes, and still served.
-    let place = record.usage.and(billed.len().checked_sub(1));
-    for (index, one) in billed.iter().enumerate() {
-        let tokens = total(&one.usage());
-        if Some(index) == place { last += tokens } else { before += tokens }
-    }
-    if before > 0 {
-        attempts.add(0, before);
-    }
-    match record.reason {
-        None => whole.add(ours, last),
-        Some(Reason::ClientClosed) => left.add(ours, last),
-        Some(_) if record.usage.is_some() => cut.add(ours, last),
-        Some(_) => {}
-    }
+/// The ledger itself: nothing open, and as much counted as all requests were charged.
+fn ledger(soaked: &Soaked, charged: u64, billed: u64, verdict: &mut Verdict) {
+    let counters = &soaked.status.limits.counters;
+    let held: Vec<&LimitStanding> = counters.iter().filter(|one| one.reserved > 0).collect();
+    verdict.figure("counters of limits", counters.len());
+    verdict.figure("counters that still hold room", soaked.status.limits.held);
+    verdict.must(held.is_empty() && soaked.status.limits.held == 0, format!("room is still held: {held:?}"));
+    // A window that turned began to count anew; the other's did not.
+    let counts = |one: &&LimitStanding| one.unit == "tokens" && WIDE.contains(&one.limit.as_str());
+    let turned = |one: &LimitStanding| {
+        let mut before = soaked.before.limits.counters.iter();
+        before.all(|early| (&early.limit, early.resets_at_ms) != (&one.limit, one.resets_at_ms))
+    };
+    let whole = counters.iter().filter(counts).find(|one| !turned(one));
+    verdict.must(whole.is_some(), "no counter of tokens lasted from beginning to end".to_owned());
+    let used = whole.map_or(0, |one| one.used);
+    verdict.figure("tokens used, by the ledger", used);
+    verdict.figure("tokens billed, by the servers", billed);
+    verdict.figure("charged beyond what was billed", i128::from(used) - i128::from(billed));
+    verdict.must(
+        used == charged,
+        format!("the ledger counts {used} tokens, and requests were charged {charged}"),
+    );
 }
 
 /// Memory after a quarter of the time against memory at the end, each over a tenth of the time.

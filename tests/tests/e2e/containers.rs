@@ -1,12 +1,8 @@
 //! The gateway and two model servers as containers on a network of their own, one of them frozen while
-//! traffic flows. The image is made of the programs built here and the libraries they ask for: nothing is
-//! pulled.
+//! traffic flows. It owns that setting; what the image is made of is next door (`images`).
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use e2e::binary::sluicegate;
 use e2e::client::Client;
@@ -15,35 +11,13 @@ use e2e::manifest::Manifest;
 use e2e::shared::missing;
 use e2e::wait::{until_async, within};
 use serde_json::json;
-use tempfile::TempDir;
 use testcontainers::core::{IntoContainerPort, WaitFor};
-use testcontainers::runners::{AsyncBuilder, AsyncRunner};
-use testcontainers::{ContainerAsync, ContainerRequest, GenericBuildableImage, GenericImage, ImageExt};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+
+use crate::images::{docker_answers, image_of};
 
 const PORT: u16 = 8080;
-/// Longer than anything here takes, except on a machine that is about to fail the test anyway.
-const BUILD: Duration = Duration::from_secs(60);
-
-fn docker_answers() -> bool {
-    if std::env::var_os("DOCKER_HOST").is_some() {
-        return true;
-    }
-    std::os::unix::net::UnixStream::connect("/var/run/docker.sock").is_ok()
-}
-
-/// `program` without what only a debugger reads; as it is when there is no `strip`.
-fn stripped(program: &Path, folder: &TempDir) -> PathBuf {
-    let small = folder.path().join(program.file_name().unwrap());
-    let strip = Command::new("strip").arg("--strip-debug").arg("-o").arg(&small).arg(program).status();
-    if strip.is_ok_and(|status| status.success()) { small } else { program.to_owned() }
-}
-
-/// The libraries the loader would load for `program`, the loader included, under the names it looks for.
-fn libraries(program: &Path) -> BTreeSet<PathBuf> {
-    let said = Command::new("ldd").arg(program).output().expect("ldd, which comes with the C library");
-    let said = String::from_utf8(said.stdout).unwrap();
-    said.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
-}
 
 /// An image with both programs at its root.
 async fn image() -> Option<GenericImage> {
@@ -53,21 +27,7 @@ async fn image() -> Option<GenericImage> {
         missing("SLUICEGATE_REQUIRE_BINARIES", &format!("{} is not built", server.display()));
         return None;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let mut image = GenericBuildableImage::new("sluicegate-e2e", "live")
-        .with_dockerfile_string("FROM scratch\nCOPY root/ /\n");
-    for program in [&gateway, &server] {
-        let name = program.file_name().unwrap().to_str().unwrap();
-        image = image.with_file(stripped(program, &folder), format!("./root/{name}"));
-    }
-    let wanted: BTreeSet<_> =
-        [&gateway, &server].into_iter().flat_map(|program| libraries(program)).collect();
-    for library in wanted {
-        // What the name leads to, under the name: links would be copied as links.
-        let file = library.canonicalize().unwrap();
-        image = image.with_file(file, format!("./root{}", library.display()));
-    }
-    Some(tokio::time::timeout(BUILD, image.build_image()).await.expect("an image in time").unwrap())
+    Some(image_of("e2e", &[&gateway, &server]).await)
 }
 
 /// A network with two model servers.

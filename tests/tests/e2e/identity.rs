@@ -138,6 +138,32 @@ async fn an_issued_key_works_at_once_survives_a_restart_and_ends_when_revoked() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_listener_takes_its_own_ways_in_and_takes_others_after_a_reload() {
+    let issuer = Issuer::start().await;
+    let (_backend, manifest) = manifest().await;
+    let people = json!({"address": "127.0.0.1:0", "authn": ["corp"]});
+    let manifest = manifest
+        .set("/issuers/corp", issuer.section())
+        .set("/listeners/main/authn", json!(["keys"]))
+        .set("/listeners/people", people);
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = started(&manifest, folder.path(), 1.0).await;
+    let token = issuer.token("ada", &json!({}));
+    let asked = async |listener: &str, key: &str| {
+        let answer = Client::new(gateway.listener(listener)).with_key(key).chat(&chat("x")).await;
+        if answer.status == 200 { String::new() } else { answer.error_code() }
+    };
+    until_async("the issuer's keys", async || asked("people", &token).await.is_empty().then_some(())).await;
+    assert_eq!(asked("main", KEY).await, "");
+    assert_eq!(asked("main", &token).await, "invalid_token");
+    assert_eq!(asked("people", KEY).await, "invalid_key");
+    gateway.write_manifest(&manifest.set("/listeners/main/authn", json!(["keys", "corp"])).text());
+    gateway.reload().await;
+    assert_eq!(asked("main", &token).await, "");
+    assert_eq!(asked("people", KEY).await, "invalid_key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_role_is_refused_and_told_which_it_takes() {
     let (_backend, manifest) = manifest().await;
     let folder = tempfile::tempdir().unwrap();

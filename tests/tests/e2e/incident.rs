@@ -148,8 +148,16 @@ async fn a_region_browns_out_and_the_night_is_short() {
     check_page(&walk.shown);
 }
 
-/// The hour's requests run out: headers say so before, and a refusal says when to come back.
+/// The hour's requests run out: headers and `limits` say so before, and a refusal says when to come back.
 async fn budget_is_spent(walk: &mut Walk) {
+    until_async("the hour to be nearly spent", async || {
+        let answer = walk.chat().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        (answer.header("x-ratelimit-remaining-requests") == Some("2")).then_some(())
+    })
+    .await;
+    let near = walk.show("limits", &["limits", "--at-least", "80"]).await;
+    assert!(near.contains("hourly  consumer acme  [#########-]   95.0 %  38 of 40 requests/hour"), "{near}");
     let refused = loop {
         let answer = walk.chat().await;
         if answer.status == 429 {

@@ -1,9 +1,9 @@
 //! Limits through real sockets: never above their ceiling, whatever comes at once, and never below the truth
 //! after a restart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::backend::{FakeBackend, Reply, fast, simulate, stream_body};
 use e2e::binary::{Running, sluicegate};
@@ -12,12 +12,16 @@ use e2e::figures::note;
 use e2e::gateway::{Settings, TestGateway, chat, chat_stream};
 use e2e::manifest::{MODEL, Manifest};
 use futures_util::future::join_all;
+use ledger::journal::FileHeader;
 use model_sim::SimHandle;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sluicegate::gateway::StartError;
+use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use vocabulary::Moment;
+use vocabulary::admin::Status;
 
 fn limited(address: std::net::SocketAddr, limit: Value) -> Manifest {
     Manifest::new()
@@ -184,7 +188,10 @@ async fn a_killed_gateway_comes_back_with_no_less_than_was_spent_and_no_more_tha
     // the last of the five had not been settled when it was answered.
     assert!(after < before - 16, "{after} left of {before}: what was open is charged");
     assert!(after >= before - 4 * 30, "{after} left of {before}");
-    let figure = format!("{before} tokens left before, {after} after: never more, less by what was open");
+    let figure = format!(
+        "{before} tokens left before, {after} after: {} more are counted, of at most 120 that were open or new",
+        before - after
+    );
     note("Crashes", "kill -9 with two requests open, started again", figure);
 }
 
@@ -201,8 +208,24 @@ async fn a_budget_without_a_place_to_count_it_does_not_start() {
     assert!(said.contains("limit `ceiling` has a budget") && said.contains("--state-dir"), "{said}");
 }
 
+/// The files of the journal in a state directory, oldest first.
+fn journals(state: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(state.join("ledger")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.to_string_lossy().contains("journal-")).collect();
+    files.sort();
+    files
+}
+
+/// What a gateway says that does not start on these counts.
+async fn refused_counts(manifest: &Manifest, settings: &Settings) -> String {
+    match TestGateway::start_with(manifest, settings.clone()).await {
+        Err(StartError::Counts(error)) => error.to_string(),
+        other => panic!("started, or failed otherwise: {:?}", other.map(drop)),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_journal_is_refused_with_its_place_and_a_torn_one_is_read() {
+async fn a_damaged_or_older_journal_is_refused_with_its_place_and_a_torn_one_is_read() {
     let backend = FakeBackend::always(Reply::completion("yes")).await;
     let folder = tempfile::tempdir().unwrap();
     let manifest = limited(backend.address(), json!({"tokens": "10k tokens/day"}));
@@ -211,25 +234,108 @@ async fn a_damaged_journal_is_refused_with_its_place_and_a_torn_one_is_read() {
     for _ in 0..3 {
         gateway.client().chat(&chat("x")).await;
     }
-    let ledger = folder.path().join("state/ledger");
-    let journal = || {
-        let files = std::fs::read_dir(&ledger).unwrap().map(|entry| entry.unwrap().path());
-        files.filter(|path| path.to_string_lossy().contains("journal-")).max().unwrap()
-    };
-    let written = std::fs::read(journal()).unwrap();
-    let number = journal();
+    let state = folder.path().join("state");
+    let written = std::fs::read(journals(&state).last().unwrap()).unwrap();
     gateway.shutdown(Duration::from_secs(5)).await;
     // As a crash would have left it: the records are there, and no checkpoint holds them.
-    let next = ledger.join(format!("journal-{:016}", 9_000));
+    let next = state.join(format!("ledger/journal-{:016}", 9_000));
+    let shown = |said: &str| said.replace(&*state.to_string_lossy(), "<state>").replace('|', "/");
+
     let mut damaged = written.clone();
     damaged[60] ^= 1;
     std::fs::write(&next, &damaged).unwrap();
-    let Err(StartError::Counts(error)) = TestGateway::start_with(&manifest, settings.clone()).await else {
-        panic!("a damaged journal was read");
-    };
-    let said = error.to_string();
-    assert!(said.contains("journal-") && said.contains("damaged at byte"), "{said} ({})", number.display());
+    let said = refused_counts(&manifest, &settings).await;
+    assert!(said.contains("journal-") && said.contains("damaged at byte"), "{said}");
+    note("Journal", "one bit flipped", format!("refused: `{}`", shown(&said)));
+
+    let mut older = written.clone();
+    older[8] = 0;
+    let check = crc32fast::hash(&older[..32]).to_le_bytes();
+    older[32..36].copy_from_slice(&check);
+    std::fs::write(&next, &older).unwrap();
+    let said = refused_counts(&manifest, &settings).await;
+    assert!(said.contains("journal-") && said.contains("version 0"), "{said}");
+    note("Journal", "written by another version", format!("refused: `{}`", shown(&said)));
+
     std::fs::write(&next, &written[..written.len() - 5]).unwrap();
     let gateway = TestGateway::start_with(&manifest, settings).await.unwrap();
-    assert!(left(&gateway.client().chat(&chat("x")).await) < 10_000);
+    let left = left(&gateway.client().chat(&chat("x")).await);
+    assert!(left < 10_000, "{left}");
+    let figure =
+        format!("read up to the last whole record: {left} of 10000 tokens left after one more request");
+    note("Journal", "its last 5 bytes cut off", figure);
+}
+
+/// A wall clock cannot be set back here, but what a gateway finds can be ahead of it: a journal from an hour
+/// later is what one leaves behind before the clock is set back an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_set_back_an_hour_gives_no_window_again() {
+    let backend = FakeBackend::always(Reply::completion("yes")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("state/ledger");
+    std::fs::create_dir_all(&ledger).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let later = Moment((now + Duration::from_secs(3_600)).as_nanos() as u64);
+    let header = FileHeader { number: 1, time: later }.encode();
+    std::fs::write(ledger.join(format!("journal-{:016}", 1)), header).unwrap();
+    let manifest = limited(backend.address(), json!({"requests": "20 requests/hour"}));
+    let settings = Settings { folder: Some(folder.path().to_owned()), ..Settings::default() };
+    let mut served = Vec::new();
+    for _ in 0..3 {
+        let gateway = TestGateway::start_with(&manifest, settings.clone()).await.unwrap();
+        let client = gateway.client();
+        let answers = join_all((0..64).map(|_| told(client.clone()))).await;
+        served.push(answers.iter().filter(|answer| answer.status == 200).count());
+        gateway.shutdown(Duration::from_secs(5)).await;
+    }
+    assert_eq!(served, [20, 0, 0]);
+    let figure = format!("{} of 20 served, then {} and {}", served[0], served[1], served[2]);
+    note("Clocks", "the clock an hour behind the ledger, 20 requests an hour, two restarts", figure);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_what_every_limit_has_used_holds_and_has_left() {
+    let pace = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&pace);
+    let backend = FakeBackend::start(move |number, _| match number {
+        0 => Reply::completion("yes"),
+        _ => Reply::paced(&stream_body(&["one"]), &held),
+    })
+    .await;
+    let limit = json!({"requests": "10 requests/day", "streams": 4});
+    let gateway = TestGateway::start(&limited(backend.address(), limit)).await;
+    let client = gateway.client();
+    client.chat(&chat("x")).await;
+    let callers = TaskTracker::new();
+    let open = callers.spawn(told(client.clone()));
+    backend.await_requests(2).await;
+    let seen = gateway.status().await.limits;
+    let [streams, requests] = seen.counters.as_slice() else { panic!("{seen:?}") };
+    assert_eq!(
+        (streams.unit.as_str(), streams.used, streams.reserved, streams.remaining),
+        ("streams", 0, 1, 3)
+    );
+    assert_eq!((requests.used, requests.reserved, requests.remaining), (1, 1, 8));
+    assert_eq!(
+        (requests.limit.as_str(), requests.scope.as_str(), requests.subject.as_str()),
+        ("ceiling", "route", "chat")
+    );
+    assert!(requests.resets_at_ms.is_some() && streams.resets_at_ms.is_none());
+    assert_eq!(seen.held, 2);
+    let one: Status = gateway.admin().get("/v1/status?limits=1").await.parsed();
+    assert_eq!((one.limits.counters.len(), one.limits.others), (1, 1));
+    assert_eq!(gateway.admin().get("/v1/status?limits=all").await.status, 400);
+    if let Some(program) = sluicegate() {
+        let told =
+            Command::new(program).args(["status", "--admin", &gateway.admin_url]).output().await.unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert!(
+            told.contains("ceiling  route chat  [##--------]   20.0 %  1 + 1 held of 10 requests/day"),
+            "{told}"
+        );
+    }
+    pace.add_permits(1_000);
+    open.await.unwrap();
+    gateway.await_idle().await;
+    assert_eq!(gateway.status().await.limits.held, 0);
 }

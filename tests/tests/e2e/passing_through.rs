@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Empty};
 use model_sim::{Flavour, Profile, SimConfig, SimHandle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use vocabulary::Reason;
 
 const KEY: &str = "sk-e2e-passing-through";
@@ -180,6 +181,37 @@ async fn a_websocket_passes_frames_both_ways_until_it_is_closed() {
     assert_eq!(scene.credentials(), ["authorization"]);
     let record = scene.gateway.access_log().record(&id).await;
     assert_eq!((record.status, record.reason, record.consumer.as_deref()), (101, None, Some("team")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_agrees_to_an_upgrade_at_once_is_not_hung_up_on() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let agreed =
+                b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+            stream.write_all(agreed).await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"knock") && stream.read_buf(&mut heard).await.unwrap() > 0 {}
+            stream.write_all(b"come in").await.unwrap();
+        }
+    };
+    let url = format!("http://{address}");
+    let scene = Scene::new(Flavour::OpenAi, "http", |manifest| manifest.set("/backends/sim/url", url)).await;
+    let knocking = async {
+        for _ in 0..40 {
+            let (mut socket, answer) = upgrade(&scene, Some(KEY)).await;
+            assert_eq!(answer.status, 101, "{}", answer.head);
+            socket.send(b"knock").await;
+            assert_eq!(socket.bytes(7).await, b"come in");
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = knocking => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2e::backend::{FakeBackend, Reply, stream_body};
 use e2e::client::Client;
+use e2e::figures::note;
 use e2e::gateway::{Settings, TestGateway, chat, chat_stream};
 use e2e::manifest::Manifest;
 use e2e::tls::{Authority, Leaf};
@@ -92,6 +93,7 @@ async fn five_hundred_published_policies_fail_no_request() {
     };
     let served = Box::pin(under_load(&gateway.client(), publish)).await;
     assert!(served >= RELOADS / 10, "only {served} requests meanwhile");
+    note("Changes", "500 policies published under load", format!("{served} requests meanwhile, all served"));
     let tag = admin.get("/v1/manifest").await;
     assert_eq!(tag.header("etag"), Some(format!("\"{}\"", RELOADS + 1).as_str()), "each was put in force");
 }
@@ -110,6 +112,11 @@ async fn five_hundred_changed_files_fail_no_request() {
     };
     let served = Box::pin(under_load(&gateway.client(), change)).await;
     assert!(served >= RELOADS / 10, "only {served} requests meanwhile");
+    note(
+        "Changes",
+        "500 changes of the manifest file under load",
+        format!("{served} requests meanwhile, all served"),
+    );
     let tag = gateway.admin().with_key(TOKEN).get("/v1/manifest").await;
     assert_eq!(tag.header("etag"), Some(format!("\"{}\"", RELOADS + 1).as_str()), "each was put in force");
 }
@@ -171,6 +178,11 @@ async fn two_hundred_certificates_under_load_fail_no_request() {
     };
     let served = Box::pin(under_load(&rotating.client(), rotate)).await;
     assert!(served >= ROTATIONS / 10, "only {served} requests meanwhile");
+    note(
+        "Changes",
+        "200 certificates replaced under load",
+        format!("{served} requests meanwhile, all served"),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,10 +110,11 @@ impl Steps {
         self.close([Step::End(outcome)]);
     }
 
-    /// An answer in one piece. Faults of the stream break it in its middle, whatever their count.
+    /// An answer in one piece. Faults of the stream break it in its middle, whatever their count: it was
+    /// generated all the same, and is billed.
     pub(super) fn whole(&mut self, bytes: Bytes, tokens: u64) {
         let half = bytes.slice(..bytes.len() / 2);
-        let part = Step::Send { bytes: half, tokens: 0, events: 0 };
+        let part = Step::Send { bytes: half, tokens, events: 0 };
         match self.fault {
             Some(FaultKind::HangMidStream { .. }) => self.close([part, Step::Hang]),
             Some(FaultKind::HalfClose { .. }) => {

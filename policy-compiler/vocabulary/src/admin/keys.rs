@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::date::UnixTime;
+use crate::{Rate, SpendRate};
 
 /// `POST /v1/keys`: a key for a consumer of the manifest. It may do what the consumer may, or less.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,41 @@ pub struct IssueKey {
     /// The routes it may be used on, of those its consumer may use; all of them when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<String>,
+    /// What it may take, within what its consumer may.
+    #[serde(default, skip_serializing_if = "KeyLimits::is_empty")]
+    pub limits: KeyLimits,
+}
+
+/// Limits of one key, beside those of its consumer: both hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyLimits {
+    /// Requests per window, such as `60 requests/min`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Rate>,
+    /// Tokens per window, such as `20k tokens/min`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Rate>,
+    /// Money per calendar period by token prices, such as `40 USD/month`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<SpendRate>,
+}
+
+impl KeyLimits {
+    /// Whether it limits nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Display for KeyLimits {
+    /// One after another, as they are written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rates = [self.requests, self.tokens].into_iter().flatten().map(|rate| rate.to_string());
+        let all: Vec<String> = rates.chain(self.budget.map(|budget| budget.to_string())).collect();
+        f.write_str(&all.join(", "))
+    }
 }
 
 /// `POST /v1/keys/{id}/rotate`: another key on the same terms.
@@ -71,6 +107,9 @@ pub struct KeyStatus {
     /// The routes it may be used on; all of its consumer's when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<String>,
+    /// What it may take, within what its consumer may.
+    #[serde(default, skip_serializing_if = "KeyLimits::is_empty")]
+    pub limits: KeyLimits,
 }
 
 /// `GET /v1/keys`.

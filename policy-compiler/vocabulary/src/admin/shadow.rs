@@ -24,6 +24,19 @@ pub enum Differs {
 }
 
 impl Differs {
+    /// As JSON and metrics spell it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::WouldRefuse => "would_refuse",
+            Self::WouldAllow => "would_allow",
+            Self::OtherReason => "other_reason",
+            Self::OtherRoute => "other_route",
+            Self::OtherPool => "other_pool",
+            Self::OtherMembers => "other_members",
+        }
+    }
+
     /// As people read it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use vocabulary::admin::keys::KeyLimits;
+
+use crate::counters::{Counted, of_key};
 
 use super::{Found, KeyHash, KeyIndex, Known, NEVER, short};
 
@@ -20,12 +23,18 @@ pub struct IssuedKey {
     pub expires: Option<u64>,
     /// The routes it may be used on, of those its consumer may use; all of them when empty.
     pub routes: Vec<Arc<str>>,
+    /// By which people know it, and its limits are counted.
+    pub id: Arc<str>,
+    /// What it may take, within what its consumer may.
+    pub limits: KeyLimits,
 }
 
 /// What an issued key says beyond its consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     routes: Vec<Arc<str>>,
+    /// Its own counters.
+    pub(crate) counted: Vec<Counted>,
 }
 
 impl Terms {
@@ -46,6 +55,8 @@ struct Held {
     index: KeyIndex,
     consumers: Vec<Arc<str>>,
     terms: Vec<Arc<Terms>>,
+    /// The keys that have limits of their own, by id.
+    limited: Vec<(Arc<str>, Arc<Terms>)>,
 }
 
 /// Whose an issued key is.
@@ -61,17 +72,32 @@ impl IssuedKeys {
     /// Replaces all keys, for requests that arrive from now on.
     pub fn replace(&self, keys: impl IntoIterator<Item = IssuedKey>) {
         let (mut consumers, mut terms) = (Interned::default(), Interned::default());
+        let mut limits = BTreeMap::new();
         let keys = keys.into_iter().map(|key| {
+            let own = (!key.limits.is_empty()).then(|| Arc::clone(&key.id));
+            limits.extend(own.clone().map(|id| (id, key.limits)));
             let known = Known {
                 owner: consumers.id(key.consumer),
-                terms: terms.id(key.routes),
+                terms: terms.id((key.routes, own)),
                 expires: key.expires.map_or(NEVER, short),
             };
             (key.sha256, known)
         });
         let index = KeyIndex::new(keys);
-        let terms = terms.all.into_iter().map(|routes| Arc::new(Terms { routes })).collect();
-        self.held.store(Arc::new(Held { index, consumers: consumers.all, terms }));
+        let (mut all, mut limited) = (Vec::new(), Vec::new());
+        for (routes, own) in terms.all {
+            let id_and_limits = own.and_then(|id| Some((limits.get(&id)?, id)));
+            let counted = id_and_limits.as_ref().map(|(limits, id)| of_key(id, limits)).unwrap_or_default();
+            let terms = Arc::new(Terms { routes, counted });
+            limited.extend(id_and_limits.map(|(_, id)| (id, Arc::clone(&terms))));
+            all.push(terms);
+        }
+        self.held.store(Arc::new(Held { index, consumers: consumers.all, terms: all, limited }));
+    }
+
+    /// The keys that have limits of their own, by id.
+    pub(crate) fn limited(&self) -> Vec<(Arc<str>, Arc<Terms>)> {
+        self.held.load().limited.clone()
     }
 
     /// Whose this hash is `now`, in Unix seconds.

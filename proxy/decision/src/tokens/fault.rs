@@ -59,7 +59,7 @@ impl TokenFault {
         };
         match self {
             Self::Malformed(what) => invalid(what),
-            Self::UnknownIssuer => invalid("its issuer (`iss`) is none that this gateway believes"),
+            Self::UnknownIssuer => invalid("its issuer (`iss`) is none that is believed here"),
             Self::Algorithm => invalid("its algorithm (`alg`) is not among those its issuer signs with"),
             Self::UnknownKey(_) => invalid("its key (`kid`) is not among its issuer's"),
             Self::Signature => invalid("its signature is not its issuer's"),

@@ -6,7 +6,8 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
-/// PKCS #1, 2048 bits. It signs tests' tokens only, so that it is no secret.
+/// PKCS #1, 2048 bits. It signs tests' tokens only, so that it is no secret. It is kept in a file because ring
+/// makes no RSA keys, and a crate that does would be built for nothing else.
 const RSA: &[u8] = include_bytes!("rsa.der");
 
 /// What tokens are signed with.
@@ -46,6 +47,22 @@ impl Signer {
                 json!({"kty": "EC", "kid": kid, "crv": "P-256", "x": encoded(x), "y": encoded(y)})
             }
         }
+    }
+
+    /// The public key as certificates have it: PKCS #1, DER.
+    pub(crate) fn public_der(&self) -> Vec<u8> {
+        match self {
+            Self::Rsa(pair) => pair.public_key().as_ref().to_vec(),
+            Self::P256(pair) => pair.public_key().as_ref().to_vec(),
+        }
+    }
+
+    /// The same in PEM, as people paste it.
+    pub(crate) fn public_pem(&self) -> String {
+        let text = base64::engine::general_purpose::STANDARD.encode(self.public_der());
+        let lines: Vec<&str> =
+            text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", lines.join("\n"))
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {

@@ -187,6 +187,7 @@ impl Draft {
             tokens: rate("token"),
             streams: None,
             budget: None,
+            costs: rule_table::Costs::Marginal,
             hard: false,
             shared: false,
             mode,

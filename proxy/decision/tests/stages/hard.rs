@@ -5,7 +5,7 @@ use std::sync::Arc;
 use decision::{AttemptFailure, Exchange, Gate, Next, Progress, Refusal, Sending};
 use feedback_loop::Failure;
 use http::HeaderMap;
-use rule_table::{BodyEdit, BodyOperation, Mode};
+use rule_table::{BackendKind, BodyEdit, BodyOperation, Mode};
 use serde_json::{Value, json};
 use vocabulary::Reason;
 
@@ -137,4 +137,70 @@ fn an_ordinary_limit_keeps_its_retries() {
     exchange.attempt().unwrap().usage = Some(usage(20, 3));
     let failed = AttemptFailure { progress: Progress::NotWorkedOn, ..silence() };
     assert_eq!(exchange.failed(after(1.0), failed), Next::Retry);
+}
+
+/// A request of about a thousand bytes of English, and what it holds by bytes.
+fn wordy() -> (Caller, u64) {
+    let mut body = chat_of(&"The quick brown fox jumps over the lazy dog. ".repeat(22));
+    body["max_tokens"] = 50.into();
+    let caller = Caller::chat().saying(&body);
+    let held = caller.body().len() as u64 + 50;
+    (caller, held)
+}
+
+/// Under a hard limit of so many tokens a day.
+fn of_tokens(ceiling: u64) -> Draft {
+    hard().with_policy(|policy| {
+        policy.limits[0].tokens = Some(format!("{ceiling} tokens/day").parse().unwrap())
+    })
+}
+
+fn held(exchange: &Exchange, ceiling: u64) -> u64 {
+    ceiling - exchange.remaining.unwrap().tokens.unwrap().remaining
+}
+
+#[test]
+fn a_request_that_would_not_fit_by_its_bytes_is_counted_and_passes_by_its_tokens() {
+    let (caller, by_bytes) = wordy();
+    let gate = of_tokens(by_bytes - 1).gate();
+    gate.build_tokenizers();
+    let exchange = caller.admitted(&gate, NOW);
+    let by_tokens = held(&exchange, by_bytes - 1);
+    assert!(by_tokens > 50 + 22 * 10 && by_tokens < by_bytes / 2, "{by_tokens} of {by_bytes}");
+}
+
+#[test]
+fn with_room_to_spare_nothing_is_counted() {
+    let (caller, by_bytes) = wordy();
+    let gate = of_tokens(10 * by_bytes).gate();
+    gate.build_tokenizers();
+    assert_eq!(held(&caller.admitted(&gate, NOW), 10 * by_bytes), by_bytes);
+}
+
+#[test]
+fn requests_let_in_by_their_tokens_never_pass_the_ceiling() {
+    let (caller, by_bytes) = wordy();
+    let ceiling = 2 * by_bytes - 1;
+    let gate = of_tokens(ceiling).gate();
+    gate.build_tokenizers();
+    let mut all = Vec::new();
+    let refusal = loop {
+        let (exchange, admitted) = caller.stages(&gate, NOW);
+        assert!(held(&exchange, ceiling) <= ceiling);
+        match admitted {
+            Ok(()) => all.push(exchange),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal.reason, Reason::TokenLimit);
+    assert!(all.len() > 3, "{} where two would fit by bytes", all.len());
+}
+
+#[test]
+fn a_model_whose_tokenizer_is_not_known_is_held_by_its_bytes() {
+    let (caller, by_bytes) = wordy();
+    let gate =
+        of_tokens(by_bytes - 1).with_backend("west", |backend| backend.kind = BackendKind::Vllm).gate();
+    gate.build_tokenizers();
+    assert_eq!(caller.refused(&gate, NOW).reason, Reason::TokenLimit);
 }

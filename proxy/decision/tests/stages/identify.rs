@@ -165,6 +165,8 @@ fn an_issued_key_is_its_consumer_on_its_routes_and_nobody_once_the_consumer_is_g
         consumer: consumer.into(),
         expires: None,
         routes: routes.iter().map(|route| (*route).into()).collect(),
+        id: key.into(),
+        limits: vocabulary::admin::keys::KeyLimits::default(),
     };
     gate.issued_keys().replace([
         key("sk-all", "team", &[]),
@@ -204,4 +206,30 @@ fn a_client_certificate_is_its_consumer_where_no_key_says_otherwise() {
     assert_eq!(stranger, (None, Some(Reason::InvalidCertificate)));
     assert_eq!(identified(Caller::chat().with_key("sk-other"), certificate(name)), (Some(1), None));
     assert_eq!(identified(Caller::chat(), None), (None, Some(Reason::MissingKey)));
+}
+
+#[test]
+fn a_key_with_limits_of_its_own_is_counted_apart_from_its_consumer() {
+    let gate = Draft::chat(&["east/gpt-4o"]).consumer("team", "sk-team").gate();
+    let key = |text: &str, requests: Option<&str>| decision::keys::IssuedKey {
+        sha256: decision::keys::hash(text.as_bytes()),
+        consumer: "team".into(),
+        expires: None,
+        routes: Vec::new(),
+        id: text.into(),
+        limits: vocabulary::admin::keys::KeyLimits {
+            requests: requests.map(|rate| rate.parse().unwrap()),
+            ..vocabulary::admin::keys::KeyLimits::default()
+        },
+    };
+    gate.issued_keys().replace([key("sk-narrow", Some("1 request/day")), key("sk-wide", None)]);
+    let passes = |key: &str| Caller::chat().with_key(key).stages(&gate, NOW);
+    let (held, first) = passes("sk-narrow");
+    assert!(first.is_ok());
+    assert_eq!(passes("sk-narrow").1.unwrap_err().reason, Reason::RequestLimit);
+    assert!(passes("sk-wide").1.is_ok() && passes("sk-team").1.is_ok());
+    let standings = gate.limit_standings(NOW, 10);
+    let [own] = standings.counters.as_slice() else { panic!("{standings:?}") };
+    assert_eq!((own.scope.as_str(), own.subject.as_str(), own.reserved), ("key", "sk-narrow", 1));
+    drop(held);
 }

@@ -26,4 +26,5 @@ mod rewrite;
 mod secrecy;
 mod settle;
 mod shed;
+mod standings;
 mod tokens;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use decision::{Exchange, Gate};
-use rule_table::Mode;
+use rule_table::{Budget, CalendarPeriod, Costs, Mode, Quota, QuotaShape};
 use vocabulary::{Moment, Reason};
 
 use crate::draft::Draft;
@@ -236,4 +236,58 @@ fn a_piped_request_counts_as_one() {
     first.end(NOW);
     let (mut second, _) = get.identify(&gate);
     assert_eq!(second.reserve(NOW).unwrap_err().reason, Reason::RequestLimit);
+}
+
+/// Provisioned throughput for 36 USD an hour that gives 1,000 tokens a second, output counted four times, and
+/// a dollar per million tokens on top; under a budget of 1 USD a day.
+fn provisioned(costs: Costs, hard: bool) -> Draft {
+    let draft = limited(Mode::Enforce, &[]).priced("east/gpt-4o", ["1", "1", "1"]);
+    let draft = draft.with_policy(|policy| {
+        let amount = "1 USD".parse().unwrap();
+        policy.limits[0].budget = Some(Budget { amount, period: CalendarPeriod::Day });
+        policy.limits[0].costs = costs;
+        policy.limits[0].hard = hard;
+    });
+    draft.with_deployment("east/gpt-4o", |one| {
+        one.hourly = Some("36 USD/hour".parse().unwrap());
+        one.max_output = Some(90);
+        one.quota = Some(Quota {
+            tokens: Some("60k tokens/min".parse().unwrap()),
+            requests: None,
+            shape: QuotaShape::LeakyBucket,
+            burst: Duration::from_secs(10),
+            output_weight: 4,
+        });
+    })
+}
+
+fn nanos_left(gate: &Arc<Gate>) -> u64 {
+    gate.limit_standings(NOW, 1).counters[0].remaining
+}
+
+#[test]
+fn a_budget_counts_the_share_of_capacity_a_request_takes_where_the_manifest_says_so() {
+    for (costs, nanos) in [(Costs::Marginal, 17_000), (Costs::Amortised, 17_000 + 380_000)] {
+        let gate = provisioned(costs, false).gate();
+        let mut exchange = of_100_tokens().admitted(&gate, NOW);
+        exchange.serve(NOW, Some(usage(10, 7)));
+        exchange.end(NOW);
+        // 10 + 4 x 7 of the 3.6 million tokens that an hour gives for 36 USD.
+        assert_eq!(nanos_left(&gate), 1_000_000_000 - nanos, "{costs:?}");
+    }
+}
+
+#[test]
+fn a_hard_budget_of_amortised_costs_is_never_exceeded() {
+    let gate = provisioned(Costs::Amortised, true).gate();
+    let mut served = 0;
+    while let (mut exchange, Ok(())) = of_100_tokens().stages(&gate, NOW) {
+        exchange.serve(NOW, Some(usage(10, 90)));
+        exchange.end(NOW);
+        served += 1;
+        assert!(served < 10_000, "the budget never ends");
+    }
+    // Each takes 3.7 million nano-dollars of capacity and 100,000 of tokens.
+    assert_eq!(nanos_left(&gate), 1_000_000_000 - served * 3_800_000);
+    assert!(served > 250, "{served}");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use decision::{Gate, PublicKeys};
-use rule_table::{Credentials, Issuer, KeySet, Policy};
+use rule_table::{Authn, Credentials, Issuer, KeySet, Mode, Policy};
 use serde_json::{Value, json};
 use vocabulary::Reason;
 
@@ -123,7 +123,7 @@ fn a_token_for_another_audience_is_refused() {
 }
 
 #[test]
-fn a_wrong_role_or_scope_is_refused_by_its_name() {
+fn a_token_with_the_wrong_role_or_scope_is_refused_by_its_name() {
     let signer = Signer::p256();
     let gate = believing(|policy| policy.issuers[0].scopes = vec!["llm.use".to_owned()], &[signer.jwk("k1")]);
     for claim in ["scp", "scope", "roles"] {
@@ -163,16 +163,31 @@ fn a_tampered_payload_or_signature_is_refused() {
 
 /// The classic: the public key, which anyone can have, as the secret of a keyed hash.
 #[test]
-fn algorithm_confusion_ends_at_the_issuers_own_list() {
+fn algorithm_confusion_with_hs256_none_or_another_alg_ends_at_the_issuers_own_list() {
     let signer = Signer::rsa();
     let gate = believing(|_| {}, &[signer.jwk("k1")]);
-    let modulus = signer.jwk("k1")["n"].as_str().unwrap().to_owned();
+    let jwk = signer.jwk("k1");
+    // Every form in which the public key goes around.
+    let forms = [
+        jwk["n"].as_str().unwrap().as_bytes().to_vec(),
+        jwk.to_string().into_bytes(),
+        key_set(std::slice::from_ref(&jwk)),
+        signer.public_der(),
+        signer.public_pem().into_bytes(),
+        Vec::new(),
+    ];
     for algorithm in ["HS256", "HS384", "HS512", "none", "None", "", "rs256", "RS384", "PS256", "EdDSA"] {
         let header = json!({"alg": algorithm, "kid": "k1", "typ": "JWT"});
         let signed = format!("{}.{}", encoded(header.to_string()), encoded(claims().to_string()));
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, modulus.as_bytes());
-        let keyed = encoded(ring::hmac::sign(&key, signed.as_bytes()));
-        for signature in [keyed.as_str(), ""] {
+        let hash = match algorithm {
+            "HS384" => ring::hmac::HMAC_SHA384,
+            "HS512" => ring::hmac::HMAC_SHA512,
+            _ => ring::hmac::HMAC_SHA256,
+        };
+        let keyed = forms
+            .iter()
+            .map(|form| encoded(ring::hmac::sign(&ring::hmac::Key::new(hash, form), signed.as_bytes())));
+        for signature in keyed.chain([String::new()]) {
             assert_eq!(
                 shown(&gate, &format!("{signed}.{signature}")),
                 Err(Reason::InvalidToken),
@@ -305,6 +320,69 @@ fn groups_become_teams_and_too_many_of_them_are_said_to_be_too_many() {
     }
 }
 
+/// A listener may take some ways in only; what it does not take is no better than unknown there.
+#[test]
+fn a_listener_takes_the_ways_in_it_names_and_no_others() {
+    let signer = Signer::p256();
+    let taking = |authn: Option<(bool, bool, Vec<u32>)>| {
+        let authn = authn.map(|(keys, certificates, issuers)| Authn { keys, certificates, issuers });
+        believing(
+            |policy| {
+                policy.listeners = vec![listener(authn)];
+                policy.consumers[0].credentials.push(Credentials::Certificate("agent.example".to_owned()));
+            },
+            &[signer.jwk("k1")],
+        )
+    };
+    let token = signer.token("k1", &claims());
+    let certificate = |gate: &Arc<Gate>| {
+        let caller = Caller::chat();
+        let mut exchange = caller.arrives(gate, NOW);
+        let names = vec!["agent.example".to_owned()];
+        exchange.peer.certificate = Some(Arc::new(decision::ClientCertificate { names, sha256: [0; 32] }));
+        exchange.identify(&caller.head()).err().map(|refusal| refusal.reason)
+    };
+    let ways = |gate: &Arc<Gate>| {
+        let reason = |caller: Caller| caller.stages(gate, NOW).1.err().map(|refusal| refusal.reason);
+        [
+            reason(Caller::chat().with_key("sk-robots")),
+            reason(Caller::chat().with_key(&token)),
+            // Again, now that it is remembered.
+            reason(Caller::chat().with_key(&token)),
+            certificate(gate),
+        ]
+    };
+    let (key, bad) = (Some(Reason::InvalidKey), Some(Reason::InvalidToken));
+    let none = Some(Reason::MissingKey);
+    for (authn, expected) in [
+        (None, [None, None, None, None]),
+        (Some((true, true, vec![0])), [None, None, None, None]),
+        (Some((true, false, vec![])), [None, bad, bad, none]),
+        (Some((false, false, vec![0])), [key, None, None, none]),
+        (Some((false, true, vec![])), [key, bad, bad, None]),
+    ] {
+        assert_eq!(ways(&taking(authn.clone())), expected, "{authn:?}");
+    }
+}
+
+fn listener(authn: Option<Authn>) -> rule_table::Listener {
+    rule_table::Listener {
+        name: "main".to_owned(),
+        address: "127.0.0.1:0".to_owned(),
+        tls: None,
+        http2: true,
+        max_body: 1 << 20,
+        head_timeout: std::time::Duration::from_secs(1),
+        body_timeout: std::time::Duration::from_secs(1),
+        private: false,
+        proxy_protocol: Vec::new(),
+        forwarded: None,
+        max_connections: None,
+        access: Vec::new(),
+        authn,
+    }
+}
+
 #[test]
 fn a_key_that_looks_like_a_token_is_a_key_and_other_text_is_no_token() {
     let signer = Signer::p256();
@@ -322,4 +400,35 @@ fn a_key_that_looks_like_a_token_is_a_key_and_other_text_is_no_token() {
         assert_eq!(shown(&gate, text), Err(Reason::InvalidToken), "{text}");
     }
     assert_eq!(shown(&gate, &format!("eyJ.{}.x", "a".repeat(20_000))), Err(Reason::InvalidToken));
+}
+
+#[test]
+fn the_counter_of_a_token_caller_is_shown_under_its_team_and_without_its_subject() {
+    let signer = Signer::p256();
+    let draft = Draft::chat(&["east/gpt-4o"])
+        .consumer("robots", "sk-robots")
+        .in_team("robots", "claims")
+        .limit("few", Mode::Enforce, &["10 requests/day"])
+        .with_team("claims", |team| team.each = vec![0])
+        .with_policy(|policy| {
+            policy.issuers.push(issuer("corp", ISSUER));
+            policy.issuers[0].team_claim = Some("groups".to_owned());
+            policy.issuers[0].teams = vec![("g-1".to_owned(), 0)];
+        });
+    let gate = draft.gate();
+    has_keys(&gate, &[signer.jwk("k1")]);
+    let token = signer.token("k1", &with(json!({"groups": ["g-1"], "sub": "ada"})));
+    let held = Caller::chat().with_key(&token).admitted(&gate, NOW);
+    let standings = gate.limit_standings(NOW, 10);
+    let [ada, robots] = standings.counters.as_slice() else { panic!("{standings:?}") };
+    assert_eq!(
+        (ada.limit.as_str(), ada.scope.as_str(), ada.team.as_deref()),
+        ("few", "each", Some("claims"))
+    );
+    assert_eq!((ada.used, ada.reserved, ada.remaining), (0, 1, 9));
+    assert!(ada.subject.len() == 8 && ada.subject.chars().all(|c| c.is_ascii_hexdigit()), "{}", ada.subject);
+    assert_eq!((robots.subject.as_str(), robots.reserved), ("robots", 0));
+    assert_eq!(standings.unknown, 0);
+    drop(held);
+    assert_eq!(gate.limit_standings(NOW, 10).held, 0);
 }

@@ -200,6 +200,7 @@ const fn meter_code(meter: Meter) -> u8 {
         Meter::Tokens => 2,
         Meter::Streams => 3,
         Meter::Spend => 4,
+        Meter::Amortised => 5,
     }
 }
 
@@ -209,6 +210,7 @@ const fn meter_of(code: u8) -> Option<Meter> {
         2 => Meter::Tokens,
         3 => Meter::Streams,
         4 => Meter::Spend,
+        5 => Meter::Amortised,
         _ => return None,
     })
 }

@@ -68,6 +68,7 @@ impl Replay {
 fn anew(entry: &Entry) -> Standing {
     Standing {
         key: entry.key,
+        group: 0,
         meter: entry.meter,
         period: entry.period,
         window_index: entry.window_index,

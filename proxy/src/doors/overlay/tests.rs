@@ -8,13 +8,14 @@ use super::*;
 const MANIFEST: &str = "
 apiVersion: sluicegate/v1
 listeners: {main: {address: '127.0.0.1:8080'}}
-backends: {a: {kind: openai, url: 'https://a.example', models: {m: {}}}}
+backends: {a: {kind: openai, url: 'https://a.example', models: {m: {price: {input: 1 USD/1M, output: 1 USD/1M}}}}}
 pools: {chat: {members: [a]}}
 routes:
   chat: {match: {path: /v1/chat/completions}, pool: chat}
   secret: {match: {path: /v1/embeddings}, pool: chat, consumers: [other]}
+limits: {few: {requests: 60 requests/min, tokens: 1k tokens/min, budget: 300 USD/month}}
 consumers:
-  team: {keys: {one: {sha256: '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'}}}
+  team: {limit: few, keys: {one: {sha256: '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'}}}
   other: {keys: {one: {sha256: 'fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9'}}}
 ";
 
@@ -24,7 +25,13 @@ fn policy() -> Policy {
 }
 
 fn asked(consumer: &str) -> IssueKey {
-    IssueKey { consumer: consumer.into(), name: "laptop".into(), expires: None, routes: Vec::new() }
+    IssueKey {
+        consumer: consumer.into(),
+        name: "laptop".into(),
+        expires: None,
+        routes: Vec::new(),
+        limits: KeyLimits::default(),
+    }
 }
 
 fn open(dir: &Path, board: Option<SharedBoard>) -> Overlay {
@@ -121,4 +128,39 @@ async fn replicas_that_issue_at_once_lose_neither_key_and_a_revocation_reaches_a
     a.share().await;
     assert_eq!(a.list(), b.list());
     assert!(a.list().1.iter().any(|key| key.revoked == Some(UnixTime(200))));
+}
+
+fn limits(requests: Option<&str>, tokens: Option<&str>, budget: Option<&str>) -> KeyLimits {
+    KeyLimits {
+        requests: requests.map(|text| text.parse().unwrap()),
+        tokens: tokens.map(|text| text.parse().unwrap()),
+        budget: budget.map(|text| text.parse().unwrap()),
+    }
+}
+
+#[test]
+fn a_keys_own_limits_are_within_those_of_its_consumer_and_survive_a_restart_and_a_rotation() {
+    let dir = tempfile::tempdir().unwrap();
+    let overlay = open(dir.path(), None);
+    let issue = |consumer: &str, limits| {
+        overlay.issue(&policy(), IssueKey { limits, ..asked(consumer) }, "night", 100)
+    };
+    for (wide, named) in [
+        (limits(Some("61 requests/min"), None, None), "limits.requests"),
+        (limits(Some("2 requests/s"), None, None), "limits.requests"),
+        (limits(Some("5 tokens/min"), None, None), "limits.requests"),
+        (limits(None, Some("2k tokens/min"), None), "limits.tokens"),
+        (limits(None, None, Some("11 USD/day")), "limits.budget"),
+    ] {
+        let refused = issue("team", wide).unwrap_err().to_string();
+        assert!(refused.contains(named), "{refused}");
+    }
+    assert!(issue("other", limits(Some("61 requests/min"), None, None)).is_ok(), "which has no limit");
+    let narrow = limits(Some("1 request/s"), Some("500 tokens/min"), Some("10 USD/day"));
+    let issued = issue("team", narrow).unwrap();
+    let rotated = overlay.rotate(&policy(), &issued.known.id, 60, "night", 200).unwrap();
+    let kept = open(dir.path(), None).list().1;
+    for id in [&issued.known.id, &rotated.known.id] {
+        assert_eq!(kept.iter().find(|key| key.id == *id).unwrap().limits, narrow);
+    }
 }

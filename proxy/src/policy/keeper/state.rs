@@ -71,7 +71,7 @@ impl Keeper {
             gate.ledger().time().look(now, Moment(unix_nanos()));
         }
         let changes = gate.tick(now);
-        self.live.observers.pools(&gate.pool_status(now));
+        self.live.observers.states(&gate.pool_status(now), &self.live.stores());
         let mut state = self.state.lock();
         state.share_changes.extend(changes);
         let surplus = state.share_changes.len().saturating_sub(SHARE_CHANGES);
@@ -84,9 +84,9 @@ impl Keeper {
         self.state.lock().share_changes.iter().rev().cloned().collect()
     }
 
-    /// `GET /v1/status`.
+    /// `GET /v1/status`, with the `counters` fullest counters of limits.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self, counters: usize) -> Status {
         let in_force = self.live.in_force();
         let gate = Arc::clone(&in_force.gate);
         let state = self.state.lock();
@@ -104,8 +104,10 @@ impl Keeper {
             rolled_back: state.rolled_back.clone(),
             canary: state.canary.clone(),
             holds: self.settings.holds.list().to_vec(),
+            stores: self.live.stores(),
             countries: in_force.countries.digest(),
             pools: gate.pool_status(self.live.clock.now()),
+            limits: gate.limit_standings(self.live.clock.now(), counters),
         }
     }
 }

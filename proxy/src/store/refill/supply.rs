@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use vocabulary::Moment;
 
 use super::desk::Wanted;
-use super::{Counted, LOOK_EVERY, Leases, Standing, Terms, WAIT};
+use super::{Counted, LOOK_EVERY, Leases, Standing, Terms};
 use crate::store::shared::{Asked, Away};
 
 /// The register hears from every replica this often, so that none misses an epoch's grace.
@@ -132,7 +132,7 @@ impl Supply {
             asks.entry(HEART).or_default();
         }
         if !asks.is_empty() {
-            self.exchange(asks, if ready { WAIT } else { PATIENCE }).await;
+            self.exchange(asks, if ready { self.leases.terms.wait() } else { PATIENCE }).await;
         }
         self.leases.rounds.send_replace(number);
     }

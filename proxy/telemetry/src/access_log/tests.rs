@@ -25,6 +25,7 @@ fn record(id: &str) -> AccessLogRecord {
         stream: true,
         usage: Some(Usage { input: 900, cached_input: 128, output: 40, ..Usage::default() }),
         usage_source: None,
+        charged_tokens: None,
         max_output_tokens: Some(256),
         prefix_ids: vec![1, u64::MAX],
         pool: Some("chat".to_owned()),

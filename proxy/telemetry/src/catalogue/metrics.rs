@@ -3,8 +3,9 @@
 use super::attributes::{
     Attribute, ERROR_TYPE, GEN_AI_OPERATION_NAME, GEN_AI_PROVIDER_NAME, GEN_AI_REQUEST_MODEL,
     GEN_AI_TOKEN_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE, HTTP_ROUTE, SERVER_ADDRESS,
-    SERVER_PORT, SLUICEGATE_BACKEND, SLUICEGATE_COST_COMPONENT, SLUICEGATE_POOL, SLUICEGATE_REASON,
-    SLUICEGATE_RESULT, SLUICEGATE_SIGNAL, SLUICEGATE_SLI, SLUICEGATE_VERSION, URL_SCHEME,
+    SERVER_PORT, SLUICEGATE_BACKEND, SLUICEGATE_CACHED, SLUICEGATE_CAUSE, SLUICEGATE_COST_COMPONENT,
+    SLUICEGATE_DIFFERENCE, SLUICEGATE_HOOK, SLUICEGATE_OUTCOME, SLUICEGATE_POOL, SLUICEGATE_REASON,
+    SLUICEGATE_RESULT, SLUICEGATE_SIGNAL, SLUICEGATE_SLI, SLUICEGATE_STORE, SLUICEGATE_VERSION, URL_SCHEME,
 };
 use super::{Kind, Metric};
 
@@ -57,6 +58,10 @@ const TOKENS: &[f64] = &[
 /// From 50 µs, a good request, to 100 ms, a broken gateway; 5 ms is the promise.
 const OVERHEAD: &[f64] =
     &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
+
+/// From a remembered decision, some microseconds, to the longest timeout a hook may have.
+const HOOK: &[f64] =
+    &[0.000_01, 0.000_1, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// What identifies an attempt.
 const ATTEMPT: &[&Attribute] = &[
@@ -120,6 +125,12 @@ metrics! {
     REFUSALS = "sluicegate.refusals", "{request}", Counter, [], &[&SLUICEGATE_REASON], 100;
     /// Requests that a rule in shadow mode let pass and would have refused if enforced.
     SHADOW_REFUSALS = "sluicegate.shadow.refusals", "{request}", Counter, [], &[&SLUICEGATE_REASON], 100;
+    /// Requests followed through a second policy beside the one in force.
+    SHADOW_COMPARED = "sluicegate.shadow.compared", "{request}", Counter, [], &[], 1;
+    /// Those of them that the second policy would have treated otherwise, by the first difference.
+    SHADOW_DIFFERENCES = "sluicegate.shadow.differences", "{request}", Counter, [], &[&SLUICEGATE_DIFFERENCE, &SLUICEGATE_REASON], 300;
+    /// Time a request waited for a policy hook's decision, whatever came of it.
+    HOOK_DURATION = "sluicegate.hook.duration", "s", Histogram, [HOOK], &[&SLUICEGATE_HOOK, &SLUICEGATE_OUTCOME, &SLUICEGATE_CACHED], 500;
     /// Time from sending an attempt to its end.
     GEN_AI_CLIENT_OPERATION_DURATION = "gen_ai.client.operation.duration", "s", Histogram, [MODEL_DURATION], ATTEMPT_ENDED, 2000;
     /// Time from sending an attempt to its first output-bearing event; streams only.
@@ -152,12 +163,16 @@ metrics! {
     POOL_LAMBDA = "sluicegate.pool.lambda", "{USD}", Gauge, [], &[&SLUICEGATE_POOL], 200;
     /// 1 when a backend takes traffic, 0 when it is unhealthy, ejected, cooling down or out of quota.
     BACKEND_READY = "sluicegate.backend.ready", "{ready}", Gauge, [], &[&SLUICEGATE_BACKEND], 1000;
+    /// 1 when what counts are kept in works, 0 when it does not: a disk that is full, a server that is away.
+    STORE_AVAILABLE = "sluicegate.store.available", "{available}", Gauge, [], &[&SLUICEGATE_STORE], 2;
     /// Policies accepted since the first start.
     CONFIG_GENERATION = "sluicegate.config.generation", "{generation}", Gauge, [], &[], 1;
     /// Policies offered, by result.
     CONFIG_RELOADS = "sluicegate.config.reloads", "{reload}", Counter, [], &[&SLUICEGATE_RESULT], 2;
     /// Telemetry given up so that requests were not held up.
     TELEMETRY_DROPPED = "sluicegate.telemetry.dropped", "{item}", Counter, [], &[&SLUICEGATE_SIGNAL], 8;
+    /// Stories of failed requests that `why` does not have, since they were not kept.
+    STORIES_DROPPED = "sluicegate.stories.dropped", "{story}", Counter, [], &[&SLUICEGATE_CAUSE], 2;
     /// Always 1; its absence means that a gateway is gone.
     BUILD_INFO = "sluicegate.build_info", "{build}", Gauge, [], &[&SLUICEGATE_VERSION], 1;
 }

@@ -9,7 +9,7 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, M
 use vocabulary::{Operation, Reason, Usage};
 
 use super::OWN_PROVIDER;
-use super::keys::{AnswerKey, AttemptKey, RequestKey};
+use super::keys::{AnswerKey, AttemptKey, HookKey, RequestKey};
 use crate::catalogue::{self, Metric, attributes as attr};
 use crate::settled::{AiSettled, AttemptSettled, CostParts, RequestSettled, Sli};
 
@@ -17,6 +17,7 @@ use crate::settled::{AiSettled, AttemptSettled, CostParts, RequestSettled, Sli};
 pub(super) struct Histograms {
     request_duration: Histogram<f64>,
     overhead: Histogram<f64>,
+    hook_duration: Histogram<f64>,
     answer_duration: Histogram<f64>,
     time_to_first_token: Histogram<f64>,
     time_per_output_token: Histogram<f64>,
@@ -42,6 +43,7 @@ impl Histograms {
         Self {
             request_duration: seconds(&catalogue::HTTP_SERVER_REQUEST_DURATION),
             overhead: seconds(&catalogue::OVERHEAD_DURATION),
+            hook_duration: seconds(&catalogue::HOOK_DURATION),
             answer_duration: seconds(&catalogue::GEN_AI_SERVER_REQUEST_DURATION),
             time_to_first_token: seconds(&catalogue::GEN_AI_SERVER_TIME_TO_FIRST_TOKEN),
             time_per_output_token: seconds(&catalogue::GEN_AI_SERVER_TIME_PER_OUTPUT_TOKEN),
@@ -58,6 +60,15 @@ impl Histograms {
             cache_read_tokens: super::counter(meter, &catalogue::GEN_AI_CLIENT_CACHE_READ_TOKENS),
         }
     }
+}
+
+/// The histogram of one hook's answers of one kind.
+pub(super) fn bind_hook(histograms: &Histograms, key: &HookKey<&str>) -> BoundHistogram<f64> {
+    histograms.hook_duration.bind(&[
+        KeyValue::new(attr::SLUICEGATE_HOOK.key, key.hook.to_owned()),
+        KeyValue::new(attr::SLUICEGATE_OUTCOME.key, key.outcome),
+        KeyValue::new(attr::SLUICEGATE_CACHED.key, key.cached),
+    ])
 }
 
 fn error_type(reason: Option<Reason>) -> Option<KeyValue> {

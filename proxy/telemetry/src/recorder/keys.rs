@@ -4,7 +4,7 @@
 use hashbrown::Equivalent;
 use vocabulary::{Operation, Reason};
 
-use crate::settled::{AiSettled, AttemptSettled, Deployment, Method, RequestSettled, Scheme};
+use crate::settled::{AiSettled, AttemptSettled, Deployment, HookSettled, Method, RequestSettled, Scheme};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RequestKey<S> {
@@ -42,6 +42,29 @@ impl Equivalent<RequestKey<Box<str>>> for RequestKey<&str> {
         self.route == key.route.as_deref()
             && (self.method, self.scheme, self.status, self.reason)
                 == (key.method, key.scheme, key.status, key.reason)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct HookKey<S> {
+    pub(super) hook: S,
+    pub(super) outcome: &'static str,
+    pub(super) cached: bool,
+}
+
+impl<'a> HookKey<&'a str> {
+    pub(super) fn of(hook: &HookSettled<'a>) -> Self {
+        Self { hook: hook.hook, outcome: hook.outcome, cached: hook.cached }
+    }
+
+    pub(super) fn to_owned(self) -> HookKey<Box<str>> {
+        HookKey { hook: self.hook.into(), outcome: self.outcome, cached: self.cached }
+    }
+}
+
+impl Equivalent<HookKey<Box<str>>> for HookKey<&str> {
+    fn equivalent(&self, key: &HookKey<Box<str>>) -> bool {
+        *self.hook == *key.hook && (self.outcome, self.cached) == (key.outcome, key.cached)
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use telemetry::catalogue::{Kind, METRICS, attributes};
-use telemetry::settled::{BackendReading, LambdaReading, MemberReading, Method, Readings, Reload, Scheme};
+use telemetry::settled::{
+    BackendReading, LambdaReading, MemberReading, Method, Readings, Reload, Scheme, StoreReading,
+    StoriesDropped,
+};
 use telemetry::{Drops, Export, Protocol};
 
 use crate::scene;
@@ -23,6 +26,8 @@ fn readings(backends: &[&str]) -> Readings {
         members: backends.iter().map(member).collect(),
         lambdas: vec![LambdaReading { pool: "chat".to_owned(), lambda_usd: 0.002 }],
         backends: backends.iter().map(backend).collect(),
+        stores: vec![StoreReading { store: "journal", available: true }],
+        stories_dropped: Some(StoriesDropped { queue_full: 1, not_written: 2 }),
     }
 }
 

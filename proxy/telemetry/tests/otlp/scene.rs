@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use telemetry::settled::{AiSettled, AttemptSettled, CostParts, Deployment, Method, RequestSettled, Scheme};
+use telemetry::settled::{
+    AiSettled, AttemptSettled, CostParts, Deployment, HookSettled, Method, RequestSettled, Scheme,
+};
 use telemetry::spans::{AttemptSpan, ExchangeTrace, PolicyClock, RootSpan, Stage, StageSpan};
 use telemetry::{Instruments, SpanId, TraceContext, Traces, Trust};
+use vocabulary::admin::shadow::Differs;
 use vocabulary::{Moment, Operation, Prices, Reason, Usage, Usd};
 
 pub(crate) const ROUTE: &str = "/v1/chat/completions";
@@ -109,6 +112,13 @@ pub(crate) fn record(instruments: &Instruments) {
     instruments.record_request(&request());
 
     instruments.record_request(&refused());
+
+    let hook =
+        HookSettled { hook: "policy", outcome: "allow", cached: false, duration: Duration::from_millis(4) };
+    instruments.record_hook(&hook);
+    instruments.record_hook(&HookSettled { outcome: "deny", cached: true, ..hook });
+    instruments.record_compared(None);
+    instruments.record_compared(Some((Differs::WouldRefuse, Some(Reason::MissingKey))));
 }
 
 fn arc(text: &str) -> Arc<str> {

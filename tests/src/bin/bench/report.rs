@@ -117,7 +117,7 @@ impl Report {
 
     /// Stages, summed, in microseconds.
     pub(crate) fn stage_sum(&self) -> f64 {
-        self.stages.iter().map(|cost| cost.ns).sum::<f64>() / 1e3
+        self.stages.iter().filter(|cost| !cost.beside).map(|cost| cost.ns).sum::<f64>() / 1e3
     }
 
     /// One figure of every round's latency, summed up.
@@ -182,11 +182,15 @@ impl Report {
         let line = |name: &str, ns: f64, budget: f64, what: &str| {
             vec![name.to_owned(), format!("{ns:.0}"), format!("{budget:.0}"), what.to_owned()]
         };
-        for cost in &self.stages {
+        let (beside, stages): (Vec<_>, Vec<_>) = self.stages.iter().partition(|cost| cost.beside);
+        for cost in &stages {
             table.push(line(cost.stage, cost.ns, cost.budget_ns, cost.what));
         }
-        let budget = self.stages.iter().map(|cost| cost.budget_ns).sum();
+        let budget = stages.iter().map(|cost| cost.budget_ns).sum();
         table.push(line("sum", self.stage_sum() * 1e3, budget, ""));
+        for cost in beside {
+            table.push(line(cost.stage, cost.ns, cost.budget_ns, cost.what));
+        }
         table
     }
 

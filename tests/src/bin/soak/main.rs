@@ -63,11 +63,13 @@ fn page(verdict: &Verdict, cli: &Cli) -> String {
          {:.0} % of that for {} minutes (seed {}). Most of the time one of the servers has a fault: it refuses, slows\n\
          down, resets, drops or hangs in the middle of a stream. {held}\n\n{failures}\
          | | |\n|---|---|\n{rows}\n\
-         Served and cut requests have to be counted as the servers' own logs count them, each to the token. A\n\
-         caller that leaves stops a stream at a place only the server knows: tokens on their way then are the\n\
-         difference. Attempts that fail before any output are retried elsewhere; what a server had generated for\n\
-         them is not known to the gateway. Nothing may be lost, stay booked after the last request, or make memory\n\
-         grow by more than a tenth and 8 MiB.\n",
+         The ledger has to end with no room held, and to have used what all requests together were charged. A request\n\
+         told in full (each server that was sent it said what it took, or refused it) has to be charged what the\n\
+         servers' own logs bill for it, to the token. A server that is silent or resets may have worked: that attempt\n\
+         is charged its prompt, or all that was reserved for an answer in one piece, and never less than\n\
+         was billed. A caller that leaves stops a stream at a place only the server knows: tokens on their way then\n\
+         are the difference. Nothing may be lost, stay booked after the last request, or make memory grow by more than\n\
+         a tenth and 8 MiB.\n",
         LOAD * 100.0,
         cli.minutes,
         cli.seed,

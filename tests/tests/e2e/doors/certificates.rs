@@ -144,6 +144,38 @@ async fn a_resumed_session_does_not_outlive_its_authority() {
     assert_eq!((refused.status, refused.error_code().as_str()), (403, "invalid_certificate"));
 }
 
+/// A revoked certificate, one whose authority says nothing of it, and a list that changes while the gateway runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_certificate_is_refused_from_the_moment_its_list_is_replaced() {
+    let (authority, clients, silent) = (Authority::new(), Authority::new(), Authority::new());
+    let backend = backend().await;
+    let folder = tempfile::tempdir().unwrap();
+    write(&authority.sign(), folder.path(), "main");
+    std::fs::write(folder.path().join("clients.pem"), clients.pem() + &silent.pem()).unwrap();
+    let (good, lost) = (clients.sign_for(&["good.example"]), clients.sign_for(&["lost.example"]));
+    std::fs::write(folder.path().join("revoked.pem"), clients.revoking(&[])).unwrap();
+    let section = json!({"authorities": {"file": "clients.pem"}, "crl": {"file": "revoked.pem"}});
+    let manifest = secure(backend.address()).set("/listeners/main/tls/clients", section);
+    let gateway = started(&manifest, folder.path()).await;
+    let showing = |leaf: &Leaf| authority.client_showing(&["http/1.1"], leaf);
+    assert!(is_served(&gateway, showing(&good)).await && is_served(&gateway, showing(&lost)).await);
+    assert!(
+        !is_served(&gateway, showing(&silent.sign_for(&["x.example"]))).await,
+        "its authority has no list"
+    );
+    // One configuration keeps its sessions from connection to connection.
+    let resuming = gateway.client().tls(showing(&lost));
+    assert_eq!(resuming.get("/v1/models").await.status, 200);
+    std::fs::write(folder.path().join("revoked.pem"), clients.revoking(&[&lost])).unwrap();
+    gateway.reload().await;
+    assert!(!is_served(&gateway, showing(&lost)).await);
+    assert_eq!(resuming.get("/v1/models").await.error_code(), "invalid_certificate");
+    assert!(is_served(&gateway, showing(&good)).await);
+    std::fs::write(folder.path().join("revoked.pem"), "").unwrap();
+    gateway.reload().await;
+    assert!(!is_served(&gateway, showing(&lost)).await, "a list that cannot be read leaves the one in use");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_certificate_is_not_required_strangers_to_the_authority_are_still_refused() {
     let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());

@@ -1,64 +1,23 @@
 //! Two gateway processes with one ceiling between them, and what happens to their Redis.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use e2e::backend::{FakeBackend, Reply, fast, simulate};
-use e2e::binary::{Running, sluicegate};
 use e2e::client::Client;
 use e2e::figures::note;
 use e2e::gateway::chat;
-use e2e::manifest::{MODEL, Manifest};
-use e2e::redis::RedisServer;
+use e2e::manifest::MODEL;
 use futures_util::future::join_all;
-use rustix::process::Signal;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
+
+use super::replica::{Replica, limited};
+use crate::redis::RedisServer;
 
 /// The longest a window of these tests is: they end within it.
 const WINDOW: &str = "requests/day";
-
-struct Replica {
-    program: Running,
-    client: Client,
-    state: TempDir,
-    manifest: std::path::PathBuf,
-}
-
-impl Replica {
-    async fn start(manifest: &Manifest) -> Option<Self> {
-        let state = tempfile::tempdir().unwrap();
-        let file = state.path().join("gateway.yaml");
-        std::fs::write(&file, manifest.text()).unwrap();
-        let (program, client) = run(&file, &state).await?;
-        Some(Self { program, client, state, manifest: file })
-    }
-
-    /// Kills it and starts it again where it was.
-    async fn kill_and_restart(&mut self) {
-        self.program.signal(Signal::KILL);
-        self.program.ended().await;
-        (self.program, self.client) = run(&self.manifest, &self.state).await.unwrap();
-    }
-}
-
-async fn run(manifest: &std::path::Path, state: &TempDir) -> Option<(Running, Client)> {
-    let program = sluicegate()?;
-    let (manifest, state) = (manifest.to_str().unwrap(), state.path().to_str().unwrap());
-    let running = Running::start(&program, &["run", "--manifest", manifest, "--state-dir", state], &[]);
-    let address: SocketAddr = running.listener("main").await;
-    running.says("sluicegate: ready").await;
-    Some((running, Client::new(address)))
-}
-
-/// A limit of all replicas together on the route everybody uses.
-fn limited(server: &RedisServer, backend: SocketAddr, limit: Value) -> Manifest {
-    Manifest::new()
-        .backend("one", backend)
-        .set("/limits/joint", limit)
-        .set("/routes/chat/limit", "joint")
-        .set("/store/shared", json!({"redis": {"url": server.url()}, "replicas": 2}))
-}
+/// What may be left of a window that every caller is refused in: either replica may hold the last pieces
+/// while the other one asks for them, and is refused until they are returned, ten seconds later.
+const LEFT: usize = 4;
 
 /// Statuses of `each` requests from each of 32 callers per replica.
 async fn load(replicas: &[&Replica], each: usize) -> Vec<u16> {
@@ -82,6 +41,13 @@ async fn exhaust(replicas: &[&Replica]) {
     .await;
 }
 
+/// How many were refused because the store did not answer within its 50 ms. That is the manifest's stance, and
+/// on a machine that is busy with other things it happens; anything else than that and 429 is a defect.
+fn unsure(statuses: &[u16]) -> usize {
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 429 | 503)), "{statuses:?}");
+    statuses.iter().filter(|status| **status == 503).count()
+}
+
 fn served(statuses: &[u16]) -> usize {
     statuses.iter().filter(|status| **status == 200).count()
 }
@@ -93,16 +59,15 @@ async fn live_two_replicas_serve_no_more_than_one_ceiling_under_load() {
     let manifest = limited(&server, backend.address(), json!({"requests": format!("500 {WINDOW}")}));
     let Some(one) = Replica::start(&manifest).await else { return };
     let two = Replica::start(&manifest).await.unwrap();
-    let statuses = load(&[&one, &two], 20).await;
-    let served = served(&statuses);
-    assert!(statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
-    // At the end either may hold a request's worth that the other asks for.
-    assert!((490..=500).contains(&served), "{served}");
-    assert_eq!(backend.calls().len(), served);
+    let unsure = unsure(&load(&[&one, &two], 20).await);
+    exhaust(&[&one, &two]).await;
+    let served = backend.calls().len();
+    assert!((500 - LEFT..=500).contains(&served), "{served}");
+    note("Replicas", "where Redis ran", format!("a {}", server.place()));
     note(
         "Replicas",
         "two replicas, 64 callers, 500 requests a day",
-        format!("{served} served by both together"),
+        format!("{served} served by both together; {unsure} refused for a slow store"),
     );
 }
 
@@ -115,8 +80,9 @@ async fn live_a_killed_replica_goes_on_with_its_lease_and_spends_nothing_twice()
     let two = Replica::start(&manifest).await.unwrap();
     let before = served(&load(&[&one, &two], 2).await);
     one.kill_and_restart().await;
-    let after = served(&load(&[&one, &two], 15).await);
-    assert!((380..=400).contains(&(before + after)), "{before} and {after}");
+    exhaust(&[&one, &two]).await;
+    let after = backend.calls().len() - before;
+    assert!((400 - LEFT..=400).contains(&(before + after)), "{before} and {after}");
     let figure = format!("{before} served before and {after} after, of 400");
     note("Replicas", "kill -9 of one replica, started again", figure);
 }
@@ -135,7 +101,7 @@ async fn live_a_redis_that_comes_back_empty_gives_nothing_twice() {
     server.restart().await;
     exhaust(&[&one, &two]).await;
     let total = backend.calls().len();
-    assert!(before > 0 && (380..=400).contains(&total), "{before} before, {total} in all");
+    assert!(before > 0 && (400 - LEFT..=400).contains(&total), "{before} before, {total} in all");
     note("Replicas", "Redis killed and back empty", format!("{before} served before, {total} of 400 in all"));
 }
 
@@ -165,14 +131,14 @@ async fn live_a_frozen_redis_delays_no_request_that_a_lease_covers() {
     let manifest = limited(&server, backend.address(), json!({"requests": format!("1000000 {WINDOW}")}));
     let Some(one) = Replica::start(&manifest).await else { return };
     load(&[&one], 5).await;
-    server.freeze();
+    server.freeze().await;
     let mut slowest = Duration::ZERO;
     for _ in 0..200 {
         let begun = Instant::now();
         assert_eq!(one.client.chat(&chat("x")).await.status, 200);
         slowest = slowest.max(begun.elapsed());
     }
-    server.thaw();
+    server.thaw().await;
     // The store's own patience is 50 ms; a machine under load may take some of it.
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     note(
@@ -194,7 +160,7 @@ async fn live_a_redis_that_comes_back_with_its_data_gives_nothing_twice() {
     server.restart().await;
     exhaust(&[&one, &two]).await;
     let total = backend.calls().len();
-    assert!(before > 0 && (380..=400).contains(&total), "{before} before, {total} in all");
+    assert!(before > 0 && (400 - LEFT..=400).contains(&total), "{before} before, {total} in all");
     note(
         "Replicas",
         "Redis killed and back with its data",
@@ -217,12 +183,14 @@ async fn live_two_replicas_pass_no_joint_ceiling_of_tokens_or_dollars() {
         let Some(one) = Replica::start(&manifest).await else { return };
         let two = Replica::start(&manifest).await.unwrap();
         let statuses = load(&[&one, &two], 10).await;
+        let unsure = unsure(&statuses);
         let spent: u64 = sim.log().iter().map(|record| record.usage().total()).sum();
-        assert!(statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
         assert!(spent <= 6_000, "{spent} of 6000 by {code}");
         assert!(served(&statuses) > 20 && served(&statuses) < statuses.len(), "{}", served(&statuses));
-        let figure =
-            format!("{} served by both together, {spent} tokens by the servers' log", served(&statuses));
+        let served = served(&statuses);
+        let figure = format!(
+            "{served} served by both together, {spent} tokens by the servers' log; {unsure} refused for a slow store"
+        );
         note(
             "Replicas",
             &format!("two replicas, 64 callers, hard ceiling of 6,000 tokens in {code}"),

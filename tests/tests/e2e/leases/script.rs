@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use e2e::redis::RedisServer;
+use crate::redis::RedisServer;
 use e2e::wait::until_async;
 use ledger::lease::{Call, Epoch, GRACE_MS, MAX_AMOUNT, Register, Replica, Reply, Server, Slot};
 use proptest::prelude::*;
