@@ -12,6 +12,7 @@
 
 mod check;
 mod compile;
+mod compose;
 pub mod diagnostics;
 mod expand;
 pub mod init;
@@ -23,8 +24,9 @@ pub mod source;
 
 pub use check::check_resources;
 pub use compile::{Outcome, compile};
+pub use compose::flatten;
 pub use diagnostics::codes::explain;
 pub use diagnostics::{Code, Finding, Severity, Style, render};
 pub use expand::{Expanded, Origin, expand};
 pub use schema::{schema, schema_text};
-pub use source::Source;
+pub use source::{Files, Source, gather};
