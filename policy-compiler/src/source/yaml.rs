@@ -116,7 +116,7 @@ impl Reader<'_, '_> {
                 self.indirection(anchor, tag.is_some(), span);
                 self.begin(Content::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None }, span)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::SequenceEnd | Event::MappingEnd => self.end(self.offsets.bracket(span)),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
         Some(())
@@ -155,6 +155,8 @@ impl Reader<'_, '_> {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) {
         let plain = style == ScalarStyle::Plain;
+        let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+        let span = if quoted { self.offsets.quoted(span) } else { span };
         if plain && let Some(trap) = traps::trap(text) {
             let message = format!("`{text}` is ambiguous: some readers of YAML take it for {}", trap.reading);
             self.findings.push(
