@@ -108,7 +108,7 @@ fn number(value: &Value, field: &str) -> Option<f64> {
 
 fn whole(value: &Value, field: &str) -> Option<u64> {
     let number = number(value, field)?;
-    (number >= 1.0 && number < 1e15 && number.fract() == 0.0).then_some(number as u64)
+    ((1.0..1e15).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 fn fields(value: &Value) -> impl Iterator<Item = (&str, &Value)> {

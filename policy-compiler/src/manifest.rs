@@ -35,8 +35,8 @@ pub use access::{AccessRule, Countries, CountryCode, CountryRule, HeaderValues};
 pub use acl::{AclAction, AclConditions, AclRule, BotClass};
 pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
-    Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
-    Quota, QuotaShape, Serving, Timeouts,
+    Backend, BackendKind, BackendTls, Capability, ClientCertificate, Deployment, EgressProxy, Health, Model,
+    Price, Quota, QuotaShape, Serving, Timeouts,
 };
 pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
 pub use geography::{Place, Residency, Sku};

@@ -187,7 +187,7 @@ fn credential(
 fn terms(params: &Value, info: &Value) -> Map<String, Value> {
     let mut terms = Map::new();
     let either = |field: &str| number(params, field).or_else(|| number(info, field));
-    let price = |field: &str| either(field).filter(|cost| *cost >= 0.0).map(|cost| per_million(cost));
+    let price = |field: &str| either(field).filter(|cost| *cost >= 0.0).map(per_million);
     if let (Some(input), Some(output)) = (price("input_cost_per_token"), price("output_cost_per_token")) {
         let mut prices =
             Map::from_iter([("input".to_owned(), json!(input)), ("output".to_owned(), json!(output))]);
