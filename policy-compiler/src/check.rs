@@ -2,6 +2,7 @@
 //! changes anything or knows of another.
 
 mod access;
+mod acl;
 mod addresses;
 mod backends;
 mod callers;
@@ -82,6 +83,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let context = Context { document, manifest, names: Names::of(document) };
     let checks = [
         access::check,
+        acl::check,
         addresses::check,
         backends::check,
         callers::check,

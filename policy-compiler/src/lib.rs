@@ -12,19 +12,29 @@
 
 mod check;
 mod compile;
+mod compose;
 pub mod diagnostics;
 mod expand;
+mod fmt;
+mod import;
 pub mod init;
 mod lower;
 pub mod manifest;
+mod migrate;
+mod pages;
 mod resolve;
 mod schema;
 pub mod source;
 
 pub use check::check_resources;
 pub use compile::{Outcome, compile};
+pub use compose::flatten;
 pub use diagnostics::codes::explain;
 pub use diagnostics::{Code, Finding, Severity, Style, render};
 pub use expand::{Expanded, Origin, expand};
+pub use fmt::format;
+pub use import::{Imported, azure_waf, litellm};
+pub use migrate::{CURRENT, Migrated, NotMigrated, migrate};
+pub use pages::{Page, pages};
 pub use schema::{schema, schema_text};
-pub use source::Source;
+pub use source::{Files, Source, gather};

@@ -35,8 +35,8 @@ pub use access::{AccessRule, Countries, CountryCode, CountryRule, HeaderValues};
 pub use acl::{AclAction, AclConditions, AclRule, BotClass};
 pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
-    Backend, BackendKind, BackendTls, ClientCertificate, Deployment, EgressProxy, Health, Model, Price,
-    Quota, QuotaShape, Serving, Timeouts,
+    Backend, BackendKind, BackendTls, Capability, ClientCertificate, Deployment, EgressProxy, Health, Model,
+    Price, Quota, QuotaShape, Serving, Timeouts,
 };
 pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
 pub use geography::{Place, Residency, Sku};
@@ -88,6 +88,11 @@ pub struct Manifest {
     pub schema: Option<String>,
     /// Version of the manifest language: `sluicegate/v1`.
     pub api_version: ApiVersion,
+    /// Further files of this manifest, relative to this one; `*` stands for any characters of a name. They
+    /// add entries, and can only narrow those of others.
+    #[serde(default, skip_serializing_if = "Listed::is_empty")]
+    #[schemars(example = included())]
+    pub include: Listed,
     /// Sockets that callers connect to, by name.
     #[schemars(extend("minProperties" = 1))]
     pub listeners: Named<Name, Listener>,
@@ -142,6 +147,10 @@ pub struct Manifest {
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,
+}
+
+fn included() -> [&'static str; 2] {
+    ["prices.yaml", "teams/*.yaml"]
 }
 
 impl Manifest {

@@ -5,10 +5,34 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use policy_compiler::{Code, Outcome, Source, Style, compile, render};
+use policy_compiler::{Code, Files, Outcome, Source, Style, compile, gather, render};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes")
+}
+
+fn one(path: &Path) -> Source {
+    Source::new("gateway.yaml", std::fs::read_to_string(path).expect("text"))
+}
+
+/// A folder with the first file, what it includes, and perhaps an overlay.
+fn several(folder: &Path) -> Source {
+    let overlay = std::fs::read_to_string(folder.join("overlay.yaml"));
+    let overlays: Vec<_> = overlay.into_iter().map(|text| Source::new("overlay.yaml", text)).collect();
+    gather(one(&folder.join("gateway.yaml")), &overlays, &Folder(folder))
+}
+
+struct Folder<'p>(&'p Path);
+
+impl Files for Folder<'_> {
+    fn read(&self, path: &str) -> Result<String, String> {
+        std::fs::read_to_string(self.0.join(path)).map_err(|_| "no such file".to_owned())
+    }
+
+    fn names(&self, folder: &str) -> Result<Vec<String>, String> {
+        let entries = std::fs::read_dir(self.0.join(folder)).map_err(|error| error.to_string())?;
+        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+    }
 }
 
 /// Every mistake: its code, its name and its source.
@@ -18,8 +42,7 @@ fn mistakes() -> Vec<(Code, String, Source)> {
         let path = entry.expect("a file").path();
         let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
         let code = name.split('-').next().and_then(Code::find).expect("a code at the beginning");
-        let text = std::fs::read_to_string(&path).expect("text");
-        all.push((code, name, Source::new("gateway.yaml", text)));
+        all.push((code, name, if path.is_dir() { several(&path) } else { one(&path) }));
     }
     all.sort_by(|a, b| a.1.cmp(&b.1));
     all
@@ -59,8 +82,8 @@ fn every_code_is_produced_by_some_test() {
 }
 
 #[test]
-fn a_manifest_beyond_four_mebibytes_is_refused_unread() {
-    let source = Source::new("gateway.yaml", format!("# {}", "x".repeat(4 << 20)));
+fn a_manifest_beyond_64_mebibytes_is_refused_unread() {
+    let source = Source::new("gateway.yaml", format!("# {}", "x".repeat(64 << 20)));
     let outcome = compile(&source);
     assert_eq!(codes(&outcome), BTreeSet::from([Code::TooLarge]));
 }

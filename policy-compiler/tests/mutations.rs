@@ -2,6 +2,8 @@
 //! must agree about structure; and what both accept, the types must take.
 #![expect(clippy::expect_used, reason = "a broken test environment is best shown by a panic")]
 
+use std::path::Path;
+
 use boon::{Compiler, SchemaIndex, Schemas};
 use policy_compiler::manifest::Manifest;
 use policy_compiler::{Code, Finding, Outcome, Source, compile, schema};
@@ -227,4 +229,40 @@ fn every_field_of_the_schema_is_described_for_editors() {
         assert!(definition["description"].is_string(), "{name} has no description");
         check(definition, name);
     }
+}
+
+#[test]
+fn the_checked_in_pages_of_the_sections_are_current_and_tell_every_field() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference");
+    let pages = policy_compiler::pages();
+    for (name, text) in &pages {
+        let kept = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(kept == *text, "{name} is out of date: cargo run -p policy-compiler --example reference");
+    }
+    let kept = std::fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(kept, pages.len(), "a page without a section");
+    let all: String = pages.into_iter().map(|(_, text)| text).collect();
+    let schema = schema();
+    let types = schema["$defs"].as_object().expect("types").values().chain([&schema]);
+    for field in types.filter_map(|one| one["properties"].as_object()).flat_map(|fields| fields.keys()) {
+        assert!(all.contains(&format!("`{field}`")) || field == "$schema", "{field}");
+    }
+}
+
+#[test]
+fn an_independent_validator_accepts_every_example_by_our_schema() {
+    let (schemas, index) = independent();
+    let mut seen = 0;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for entry in std::fs::read_dir(folder).expect("examples") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let source = Source::new("example.yaml", std::fs::read_to_string(&path).expect("text"));
+        let json = compile(&source).document.expect("a tree").root.to_json();
+        assert!(schemas.validate(&json, index).is_ok(), "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 14, "{seen}");
 }

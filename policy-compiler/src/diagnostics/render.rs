@@ -79,5 +79,5 @@ fn masked<'s>(findings: &[Finding], source: &'s Source) -> Cow<'s, Source> {
             text.push(character);
         }
     }
-    Cow::Owned(Source::new(source.name.clone(), text))
+    Cow::Owned(source.with_text(text))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use policy_compiler::{Finding, compile};
 
-use super::output::{read_manifest, show_findings};
+use super::output::{Overlays, read_manifest, show_findings};
 use super::{BAD_INPUT, Output};
 use crate::policy::missing_resources;
 
@@ -27,6 +27,8 @@ Exit codes: 0 all is well, 1 the manifest is but something live is not, 2 the ma
 pub(super) struct Args {
     /// Manifest in YAML or JSON; `-` reads standard input
     manifest: PathBuf,
+    #[command(flatten)]
+    overlays: Overlays,
     /// Leave out secrets and files the manifest refers to, which may exist on another machine only
     #[arg(long, conflicts_with = "live")]
     no_resources: bool,
@@ -42,7 +44,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    let source = match read_manifest(&args.manifest) {
+    let source = match read_manifest(&args.manifest, &args.overlays) {
         Ok(source) => source,
         Err(code) => return code,
     };

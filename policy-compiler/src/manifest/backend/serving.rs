@@ -24,6 +24,10 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_output: Option<u64>,
+    /// What it can do beyond answering in text. A pool whose members or fallbacks differ in what they state
+    /// serves some requests by luck. Nothing is known of a model that states nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<Capability>,
     /// Prices per million tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
@@ -61,6 +65,10 @@ pub struct Deployment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_output: Option<u64>,
+    /// What it can do beyond answering in text. A pool whose members or fallbacks differ in what they state
+    /// serves some requests by luck. Nothing is known of a model that states nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<Capability>,
     /// Prices per million tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
@@ -83,6 +91,18 @@ pub struct Deployment {
     /// A guess of the time to first token for a median prompt, used until one is measured.
     #[serde(default = "expected_ttft")]
     pub expected_ttft: Duration,
+}
+
+/// What a model can do beyond answering in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Capability {
+    /// Calls the tools a request describes.
+    Tools,
+    /// Reads images.
+    Vision,
+    /// Answers in JSON when asked to, by a schema or freely.
+    JsonMode,
 }
 
 /// Prices per million tokens.
@@ -148,6 +168,8 @@ pub struct Serving<'m> {
     pub context_window: Option<u64>,
     /// See [`Model::max_output`].
     pub max_output: Option<u64>,
+    /// See [`Model::capabilities`].
+    pub capabilities: &'m [Capability],
     /// See [`Model::price`].
     pub price: Option<&'m Price>,
     /// See [`Model::cost`].
@@ -171,6 +193,7 @@ impl Model {
             upstream_name: self.upstream_name.as_deref().unwrap_or(name),
             context_window: self.context_window,
             max_output: self.max_output,
+            capabilities: &self.capabilities,
             price: self.price.as_ref(),
             cost: self.cost,
             quota: self.quota.as_ref(),
@@ -190,6 +213,7 @@ impl Deployment {
             upstream_name: name,
             context_window: self.context_window,
             max_output: self.max_output,
+            capabilities: &self.capabilities,
             price: self.price.as_ref(),
             cost: self.cost,
             quota: self.quota.as_ref(),
