@@ -7,5 +7,5 @@ use std::path::Path;
 fn main() -> io::Result<()> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     std::fs::write(docs.join("gateway.schema.json"), policy_compiler::schema_text())?;
-    std::fs::write(docs.join("findings.md"), policy_compiler::diagnostics::codes::reference())
+    std::fs::write(docs.join("findings.md"), policy_compiler::reference())
 }

@@ -13,18 +13,21 @@
 mod check;
 mod compile;
 pub mod diagnostics;
+mod examples;
 mod expand;
 pub mod init;
 mod lower;
 pub mod manifest;
+mod reference;
 mod resolve;
 mod schema;
 pub mod source;
 
 pub use check::check_resources;
-pub use compile::{Outcome, compile};
-pub use diagnostics::codes::explain;
-pub use diagnostics::{Code, Finding, Severity, Style, render};
+pub use compile::{Outcome, compile, compile_at};
+pub use diagnostics::{Code, Finding, LevelFault, Levels, Severity, Style, Witness, render};
+pub use examples::{Example, example, explain};
 pub use expand::{Expanded, Origin, expand};
+pub use reference::reference;
 pub use schema::{schema, schema_text};
 pub use source::Source;

@@ -56,7 +56,11 @@ impl Diagnostic for Report<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.finding.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        let help = self.finding.help.as_deref()?;
+        Some(match &self.finding.witness {
+            Some(witness) => Box::new(format!("{help}\nfor example: {witness}")),
+            None => Box::new(help),
+        })
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
