@@ -2,6 +2,7 @@
 //! changes anything or knows of another.
 
 mod access;
+mod acl;
 mod acl_order;
 mod addresses;
 mod backends;
@@ -90,6 +91,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let context = Context { document, manifest, names: Names::of(document) };
     let checks = [
         access::check,
+        acl::check,
         acl_order::check,
         addresses::check,
         backends::check,

@@ -4,12 +4,13 @@
 use rule_table::Bundle;
 
 use crate::check;
+use crate::compose::compose;
 use crate::diagnostics::{self, Code, Finding, Label, Levels};
 use crate::lower::lower;
 use crate::manifest::Manifest;
 use crate::resolve::{self, Names};
 use crate::schema;
-use crate::source::{self, Document, Source};
+use crate::source::{Document, Source};
 
 /// What became of a source.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub fn compile(source: &Source) -> Outcome {
 #[must_use]
 pub fn compile_at(source: &Source, levels: &Levels) -> Outcome {
     let mut findings = Vec::new();
-    let document = source::read(source, &mut findings);
+    let document = compose(source, &mut findings);
     let mut outcome = Outcome { bundle: None, findings: Vec::new(), manifest: None, document: None };
     if let Some(document) = document {
         outcome.manifest = examine(&document, &mut findings);

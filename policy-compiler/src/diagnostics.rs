@@ -126,6 +126,17 @@ impl Finding {
         self
     }
 
+    /// The same, `by` bytes further on in the text.
+    pub(crate) fn moved(mut self, by: usize) -> Self {
+        for label in self.primary.iter_mut().chain(&mut self.secondary) {
+            label.span = label.span.moved(by);
+        }
+        for span in &mut self.redact {
+            *span = span.moved(by);
+        }
+        self
+    }
+
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> Severity {

@@ -4,10 +4,13 @@
 use crate::compile::compile;
 use crate::diagnostics::render::masked;
 use crate::diagnostics::{Code, Finding, Style, render};
-use crate::source::Source;
+use crate::source::{Files, Source, gather};
 
-/// Name and text of every mistake, in the order of names, which begin with a code.
-const MISTAKES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
+/// Paths and texts.
+type Texts = &'static [(&'static str, &'static str)];
+
+/// Name and files of every mistake, in the order of names, which begin with a code.
+const MISTAKES: &[(&str, bool, Texts)] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 
 /// Longer examples are told by what is found in them alone.
 const SHOWN: usize = 60;
@@ -17,20 +20,41 @@ const SHOWN: usize = 60;
 pub struct Example {
     /// The code at its beginning, then what is wrong.
     pub name: &'static str,
-    /// The manifest.
-    pub text: &'static str,
+    /// Whether it is a folder, whose files include each other.
+    pub(crate) folder: bool,
+    files: Texts,
+}
+
+/// The files of an example, held in memory.
+struct Held(Texts);
+
+impl Files for Held {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let found = self.0.iter().find(|(name, _)| *name == path);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn names(&self, folder: &str) -> Result<Vec<String>, String> {
+        let below = |(name, _): &(&str, &str)| {
+            let rest = if folder.is_empty() { name } else { name.strip_prefix(folder)?.strip_prefix('/')? };
+            rest.split('/').next().map(str::to_owned)
+        };
+        let mut names: Vec<String> = self.0.iter().filter_map(below).collect();
+        names.dedup();
+        if names.is_empty() { Err("no such folder".to_owned()) } else { Ok(names) }
+    }
 }
 
 /// An example of a code. What stands outside the text, such as a missing file, has none.
 #[must_use]
 pub fn example(code: Code) -> Option<Example> {
-    let found = MISTAKES.iter().find(|(name, _)| name.starts_with(code.as_str()));
-    found.map(|(name, text)| Example { name, text })
+    let found = MISTAKES.iter().find(|(name, ..)| name.starts_with(code.as_str()));
+    found.map(|(name, folder, files)| Example { name, folder: *folder, files })
 }
 
 /// Every example, in the order of names.
 pub(crate) fn examples() -> impl Iterator<Item = Example> {
-    MISTAKES.iter().map(|(name, text)| Example { name, text })
+    MISTAKES.iter().map(|(name, folder, files)| Example { name, folder: *folder, files })
 }
 
 impl Example {
@@ -40,10 +64,20 @@ impl Example {
         self.name.split('-').next().and_then(Code::find)
     }
 
+    fn source(&self) -> Source {
+        let text = |name| self.files.iter().find(|(path, _)| *path == name).map(|(_, text)| *text);
+        let root = Source::new("gateway.yaml", text("gateway.yaml").unwrap_or_default());
+        let overlay = text("overlay.yaml").map(|text| Source::new("overlay.yaml", text));
+        match (self.folder, overlay) {
+            (false, _) => root,
+            (true, overlay) => gather(root, overlay.as_slice(), &Held(self.files)),
+        }
+    }
+
     /// It, with secrets masked, and what the compiler says about its code in it.
     #[must_use]
     pub fn findings(&self) -> (Source, Vec<Finding>) {
-        let source = Source::new("gateway.yaml", self.text);
+        let source = self.source();
         let mut findings = compile(&source).findings;
         let source = masked(&findings, &source).into_owned();
         findings.retain(|finding| Some(finding.code) == self.code());
@@ -62,9 +96,14 @@ pub fn explain(code: &str) -> Option<String> {
         let (source, findings) = example.findings();
         if source.text.lines().count() <= SHOWN {
             page.push_str("\nFor example:\n\n");
-            for line in source.text.lines() {
-                page.push_str(format!("    {line}").trim_end());
-                page.push('\n');
+            for file in source.files() {
+                if source.count() > 1 {
+                    page.push_str(&format!("    # {}\n", file.name));
+                }
+                for line in file.text.lines() {
+                    page.push_str(format!("    {line}").trim_end());
+                    page.push('\n');
+                }
             }
         }
         page.push_str("\nWhat is said of it:\n\n");

@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 18] = [
     "models",
     "issuers",
     "limits",
+    "acl",
     "access",
     "countries",
     "hooks",
@@ -32,10 +33,12 @@ const SECTIONS: [&str; 18] = [
 const COMMENT_COLUMN: usize = 56;
 
 /// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Written in the manifest, on this line.
+    /// Written in the manifest's only file, on this line.
     Line(usize),
+    /// Written in this one of its files, on this line.
+    File(String, usize),
     /// Not written.
     Default,
 }
@@ -44,6 +47,7 @@ impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
+            Self::File(file, line) => write!(f, "{file}:{line}"),
             Self::Default => f.write_str("default"),
         }
     }
@@ -84,8 +88,16 @@ pub fn expand(source: &Source) -> Expanded {
 
 fn effective(value: &Value, path: &mut Vec<String>, document: &Document) -> Effective {
     let origin = || {
-        let line = |_| Origin::Line(document.source.position(document.key_span(path).start).line);
-        document.value(path).map_or(Origin::Default, line)
+        let source = &document.source;
+        document.value(path).map_or(Origin::Default, |_| {
+            let at = document.key_span(path).start;
+            let line = source.position(at).line;
+            if source.count() == 1 {
+                Origin::Line(line)
+            } else {
+                Origin::File(source.file_at(at).name.to_owned(), line)
+            }
+        })
     };
     match value {
         Value::Object(fields) if !fields.is_empty() => {

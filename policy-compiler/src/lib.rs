@@ -12,12 +12,16 @@
 
 mod check;
 mod compile;
+mod compose;
 pub mod diagnostics;
 mod examples;
 mod expand;
+mod fmt;
+mod import;
 pub mod init;
 mod lower;
 pub mod manifest;
+mod migrate;
 mod reference;
 mod resolve;
 mod schema;
@@ -25,9 +29,13 @@ pub mod source;
 
 pub use check::check_resources;
 pub use compile::{Outcome, compile, compile_at};
+pub use compose::flatten;
 pub use diagnostics::{Code, Finding, LevelFault, Levels, Severity, Style, Witness, render};
 pub use examples::{Example, example, explain};
 pub use expand::{Expanded, Origin, expand};
+pub use fmt::format;
+pub use import::{Imported, azure_waf, litellm};
+pub use migrate::{CURRENT, Migrated, NotMigrated, migrate};
 pub use reference::reference;
 pub use schema::{schema, schema_text};
-pub use source::Source;
+pub use source::{Files, Source, gather};

@@ -90,6 +90,11 @@ pub struct Manifest {
     pub schema: Option<String>,
     /// Version of the manifest language: `sluicegate/v1`.
     pub api_version: ApiVersion,
+    /// Further files of this manifest, relative to this one; `*` stands for any characters of a name. They
+    /// add entries, and can only narrow those of others.
+    #[serde(default, skip_serializing_if = "Listed::is_empty")]
+    #[schemars(example = included())]
+    pub include: Listed,
     /// Sockets that callers connect to, by name.
     #[schemars(extend("minProperties" = 1))]
     pub listeners: Named<Name, Listener>,
@@ -148,6 +153,10 @@ pub struct Manifest {
     /// language is always denied.
     #[serde(default)]
     pub findings: Named<FindingCode, FindingLevel>,
+}
+
+fn included() -> [&'static str; 2] {
+    ["prices.yaml", "teams/*.yaml"]
 }
 
 impl Manifest {

@@ -24,7 +24,7 @@ const GROUPS: [(&str, &str); 19] = [
     ("SG14", "Access control list"),
     ("SG15", "Residency, hooks and overload"),
     ("SG16", "Money, capabilities and quotas"),
-    ("SG17", "Composition"),
+    ("SG17", "Several files"),
     ("SG18", "Bundles"),
 ];
 
@@ -74,7 +74,11 @@ fn link(example: Example) -> String {
     let at = findings.first().and_then(|finding| finding.primary.as_ref());
     let line = at.map_or(1, |label| source.position(label.span.start).line);
     let name = example.name;
-    format!("[{name}]({FOLDER}/{name}.yaml#L{line}), line {line}")
+    let file = match at {
+        Some(label) if example.folder => format!("{name}/{}", source.file_at(label.span.start).name),
+        _ => format!("{name}.yaml"),
+    };
+    format!("[{name}]({FOLDER}/{file}#L{line}), line {line}")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) use address::{address, covers};
 pub(crate) use chains::Chains;
 pub(crate) use defaults::{LEAKY_BUCKET_DEPTH, MAX_ATTEMPTS, default_scope, fill};
 pub(crate) use headers::{Reserved, reserved};
-pub(crate) use matching::{header_fault, host, matching, path};
+pub(crate) use matching::{Fault, header_fault, host, matching, path};
 pub(crate) use names::{Deployed, MemberFault, Names};
 pub(crate) use network::network;
 pub(crate) use places::{derived, place, region, regions, stands_in_its_region, written};

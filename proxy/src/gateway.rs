@@ -7,7 +7,6 @@ mod start;
 mod work;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::clock::Clock;
 use crate::doors::Overlay;
 use crate::edge::{self, Edge, Followed};
 use crate::observability::Observability;
-use crate::policy::{Keeper, Offer, Source};
+use crate::policy::{Keeper, ManifestFiles, Offer, Source};
 use crate::store::{self, Counts};
 use crate::{costs, countries};
 
@@ -42,7 +41,7 @@ pub struct Gateway {
     observability: Observability,
     stop: CancellationToken,
     tasks: TaskTracker,
-    manifest: PathBuf,
+    manifest: ManifestFiles,
     certificates: Vec<Arc<dyn Followed>>,
     counts: Option<Arc<Counts>>,
 }

@@ -78,6 +78,7 @@ impl TestGateway {
             manifest: file,
             source: settings.source,
             state_dir: Some(folder.join("state")),
+            overlays: Vec::new(),
             time_scale: settings.time_scale,
             seed: 7,
         };

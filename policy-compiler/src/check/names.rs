@@ -43,6 +43,8 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
             let path = ["routes", route, "consumers", &index.to_string()];
             findings.extend(checker.reference(&path, "consumers", Code::UnknownConsumer));
         }
+        let taken = ["routes", route, "match", "consumer"];
+        findings.extend(checker.listed(&taken, "consumers", Code::UnknownConsumer));
     }
     for pool in names.section("pools") {
         findings.extend(checker.members(pool));
@@ -59,13 +61,18 @@ struct Checker<'d> {
 impl Checker<'_> {
     /// A limit's name, or a list of them.
     fn limits(&self, path: &[&str]) -> Vec<Finding> {
+        self.listed(path, "limits", Code::UnknownLimit)
+    }
+
+    /// A scalar that names an entry of a section, or a list of them.
+    fn listed(&self, path: &[&str], section: &str, code: Code) -> Vec<Finding> {
         let count = self.document.value(path).map_or(&[][..], Node::items).len();
         let items = (0..count).map(|index| index.to_string());
         let listed = items.filter_map(|index| {
             let path: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
-            self.reference(&path, "limits", Code::UnknownLimit)
+            self.reference(&path, section, code)
         });
-        listed.chain(self.reference(path, "limits", Code::UnknownLimit)).collect()
+        listed.chain(self.reference(path, section, code)).collect()
     }
 
     /// A scalar that names an entry of a section.

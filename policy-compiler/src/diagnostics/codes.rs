@@ -86,7 +86,7 @@ TooDeep "SG0005" Error "nested too deeply"
 "Maps and lists may be nested 64 deep; the language itself needs no more than eight. A bracket that is never closed is the usual cause."
 
 TooLarge "SG0006" Error "too large"
-"A manifest may be 4 MiB long, which is tens of thousands of routes."
+"A manifest, all its files together, may be 64 MiB long, which is hundreds of thousands of routes."
 
 OneDocument "SG0007" Error "not exactly one document"
 "A manifest is one YAML document. It is not empty, and no `---` begins a second one."
@@ -433,6 +433,24 @@ UnknownAccess "SG1307" Error "unknown access rule"
 RequiredCredential "SG1308" Error "required header is a credential or the gateway's own"
 "A header that an access rule requires has its values in the manifest. Credentials do not belong there, and keys of callers are `consumers`. Headers that concern one connection, or that the gateway sets, say nothing of a caller."
 
+UnknownListener "SG1401" Error "unknown listener"
+"`listener` of a rule of `acl` names entries of `listeners`, and there is no such entry."
+
+UnknownZone "SG1402" Error "unknown time zone"
+"`zone` is a name of the IANA time zone database, such as `Europe/Stockholm` or `America/New_York`, which knows when clocks change. Abbreviations such as `CEST` are not names: several zones share one."
+
+WholeWeek "SG1403" Warning "time that is always"
+"The window ends in the minute it begins, a day later, on every day of the week. It takes the requests of any time, as a route without `time` does."
+
+StatusWithoutBlock "SG1404" Error "status of a rule that refuses nothing"
+"`status` is what a refused request is answered. `allow` and `log` refuse nothing, so one of the two fields is not what was meant."
+
+MalformedPattern "SG1405" Error "pattern that nothing matches"
+"A pattern of `userAgent` is compared with a header's value, which has printable characters and no space at either end. `*` stands for any characters, also none."
+
+MalformedQuery "SG1406" Error "query that nothing matches"
+"Parameters of a query are compared as they are sent, percent-encoded. A name or value with `&`, `#`, a space or a character outside ASCII, or a name with `=`, cannot be sent so."
+
 AclTie "SG1420" Error "access rules without an order"
 "Rules of the access control list are asked by priority, and the first that applies decides. Two of one priority that can both apply to a request have to do the same: names and file order never decide."
 
@@ -495,6 +513,30 @@ LimitBeyondQuota "SG1603" Warning "limit above what providers allow"
 
 Oversubscribed "SG1604" Note "consumers together above the pool's quota"
 "Everybody who may use the pool is limited, and if all use what they may at once, it is more than the quotas of its members. Many plan so, since not all come at once; then somebody is refused by the provider and not by a limit."
+
+UnreadInclude "SG1701" Error "included file cannot be read"
+"`include` names files relative to the file it stands in. This one does not exist or cannot be read."
+
+IncludeOutside "SG1702" Error "include leads elsewhere"
+"Included files stand in the folder of the manifest's first file or below it, so that the folder is all there is to a gateway's policy: it can be copied, mounted and reviewed whole. Absolute paths, and `..` beyond that folder, are refused."
+
+IncludeCycle "SG1703" Error "files include each other"
+"A file includes itself, by way of others or at once, or files include each other more than eight deep."
+
+EmptyInclude "SG1704" Warning "include matches no file"
+"No file has a name of this pattern. `*` stands for any characters within one name and `?` for one; a name that begins with a dot has to be written with its dot."
+
+FilesContradict "SG1705" Error "two files contradict each other"
+"The order of files never decides, so two files may not say different things of one field. Included files add; what shall replace something else goes into an overlay: `--overlay prod.yaml`."
+
+IncludeWidens "SG1706" Error "included file widens what another says"
+"An entry belongs to the file that defines it. Another file may repeat it, and may add to it what only takes something away from callers, such as `limit` and `access` of a route, where it has none. Anything else would let a team's file change what the base file promises; so would a rule of `acl` that allows requests before another file's rule can block them."
+
+IncludeElsewhere "SG1707" Error "include where nothing can be included"
+"An overlay includes no files, and a manifest that is sent to a running gateway has to come whole: the gateway would read its own disk, not the sender's. `sluicegate publish` joins the files before it sends them."
+
+OverlayOfNothing "SG1708" Warning "overlay takes away what is not there"
+"`null` in an overlay takes a field away. There is no such field, so its name may be misspelt and what was meant to go is still there."
 }
 
 impl Code {

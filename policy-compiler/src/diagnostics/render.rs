@@ -88,5 +88,5 @@ pub(crate) fn masked<'s>(findings: &[Finding], source: &'s Source) -> Cow<'s, So
             text.push(character);
         }
     }
-    Cow::Owned(Source::new(source.name.clone(), text))
+    Cow::Owned(source.with_text(text))
 }

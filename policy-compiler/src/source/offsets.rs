@@ -34,4 +34,32 @@ impl<'t> Offsets<'t> {
         let text = self.text.get(start..end).unwrap_or_default();
         Span { start, end: start + text.trim_end().len() }
     }
+
+    /// The span of a scalar in quotes, without the comment behind it, which the parser counts to it.
+    pub(super) fn quoted(&self, span: Span) -> Span {
+        let text = self.text.get(span.start..span.end).unwrap_or_default();
+        let Some(quote) = text.chars().next() else { return span };
+        let mut escaped = false;
+        let mut inside = text.char_indices().skip(1).peekable();
+        while let Some((at, character)) = inside.next() {
+            if escaped {
+                escaped = false;
+            } else if character == '\\' && quote == '"' {
+                escaped = true;
+            } else if character == quote {
+                // In single quotes, two of them are one.
+                if quote == '\'' && inside.next_if(|(_, next)| *next == quote).is_some() {
+                    continue;
+                }
+                return Span { start: span.start, end: span.start + at + quote.len_utf8() };
+            }
+        }
+        span
+    }
+
+    /// The span of a closing bracket, likewise; empty where a collection ends without one.
+    pub(super) fn bracket(&self, span: Span) -> Span {
+        let bracket = self.text.get(span.start..span.end).is_some_and(|text| text.starts_with(['}', ']']));
+        Span { start: span.start, end: if bracket { span.start + 1 } else { span.start } }
+    }
 }

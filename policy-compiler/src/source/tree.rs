@@ -48,6 +48,37 @@ impl Fields {
         let index = entries.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
         Self { entries, index }
     }
+
+    /// A field's value, to change it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.index.get(key).and_then(|at| self.entries.get_mut(*at))
+    }
+
+    /// Adds a field at the end, or puts it in the place of the one with its key.
+    pub(crate) fn put(&mut self, entry: Entry) {
+        if let Some(old) = self.get_mut(&entry.key) {
+            *old = entry;
+        } else {
+            self.index.insert(entry.key.clone(), self.entries.len());
+            self.entries.push(entry);
+        }
+    }
+
+    /// Takes a field out; whether there was one.
+    pub(crate) fn remove(&mut self, key: &str) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.key != key);
+        let removed = self.entries.len() < before;
+        if removed {
+            *self = Self::new(std::mem::take(&mut self.entries));
+        }
+        removed
+    }
+
+    /// The fields, in the order of the text.
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
 }
 
 /// A field of a map.
@@ -62,6 +93,28 @@ pub struct Entry {
 }
 
 impl Node {
+    /// The same tree, `by` bytes further on in the text.
+    pub(super) fn moved(mut self, by: usize) -> Self {
+        if by > 0 {
+            self.shift(by);
+        }
+        self
+    }
+
+    fn shift(&mut self, by: usize) {
+        self.span = self.span.moved(by);
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            Kind::Map(fields) => {
+                for entry in &mut fields.entries {
+                    entry.key_span = entry.key_span.moved(by);
+                    entry.value.shift(by);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The fields of a map; none of anything else.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {

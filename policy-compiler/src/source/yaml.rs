@@ -7,38 +7,42 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::offsets::Offsets;
-use super::{Document, Entry, Fields, Kind, Node, Source, Span, numbers, traps};
+use super::{Entry, Fields, File, Kind, MAX_BYTES, Node, Role, Span, numbers, traps};
 use crate::diagnostics::{Code, Finding};
 
-const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 64;
 
-/// Reads a source. `None` when no tree can be had; findings may come with a tree as well.
-pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Option<Document> {
-    if source.text.len() > MAX_BYTES {
-        let message = format!("the manifest is {} bytes long, more than 4 MiB", source.text.len());
+/// Reads one file of a source. `None` when no tree can be had; findings may come with a tree as well.
+pub(crate) fn read_part(file: File<'_>, findings: &mut Vec<Finding>) -> Option<Node> {
+    if file.text.len() > MAX_BYTES {
+        let message = format!("the manifest is {} bytes long, more than 64 MiB", file.text.len());
         findings.push(
             Finding::new(Code::TooLarge, message)
-                .at(Span::default(), "")
+                .at(Span { start: file.start, end: file.start }, "")
                 .help("split what it describes over several gateways"),
         );
         return None;
     }
-    let mut reader =
-        Reader { offsets: Offsets::new(&source.text), findings, open: Vec::new(), root: None, documents: 0 };
-    reader.run(&source.text)?;
-    let root = reader.root.take();
-    match root {
-        Some(root) if root.kind != Kind::Null => Some(Document { source: source.clone(), root }),
-        _ => {
-            findings.push(
-                Finding::new(Code::OneDocument, "the manifest is empty")
-                    .at(Span::default(), "")
-                    .help("`sluicegate init` writes a first manifest"),
-            );
-            None
-        }
+    let mut found = Vec::new();
+    let mut reader = Reader {
+        offsets: Offsets::new(file.text),
+        findings: &mut found,
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+    };
+    let read = reader.run(file.text);
+    let root = reader.root.take().filter(|root| read.is_some() && root.kind != Kind::Null);
+    if root.is_none() && read.is_some() {
+        let what = if file.role == Role::Root { "the manifest is empty" } else { "the file is empty" };
+        found.push(
+            Finding::new(Code::OneDocument, what)
+                .at(Span::default(), "")
+                .help("`sluicegate init` writes a first manifest"),
+        );
     }
+    findings.extend(found.into_iter().map(|finding| finding.moved(file.start)));
+    root.map(|root| root.moved(file.start))
 }
 
 /// A map or list that has begun and not ended.
@@ -112,7 +116,7 @@ impl Reader<'_, '_> {
                 self.indirection(anchor, tag.is_some(), span);
                 self.begin(Content::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None }, span)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::SequenceEnd | Event::MappingEnd => self.end(self.offsets.bracket(span)),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
         Some(())
@@ -151,6 +155,8 @@ impl Reader<'_, '_> {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) {
         let plain = style == ScalarStyle::Plain;
+        let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+        let span = if quoted { self.offsets.quoted(span) } else { span };
         if plain && let Some(trap) = traps::trap(text) {
             let message = format!("`{text}` is ambiguous: some readers of YAML take it for {}", trap.reading);
             self.findings.push(

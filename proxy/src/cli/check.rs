@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use policy_compiler::{Finding, compile_at};
 
 use self::report::{LevelArgs, Report, show};
-use super::output::read_manifest;
+use super::output::{Overlays, read_manifest};
 use super::{BAD_INPUT, Output, complain};
 use crate::policy::missing_resources;
 
@@ -31,6 +31,8 @@ Exit codes: 0 all is well, 1 the manifest is but something live is not, 2 the ma
 pub(super) struct Args {
     /// Manifest in YAML or JSON; `-` reads standard input
     manifest: PathBuf,
+    #[command(flatten)]
+    overlays: Overlays,
     /// Leave out secrets and files the manifest refers to, which may exist on another machine only
     #[arg(long, conflicts_with = "live")]
     no_resources: bool,
@@ -48,7 +50,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    let source = match read_manifest(&args.manifest) {
+    let source = match read_manifest(&args.manifest, &args.overlays) {
         Ok(source) => source,
         Err(code) => return code,
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use policy_compiler::{Finding, compile};
 
-use super::output::{read_manifest, show_findings};
+use super::output::{Overlays, read_manifest, show_findings};
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
 
 const EXAMPLES: &str = "\
@@ -18,6 +18,8 @@ Examples:
 pub(super) struct Args {
     /// Manifest in YAML or JSON; `-` reads standard input
     manifest: PathBuf,
+    #[command(flatten)]
+    overlays: Overlays,
     /// Write the bundle to this file
     #[arg(long, short)]
     bundle: Option<PathBuf>,
@@ -27,7 +29,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    let source = match read_manifest(&args.manifest) {
+    let source = match read_manifest(&args.manifest, &args.overlays) {
         Ok(source) => source,
         Err(code) => return code,
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use policy_compiler::{Finding, expand};
 
-use super::output::{read_manifest, show_findings};
+use super::output::{Overlays, read_manifest, show_findings};
 use super::{BAD_INPUT, Output, say};
 
 const EXAMPLES: &str = "\
@@ -18,13 +18,15 @@ Examples:
 pub(super) struct Args {
     /// Manifest in YAML or JSON; `-` reads standard input
     manifest: PathBuf,
+    #[command(flatten)]
+    overlays: Overlays,
     /// How to write them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    let source = match read_manifest(&args.manifest) {
+    let source = match read_manifest(&args.manifest, &args.overlays) {
         Ok(source) => source,
         Err(code) => return code,
     };

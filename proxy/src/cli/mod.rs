@@ -8,10 +8,13 @@ mod compile;
 mod costs;
 mod expand;
 mod explain;
+mod fmt;
 mod hold;
+mod import;
 mod init;
 mod key;
 mod keys;
+mod migrate;
 mod output;
 mod publish;
 mod reconcile;
@@ -57,8 +60,14 @@ enum Command {
     Schema(schema::Args),
     /// Print every effective value with its origin
     Expand(expand::Args),
+    /// Format manifests, comments included
+    Fmt(fmt::Args),
     /// Write a first manifest from a few questions
     Init(init::Args),
+    /// Make a manifest from another gateway's configuration
+    Import(import::Args),
+    /// Bring a manifest to the current version of the language
+    Migrate(migrate::Args),
     /// Explain a finding's code
     Explain(explain::Args),
     /// Make an API key for a consumer
@@ -119,7 +128,10 @@ pub fn main() -> ExitCode {
         Command::Compile(args) => compile::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Expand(args) => expand::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Why(args) => why::run(&args),

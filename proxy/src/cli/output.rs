@@ -2,11 +2,12 @@
 //! what is said.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use policy_compiler::{Finding, Source, Style, render};
+use policy_compiler::{Finding, Source, Style, compile, flatten, render};
 
 use super::{BAD_INPUT, Output};
+use crate::policy::ManifestFiles;
 
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.
 pub(crate) fn say(text: &str) {
@@ -34,18 +35,37 @@ pub(crate) fn show_findings(findings: &[Finding], source: &Source, output: Outpu
     }
 }
 
-/// Reads a manifest, `-` being standard input.
-pub(crate) fn read_manifest(path: &Path) -> Result<Source, u8> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
+/// Flags of every command that reads a manifest.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Overlays {
+    /// Change the manifest by this file; can be repeated, the last one wins
+    #[arg(long = "overlay", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Reads a manifest with the files it includes and overlays, `-` being standard input.
+pub(crate) fn read_manifest(path: &Path, overlays: &Overlays) -> Result<Source, u8> {
+    let result = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).map_err(|source| (path.to_owned(), source)).and_then(
+            |text| {
+                ManifestFiles::new(Path::new("manifest.yaml"), &overlays.files).join(Source::new("-", text))
+            },
+        )
     } else {
-        std::fs::read_to_string(path)
+        ManifestFiles::new(path, &overlays.files).read()
     };
-    match text {
-        Ok(text) => Ok(Source::new(path.display().to_string(), text)),
-        Err(error) => {
-            complain(&format!("sluicegate: {} cannot be read: {error}\n", path.display()));
-            Err(BAD_INPUT)
-        }
-    }
+    result.map_err(|(file, error)| {
+        complain(&format!("sluicegate: {} cannot be read: {error}\n", file.display()));
+        BAD_INPUT
+    })
+}
+
+/// A manifest as one text, as a running gateway takes it; its findings are shown when its files do not fit
+/// together.
+pub(crate) fn read_joined(path: &Path, overlays: &Overlays) -> Result<String, u8> {
+    let source = read_manifest(path, overlays)?;
+    flatten(&source).ok_or_else(|| {
+        show_findings(&compile(&source).findings, &source, Output::Text);
+        BAD_INPUT
+    })
 }

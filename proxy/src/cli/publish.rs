@@ -8,7 +8,7 @@ use vocabulary::admin::Accepted;
 use vocabulary::admin::generations::{Generations, ReasonOnly, RollbackRequest};
 
 use super::asking::{Asking, Question};
-use super::output::read_manifest;
+use super::output::{Overlays, read_joined};
 use crate::clock::wall_time;
 
 const PUBLISH: &str = "\
@@ -38,6 +38,8 @@ Examples:
 pub(super) struct PublishArgs {
     /// Manifest in YAML or JSON; `-` reads standard input
     manifest: PathBuf,
+    #[command(flatten)]
+    overlays: Overlays,
     /// Serve it on this replica alone for a time such as 10m, then go back
     #[arg(long, value_name = "TIME")]
     canary: Option<String>,
@@ -82,8 +84,8 @@ pub(super) struct GenerationsArgs {
 }
 
 pub(super) fn publish(args: &PublishArgs) -> u8 {
-    let source = match read_manifest(&args.manifest) {
-        Ok(source) => source,
+    let manifest = match read_joined(&args.manifest, &args.overlays) {
+        Ok(manifest) => manifest,
         Err(code) => return code,
     };
     let tag = match args.if_match {
@@ -99,7 +101,7 @@ pub(super) fn publish(args: &PublishArgs) -> u8 {
     };
     let mut headers = vec![("if-match", tag), ("content-type", "application/yaml".to_owned())];
     headers.extend(args.reason.clone().map(|reason| ("x-sluicegate-reason", reason)));
-    let body = source.text.as_bytes().to_vec();
+    let body = manifest.into_bytes();
     args.asking.show(Question { method: Method::PUT, path: &path, headers, body }, |accepted: &Accepted| {
         match &args.canary {
             Some(time) => format!("on trial on this replica for {time}\n{}", in_force(accepted)),

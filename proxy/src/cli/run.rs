@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::output::show_findings;
+use super::output::{Overlays, show_findings};
 use super::{BAD_INPUT, FAILURE, Output, complain};
 use crate::gateway::{Gateway, Options, StartError};
 use crate::policy::{Offer, Source};
@@ -25,6 +25,8 @@ pub(super) struct Args {
     /// Manifest in YAML or JSON
     #[arg(long, short, env = "SLUICEGATE_MANIFEST")]
     manifest: PathBuf,
+    #[command(flatten)]
+    overlays: Overlays,
     /// Where policy comes from while the gateway runs
     #[arg(long, value_enum, default_value = "file")]
     source: Source,
@@ -105,6 +107,7 @@ async fn serve(args: &Args) -> u8 {
     };
     let options = Options {
         manifest: args.manifest.clone(),
+        overlays: args.overlays.files.clone(),
         source: args.source,
         state_dir: args.state_dir.clone(),
         time_scale: args.time_scale,

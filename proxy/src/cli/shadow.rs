@@ -7,7 +7,7 @@ use http::Method;
 use vocabulary::admin::shadow::ShadowStatus;
 
 use super::asking::{Asking, Question};
-use super::output::read_manifest;
+use super::output::{Overlays, read_joined};
 use super::{BAD_INPUT, complain};
 use crate::clock::wall_time;
 
@@ -27,6 +27,8 @@ pub(super) struct Args {
     /// The second manifest in YAML or JSON; without one, what was found is shown
     #[arg(requires = "length")]
     manifest: Option<PathBuf>,
+    #[command(flatten)]
+    overlays: Overlays,
     /// For how long, such as 10m; at most 24h
     #[arg(long = "for", id = "length", value_name = "TIME")]
     length: Option<String>,
@@ -40,13 +42,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> u8 {
     match (&args.manifest, &args.length) {
         (Some(manifest), Some(length)) => {
-            let source = match read_manifest(manifest) {
-                Ok(source) => source,
+            let manifest = match read_joined(manifest, &args.overlays) {
+                Ok(manifest) => manifest,
                 Err(code) => return code,
             };
             let path = format!("/v1/shadow?for={length}");
             let headers = vec![("content-type", "application/yaml".to_owned())];
-            let body = source.text.as_bytes().to_vec();
+            let body = manifest.into_bytes();
             args.asking.show(Question { method: Method::POST, path: &path, headers, body }, rendered)
         }
         (Some(_), None) | (None, Some(_)) => {

@@ -16,6 +16,8 @@ use crate::upstream::{SecretError, UpstreamError};
 pub struct Options {
     /// The manifest file; relative files in it are relative to its directory.
     pub manifest: PathBuf,
+    /// Files that change it, in their order.
+    pub overlays: Vec<PathBuf>,
     /// The one source of policy.
     pub source: Source,
     /// Keeps the last accepted manifest; required for [`Source::Api`].

@@ -14,7 +14,7 @@ use super::error::{Options, StartError};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
 use crate::live::Live;
-use crate::policy::{History, LastGood, Source, missing_resources, version};
+use crate::policy::{History, LastGood, ManifestFiles, Source, missing_resources, version};
 use crate::store::board::SharedBoard;
 use crate::store::refill::Leases;
 use crate::store::{self, Counts, Sharing};
@@ -65,13 +65,16 @@ pub(super) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         Source::Api => last_good.manifest().map_err(StartError::State)?,
         Source::File => None,
     };
-    let text = match published {
-        Some(text) => text,
-        None => std::fs::read_to_string(&options.manifest)
-            .map_err(|source| StartError::Manifest { path: options.manifest.clone(), source })?,
+    let manifest = match published {
+        Some(text) => policy_compiler::Source::new(options.manifest.display().to_string(), text),
+        None => ManifestFiles::new(&options.manifest, &options.overlays)
+            .read()
+            .map_err(|(path, source)| StartError::Manifest { path, source })?,
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
-    let bundle = compiled(&options.manifest, &text, &base)?;
+    // What is kept and compared is one text, whatever files it came from.
+    let joined = policy_compiler::flatten(&manifest);
+    let (bundle, text) = (compiled(manifest, &base)?, joined.unwrap_or_default());
     store::can_count(bundle.policy(), options.state_dir.is_some()).map_err(StartError::System)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
@@ -79,9 +82,8 @@ pub(super) fn prepare(options: &Options) -> Result<Prepared, StartError> {
     Ok(Prepared { text, bundle, generation, base, last_good, history })
 }
 
-/// Compiles `text` and checks what it refers to.
-fn compiled(file: &Path, text: &str, base: &Path) -> Result<Bundle, StartError> {
-    let manifest = policy_compiler::Source::new(file.display().to_string(), text);
+/// Compiles a manifest and checks what it refers to.
+fn compiled(manifest: policy_compiler::Source, base: &Path) -> Result<Bundle, StartError> {
     let mut outcome = compile(&manifest);
     if let Some(bundle) = &outcome.bundle {
         let missing = outcome.locate(missing_resources(bundle.policy(), base));

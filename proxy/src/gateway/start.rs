@@ -22,7 +22,7 @@ use crate::edge::{self, Bound, Edge, Pipes};
 use crate::hooks::Hooks;
 use crate::live::{InForce, Live};
 use crate::observability::Observability;
-use crate::policy::{Holds, Keeper, KeeperSettings};
+use crate::policy::{Holds, Keeper, KeeperSettings, ManifestFiles};
 use crate::settlement::Observers;
 use crate::store::Counts;
 use crate::store::board::{MemoryBoard, follow};
@@ -165,7 +165,7 @@ impl Parts {
             observability,
             stop,
             tasks,
-            manifest: options.manifest.clone(),
+            manifest: ManifestFiles::new(&options.manifest, &options.overlays),
             certificates,
             counts,
         })

@@ -1,7 +1,6 @@
 //! What a running gateway does beside serving: ticks, ends what was ordered for a time, follows files. It owns
 //! the rhythm; what is done is others' business.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::edge::Followed;
 use crate::live::Live;
-use crate::policy::{Cause, Keeper, Offer, Source, watch_file};
+use crate::policy::{Cause, Keeper, ManifestFiles, Offer, Source, joined, watch_file, watch_files};
 
 /// How often it is looked whether a name, a secret, a certificate or a token is due.
 const TEND_EVERY: Duration = Duration::from_millis(250);
@@ -67,42 +66,47 @@ pub(super) async fn follow_certificate(certificate: Arc<dyn Followed>) {
     }
 }
 
-pub(super) async fn follow_file(keeper: Arc<Keeper>, file: PathBuf) {
-    let mut changes = match watch_file(&file) {
-        Ok(changes) => changes,
-        Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "the manifest is not watched; send SIGHUP to reload it");
-            return;
-        }
-    };
+pub(super) async fn follow_file(keeper: Arc<Keeper>, files: ManifestFiles) {
     loop {
-        // Asked first: the file may have changed between being read at the start and being watched.
-        let known = std::fs::read_to_string(&file).is_ok_and(|text| keeper.file_is_known(&text));
-        if !known {
-            reload(&keeper, &file, "file").await;
+        // Watched anew each time, since a change may include another file.
+        let places = files.places();
+        let mut changes = match watch_files(&places) {
+            Ok(changes) => changes,
+            Err(error) => {
+                tracing::warn!(file = ?places.first(), %error, "the manifest is not watched; send SIGHUP to reload it");
+                return;
+            }
+        };
+        // Asked first: a file may have changed between being read and being watched.
+        let text = files.read().ok().and_then(|source| policy_compiler::flatten(&source));
+        if !text.is_some_and(|text| keeper.file_is_known(&text)) {
+            reload(&keeper, &files, "file").await;
         }
         changes.next().await;
     }
 }
 
-/// Reads the manifest file again. One that has not changed since somebody put another policy before it
-/// leaves that policy in force; its secrets are read again all the same.
-pub(super) async fn reload(keeper: &Keeper, file: &Path, actor: &str) -> Offer {
+/// Reads the manifest's files again. Ones that have not changed since somebody put another policy before
+/// them leave that policy in force; its secrets are read again all the same.
+pub(super) async fn reload(keeper: &Keeper, files: &ManifestFiles, actor: &str) -> Offer {
     let cause = Cause::reload(actor);
     if keeper.source() != Source::File {
         let how = "the source of policy is `api`; publish with PUT /v1/manifest";
         return Offer::Rejected(vec![how.to_owned()]);
     }
-    match tokio::fs::read_to_string(file).await {
-        Ok(text) => {
+    let reading = files.clone();
+    let read = tokio::task::spawn_blocking(move || match reading.read() {
+        Ok(source) => joined(&source),
+        Err((file, error)) => Err(vec![format!("the manifest {} cannot be read: {error}", file.display())]),
+    });
+    match read.await {
+        Ok(Ok(text)) => {
             let known = keeper.file_is_known(&text);
             keeper.saw_file(&text);
             let manifest = if known { keeper.manifest().0 } else { text };
             keeper.offer(manifest, cause, &|_| true).await
         }
-        Err(error) => {
-            let what = format!("the manifest {} cannot be read: {error}", file.display());
-            keeper.reject(&cause, vec![what]).await
-        }
+        Ok(Err(findings)) => keeper.reject(&cause, findings).await,
+        Err(_) => keeper.reject(&cause, vec!["the manifest's files could not be read".to_owned()]).await,
     }
 }

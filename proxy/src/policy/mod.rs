@@ -8,6 +8,7 @@ use policy_compiler::{Finding, check_resources};
 use rule_table::Policy;
 
 mod change;
+mod files;
 mod history;
 mod holds;
 mod keeper;
@@ -17,6 +18,8 @@ mod shadow;
 mod watch;
 
 pub use change::{Cause, version};
+pub use files::ManifestFiles;
+pub(crate) use files::joined;
 pub use history::History;
 pub use holds::{HoldError, Holds, drained_of};
 pub use keeper::{Keeper, KeeperSettings, Offer};
@@ -24,7 +27,7 @@ pub use last_good::LastGood;
 pub(crate) use last_good::write_whole;
 pub use return_to::NoReturn;
 pub use shadow::{Running, Shadow};
-pub use watch::watch_file;
+pub use watch::{watch_file, watch_files};
 
 /// What `policy` refers to and this machine does not have: secrets, certificates.
 #[must_use]

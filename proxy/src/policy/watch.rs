@@ -1,8 +1,9 @@
 //! Noticing that the manifest file changed. It owns turning a burst of file events into one reload; it
 //! refuses to read the file.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::event::ModifyKind;
@@ -27,17 +28,31 @@ pub struct Changes {
 /// # Errors
 /// When its directory cannot be watched.
 pub fn watch_file(file: &Path) -> notify::Result<Changes> {
+    watch_files(&[file.to_owned()])
+}
+
+/// Watches several files at once, and files that appear beside them.
+///
+/// # Errors
+/// When one of their directories cannot be watched.
+pub fn watch_files(files: &[PathBuf]) -> notify::Result<Changes> {
     let (sender, events) = mpsc::channel(1);
-    let name = file.file_name().map(OsStr::to_owned);
+    let names: Vec<_> = files.iter().filter_map(|file| file.file_name().map(OsStr::to_owned)).collect();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| concerns(&event, name.as_deref())) {
+        if event.is_ok_and(|event| names.iter().any(|name| concerns(&event, Some(name)))) {
             // A full channel has a reload waiting already.
             let _ = sender.try_send(());
         }
     })?;
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    watcher.watch(dir, RecursiveMode::NonRecursive)?;
+    let folders: BTreeSet<&Path> = files.iter().map(|file| folder_of(file)).collect();
+    for folder in folders {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    }
     Ok(Changes { events, _watcher: watcher })
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Changes {

@@ -10,7 +10,8 @@ pub(super) fn render(finding: &Finding, source: &Source) -> String {
         Severity::Warning => "warning",
         Severity::Note => "notice",
     };
-    let mut properties = format!("file={}", property(&source.name));
+    let start = finding.primary.as_ref().map_or(0, |label| label.span.start);
+    let mut properties = format!("file={}", property(source.file_at(start).name));
     if let Some(label) = &finding.primary {
         let (from, to) = (source.position(label.span.start), source.position(label.span.end));
         properties.push_str(&format!(",line={},endLine={},col={}", from.line, to.line, from.column));

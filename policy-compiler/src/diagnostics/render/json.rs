@@ -19,7 +19,16 @@ struct Line<'f> {
     #[serde(flatten)]
     place: Option<Place<'f>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    related: Vec<Place<'f>>,
+    related: Vec<Related<'f>>,
+}
+
+/// A place that may be in another file.
+#[derive(Serialize)]
+struct Related<'f> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'f str>,
+    #[serde(flatten)]
+    place: Place<'f>,
 }
 
 /// Lines and columns from 1, columns in characters, the end exclusive.
@@ -41,6 +50,12 @@ fn place<'f>(label: &'f Label, source: &Source) -> Place<'f> {
 }
 
 pub(super) fn render(finding: &Finding, source: &Source) -> String {
+    let file_of = |label: &Label| source.file_at(label.span.start).name;
+    let file = finding.primary.as_ref().map_or(source.name.as_str(), file_of);
+    let related = |label| {
+        let other = Some(file_of(label)).filter(|other| *other != file);
+        Related { file: other, place: place(label, source) }
+    };
     let line = Line {
         code: finding.code.as_str(),
         severity: finding.severity().name(),
@@ -48,9 +63,9 @@ pub(super) fn render(finding: &Finding, source: &Source) -> String {
         path: &finding.path,
         help: finding.help.as_deref(),
         witness: finding.witness.as_deref(),
-        file: &source.name,
+        file,
         place: finding.primary.as_ref().map(|label| place(label, source)),
-        related: finding.secondary.iter().map(|label| place(label, source)).collect(),
+        related: finding.secondary.iter().map(related).collect(),
     };
     // Plain data with string keys cannot fail to serialise.
     let mut text = serde_json::to_string(&line).unwrap_or_default();

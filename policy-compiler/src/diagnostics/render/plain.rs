@@ -15,8 +15,9 @@ pub(super) fn render(finding: &Finding, source: &Source, text: &mut String) {
         labels(finding).map(|l| source.position(l.span.start).line.to_string().len()).max().unwrap_or(1);
     for (index, label) in labels(finding).enumerate() {
         let place = source.position(label.span.start);
+        let file = source.file_at(label.span.start);
         let arrow = if index == 0 { "-->" } else { ":::" };
-        let _ = writeln!(text, "{:gutter$}{arrow} {}:{}:{}", "", source.name, place.line, place.column);
+        let _ = writeln!(text, "{:gutter$}{arrow} {}:{}:{}", "", file.name, place.line, place.column);
         snippet(label, source, gutter, if index == 0 { '^' } else { '-' }, text);
     }
     if let Some(witness) = &finding.witness {
@@ -33,7 +34,7 @@ fn labels(finding: &Finding) -> impl Iterator<Item = &Label> {
 
 fn snippet(label: &Label, source: &Source, gutter: usize, mark: char, text: &mut String) {
     let place = source.position(label.span.start);
-    let Some(line) = source.text.lines().nth(place.line - 1) else { return };
+    let Some(line) = source.file_at(label.span.start).text.lines().nth(place.line - 1) else { return };
     let before = place.column - 1;
     let total = line.chars().count();
     let skipped = if total > SHOWN { before.saturating_sub(SHOWN / 2) } else { 0 };

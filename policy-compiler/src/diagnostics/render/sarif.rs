@@ -72,7 +72,7 @@ fn result(finding: &Finding, codes: &[Code], source: &Source) -> Value {
 fn location(label: &Label, source: &Source) -> Value {
     let (from, to) = (source.position(label.span.start), source.position(label.span.end));
     let mut location = json!({"physicalLocation": {
-        "artifactLocation": {"uri": uri(&source.name)},
+        "artifactLocation": {"uri": uri(source.file_at(label.span.start).name)},
         "region": {
             "startLine": from.line, "startColumn": from.column, "endLine": to.line, "endColumn": to.column,
         },

@@ -1,0 +1,136 @@
+//! A manifest's files on this machine: the first one, what it includes, overlays. It owns reading them; what
+//! `include` means is the compiler's business.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use policy_compiler::{Files, Source, flatten, gather};
+
+/// Where a manifest is.
+#[derive(Clone, Debug)]
+pub struct ManifestFiles {
+    first: PathBuf,
+    overlays: Vec<PathBuf>,
+}
+
+impl ManifestFiles {
+    /// The manifest that begins with `first` and is changed by `overlays`.
+    #[must_use]
+    pub fn new(first: &Path, overlays: &[PathBuf]) -> Self {
+        Self { first: first.to_owned(), overlays: overlays.to_vec() }
+    }
+
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// The first file or an overlay that cannot be read; of an included file that is a finding.
+    pub fn read(&self) -> Result<Source, (PathBuf, io::Error)> {
+        let first = text_of(&self.first)?;
+        self.join(first)
+    }
+
+    /// Reads all of it but the first file.
+    ///
+    /// # Errors
+    /// An overlay that cannot be read.
+    pub fn join(&self, first: Source) -> Result<Source, (PathBuf, io::Error)> {
+        let overlays: Vec<Source> =
+            self.overlays.iter().map(|file| text_of(file)).collect::<Result<_, _>>()?;
+        Ok(gather(first, &overlays, &self.folder()))
+    }
+
+    /// Every file it is made of, or would be if it were there, and one name in every folder that was looked
+    /// through for more.
+    #[must_use]
+    pub fn places(&self) -> Vec<PathBuf> {
+        let folder = self.folder();
+        if let Ok(first) = text_of(&self.first) {
+            // What is asked for is all that matters here.
+            let _ = gather(first, &[], &folder);
+        }
+        let own = std::iter::once(&self.first).chain(&self.overlays).cloned();
+        own.chain(folder.asked.into_inner()).collect()
+    }
+
+    fn folder(&self) -> Folder {
+        Folder { path: self.first.parent().unwrap_or(Path::new("")).to_owned(), asked: RefCell::default() }
+    }
+}
+
+/// One text for a manifest, or what is wrong with how its files fit together, a line each.
+pub(crate) fn joined(source: &Source) -> Result<String, Vec<String>> {
+    flatten(source).ok_or_else(|| {
+        let findings = policy_compiler::compile(source).findings;
+        let place = |finding: &policy_compiler::Finding| {
+            finding.primary.as_ref().map_or(String::new(), |label| {
+                let place = source.position(label.span.start);
+                format!(" ({}:{}:{})", source.file_at(label.span.start).name, place.line, place.column)
+            })
+        };
+        let errors = findings.iter().filter(|finding| finding.is_error());
+        errors.map(|finding| format!("{}{}", finding.one_line(), place(finding))).collect()
+    })
+}
+
+fn text_of(file: &Path) -> Result<Source, (PathBuf, io::Error)> {
+    let text = std::fs::read_to_string(file).map_err(|error| (file.to_owned(), error))?;
+    Ok(Source::new(file.display().to_string(), text))
+}
+
+/// The folder of a manifest's first file.
+struct Folder {
+    path: PathBuf,
+    /// What was asked for, found or not.
+    asked: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Files for Folder {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let path = self.path.join(path);
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        self.asked.borrow_mut().insert(path);
+        text
+    }
+
+    fn names(&self, folder: &str) -> Result<Vec<String>, String> {
+        let folder = self.path.join(folder);
+        self.asked.borrow_mut().insert(folder.join("*"));
+        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+        let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
+        // A name that is not text cannot be written in a manifest either.
+        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_with_its_files_and_a_missing_one_is_a_finding_at_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("teams")).unwrap();
+        write("gateway.yaml", "apiVersion: sluicegate/v1\ninclude: [teams/*.yaml, prices.yaml]\n");
+        write("teams/claims.yaml", "teams: {claims: {}}\n");
+        write("prod.yaml", "teams: {claims: {residency: eu}}\n");
+        let files =
+            ManifestFiles::new(&folder.path().join("gateway.yaml"), &[folder.path().join("prod.yaml")]);
+        let source = files.read().unwrap();
+        let names: Vec<_> = source.files().map(|file| file.name.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["gateway.yaml", "claims.yaml", "prod.yaml"]);
+        let lines = joined(&source).unwrap_err();
+        assert!(
+            lines.iter().any(|line| line.starts_with("SG1701") && line.ends_with("gateway.yaml:2:25)")),
+            "{lines:?}"
+        );
+        write("prices.yaml", "{models: {gpt-4o: {}}}\n");
+        let text = joined(&files.read().unwrap()).unwrap();
+        assert!(text.contains("claims:\n    residency: eu\n") && text.contains("gpt-4o: {}\n"), "{text}");
+        assert!(!text.contains("include"), "{text}");
+        let places = files.places();
+        assert!(places.contains(&folder.path().join("teams/*")) && places.len() == 5, "{places:?}");
+    }
+}
