@@ -12,5 +12,5 @@ fn main() -> io::Result<()> {
     for (name, text) in policy_compiler::pages() {
         std::fs::write(reference.join(name), text)?;
     }
-    std::fs::write(docs.join("findings.md"), policy_compiler::diagnostics::codes::reference())
+    std::fs::write(docs.join("findings.md"), policy_compiler::reference())
 }

@@ -3,9 +3,11 @@
 
 mod access;
 mod acl;
+mod acl_order;
 mod addresses;
 mod backends;
 mod callers;
+mod cases;
 mod connections;
 mod doors;
 mod exposure;
@@ -14,22 +16,28 @@ mod health;
 mod heartbeats;
 mod hooks;
 mod identities;
+mod levels;
 mod limits;
 mod matches;
 mod members;
 mod names;
+mod objectives;
 mod overlaps;
 mod pools;
+mod quotas;
 mod residency;
 mod resources;
 mod rewrites;
 mod routes;
 mod secrets;
 mod shared_keys;
+mod spending;
 mod store;
 mod telemetry;
+mod undone;
 mod unused;
 mod urls;
+mod windows;
 
 use crate::diagnostics::{Code, Finding};
 use crate::manifest::{Manifest, Pool, Serving};
@@ -84,6 +92,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
     let checks = [
         access::check,
         acl::check,
+        acl_order::check,
         addresses::check,
         backends::check,
         callers::check,
@@ -95,17 +104,22 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         heartbeats::check,
         hooks::check,
         identities::check,
+        levels::check,
         limits::check,
         matches::check,
         members::check,
+        objectives::check,
         overlaps::check,
         pools::check,
+        quotas::check,
         residency::check,
         rewrites::check,
         routes::check,
         shared_keys::check,
+        spending::check,
         store::check,
         telemetry::check,
+        undone::check,
         urls::check,
     ];
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(&context)).collect();

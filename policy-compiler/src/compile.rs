@@ -5,7 +5,7 @@ use rule_table::Bundle;
 
 use crate::check;
 use crate::compose::compose;
-use crate::diagnostics::{self, Code, Finding, Label};
+use crate::diagnostics::{self, Code, Finding, Label, Levels};
 use crate::lower::lower;
 use crate::manifest::Manifest;
 use crate::resolve::{self, Names};
@@ -49,11 +49,18 @@ impl Outcome {
 /// Compiles a manifest. Total: any text whatever gives an outcome.
 #[must_use]
 pub fn compile(source: &Source) -> Outcome {
+    compile_at(source, &Levels::default())
+}
+
+/// Compiles a manifest; what `levels` say of findings comes before what the manifest says.
+#[must_use]
+pub fn compile_at(source: &Source, levels: &Levels) -> Outcome {
     let mut findings = Vec::new();
     let document = compose(source, &mut findings);
     let mut outcome = Outcome { bundle: None, findings: Vec::new(), manifest: None, document: None };
     if let Some(document) = document {
         outcome.manifest = examine(&document, &mut findings);
+        Levels::written(&document).under(levels).apply(&mut findings);
         if let Some(manifest) = &outcome.manifest
             && !findings.iter().any(Finding::is_error)
         {

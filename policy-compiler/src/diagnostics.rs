@@ -2,11 +2,15 @@
 //! registry of codes; it refuses to know why any of them arises.
 
 pub mod codes;
+mod levels;
 pub mod render;
 pub mod suggest;
+mod witness;
 
 pub use codes::{Code, Severity};
+pub use levels::{LevelFault, Levels};
 pub use render::{Style, render};
+pub use witness::{Request, Witness};
 
 use crate::source::{Document, Span};
 
@@ -34,6 +38,10 @@ pub struct Finding {
     pub secondary: Vec<Label>,
     /// How to fix it.
     pub help: Option<String>,
+    /// A case in which it can be seen.
+    pub witness: Option<Box<Witness>>,
+    /// Its severity where that is not its code's own.
+    pub(crate) level: Option<Severity>,
     /// Places that must not be shown, because a secret stands there.
     pub redact: Vec<Span>,
 }
@@ -49,6 +57,8 @@ impl Finding {
             primary: None,
             secondary: Vec::new(),
             help: None,
+            witness: None,
+            level: None,
             redact: Vec::new(),
         }
     }
@@ -102,6 +112,13 @@ impl Finding {
         self
     }
 
+    /// Shows a case.
+    #[must_use]
+    pub fn witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(Box::new(witness));
+        self
+    }
+
     /// Hides what stands at a span wherever the source is shown.
     #[must_use]
     pub fn redacting(mut self, span: Span) -> Self {
@@ -123,7 +140,7 @@ impl Finding {
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        self.code.severity()
+        self.level.unwrap_or(self.code.severity())
     }
 
     /// Whether it keeps a bundle from being made.

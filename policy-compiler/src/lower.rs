@@ -27,6 +27,8 @@ fn ids<'n>(names: impl IntoIterator<Item = &'n String>) -> Ids {
     (0..).zip(names).map(|(id, name)| (name.clone(), id)).collect()
 }
 
+pub(crate) use acl::acl;
+
 /// Compiles a manifest whose defaults are filled in. `None` where a check let something through that
 /// it should not have.
 pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {

@@ -10,6 +10,7 @@ mod acl;
 mod admin;
 mod backend;
 mod consumer;
+mod finding;
 mod geography;
 mod hook;
 mod identity;
@@ -39,6 +40,7 @@ pub use backend::{
     Price, Quota, QuotaShape, Serving, Timeouts,
 };
 pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
+pub use finding::{FindingCode, FindingLevel};
 pub use geography::{Place, Residency, Sku};
 pub use hook::{Hook, HookFormat};
 pub use identity::{
@@ -147,6 +149,10 @@ pub struct Manifest {
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// What is done about findings of the compiler, by their codes: `allow`, `warn` or `deny`. An error of the
+    /// language is always denied.
+    #[serde(default)]
+    pub findings: Named<FindingCode, FindingLevel>,
 }
 
 fn included() -> [&'static str; 2] {

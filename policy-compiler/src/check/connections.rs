@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::Context;
-use crate::diagnostics::{Code, Finding};
+use crate::diagnostics::{Code, Finding, Witness};
 use crate::manifest::{Backend, EgressProxy};
 use crate::resolve::{
     Endpoint, UrlFault, address, endpoint, header_fault, is_host_name, is_loopback, reserved,
@@ -14,6 +14,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, backend) in &context.manifest.backends {
         findings.extend(tls(context, name, backend));
+        findings.extend(nameless(context, name, backend));
         findings.extend(timeouts(context, name, backend));
         findings.extend(idempotency(context, name, backend));
         if let Some(proxy) = &backend.egress_proxy {
@@ -44,6 +45,23 @@ fn tls(context: &Context<'_>, name: &str, backend: &Backend) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// TLS to a bare address: certificates rarely name one, so that a stand-in name is soon trusted instead.
+fn nameless(context: &Context<'_>, name: &str, backend: &Backend) -> Option<Finding> {
+    let url = endpoint(&backend.url).ok()?;
+    let stated = backend.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
+    let literal = url.host.trim_start_matches('[').trim_end_matches(']');
+    let ip = literal.parse::<IpAddr>().ok().filter(|_| url.tls && !stated)?;
+    let message = format!("no name is verified of backend `{name}`, which is reached by the address {ip}");
+    let finding = Finding::new(Code::NamelessTls, message);
+    let finding = finding.at_value(context.document, &["backends", name, "url"], "an address");
+    let finding = finding.witness(Witness::values([("certificate for", ip.to_string())]));
+    Some(
+        finding.help(
+            "write the host's name in `url`, or state `tls: {serverName: …}` as its certificate has it",
+        ),
+    )
 }
 
 fn timeouts(context: &Context<'_>, name: &str, backend: &Backend) -> Option<Finding> {

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use vocabulary::Operation;
 
 use super::Context;
-use crate::diagnostics::{Code, Finding, suggest};
+use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::manifest::{Ambiguous, Fallback, FallbackWhen, Pool, Route};
 use crate::resolve::{self, Chains, MAX_ATTEMPTS};
+
+/// From this share of retries on, in millionths, an outage at least doubles the load.
+const MULTIPLIES: u64 = 1_000_000;
 
 /// The bit of requests that are passed through; those of operations come before it.
 const PIPED: u16 = 1 << 15;
@@ -21,6 +24,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let circular = !findings.is_empty();
     for (name, pool) in &context.manifest.pools {
         findings.extend(double_generation(context, name, pool));
+        findings.extend(multiplies(context, name, pool));
         let begins = asked_of_routes.contains_key(name.as_str());
         // In a circle there is no counting what comes before what.
         if begins && !circular && !pool.fallback.is_empty() {
@@ -114,6 +118,37 @@ fn double_generation(context: &Context<'_>, name: &str, pool: &Pool) -> Option<F
             "write `ambiguous: never`, or state the `idempotencyHeader` of that backend if it honours one",
         ),
     )
+}
+
+/// In an outage every attempt of every request fails. What is added to the load is bounded by the attempts
+/// and by the share of retries, whichever is less.
+fn multiplies(context: &Context<'_>, name: &str, pool: &Pool) -> Option<Finding> {
+    let attempts = u64::from(pool.retry.max_attempts?);
+    let share = u64::from(pool.retry.budget.0.ppm);
+    if share < MULTIPLIES || attempts < 2 {
+        return None;
+    }
+    let most = (1_000_000 + share).min(attempts * 1_000_000);
+    let message = format!("where every attempt fails, pool `{name}` sends {} times as much", tenths(most));
+    let values = [("requests", "100".to_owned()), ("attempts in an outage", (most / 10_000).to_string())];
+    let finding = Finding::new(Code::RetriesMultiply, message).witness(Witness::values(values));
+    let path = ["pools", name, "retry", "budget"];
+    let finding = finding.at_value(context.document, &path, "as many retries as requests");
+    Some(
+        finding.help(
+            "write a share such as `budget: 20%`: what has failed for many is not mended by asking again",
+        ),
+    )
+}
+
+/// Millionths with one decimal.
+fn tenths(ppm: u64) -> String {
+    let tenths = ppm / 100_000;
+    if tenths.is_multiple_of(10) {
+        (tenths / 10).to_string()
+    } else {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
 }
 
 /// `pool` is where a request begins, so its `maxAttempts` is the one that counts.
@@ -267,7 +302,9 @@ impl Link<'_, '_> {
         } else {
             "lead to a pool with as large a `contextWindow`, or expect long requests to be refused there"
         };
-        Some(self.finding(Code::SmallerWindow, message, "to", "the smaller one").help(help))
+        let tokens = if for_length { here.saturating_add(1) } else { there.saturating_add(1) };
+        let witness = Witness::values([("tokens of a request", tokens.to_string())]);
+        Some(self.finding(Code::SmallerWindow, message, "to", "the smaller one").witness(witness).help(help))
     }
 
     /// Of a pool whose members all state one.

@@ -59,14 +59,14 @@ fn uncountable(context: &Context<'_>) -> Vec<Finding> {
 
 /// Where a limit is counted.
 #[derive(Default)]
-struct Used<'a> {
+pub(super) struct Used<'a> {
     routes: BTreeMap<&'a str, &'a Route>,
     /// Only requests for these models; all when empty.
     models: BTreeSet<&'a str>,
 }
 
 /// Every limit that somebody refers to, with the routes whose requests it counts.
-fn uses<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Used<'a>> {
+pub(super) fn uses<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Used<'a>> {
     let manifest = context.manifest;
     let mut uses: BTreeMap<&str, Used<'_>> = BTreeMap::new();
     let mut add = |limits: &'a Limits, may: &dyn Fn(&str, &Route) -> bool, model: Option<&'a str>| {
@@ -101,7 +101,7 @@ fn is_piped(context: &Context<'_>, route: &Route) -> bool {
 }
 
 /// The members that requests under a limit can come to, fallbacks included.
-fn members<'a>(context: &Context<'a>, used: &Used<'a>) -> Vec<Standing<'a>> {
+pub(super) fn members<'a>(context: &Context<'a>, used: &Used<'a>) -> Vec<Standing<'a>> {
     let mut pools: Vec<&str> = used.routes.values().map(|route| route.pool.as_str()).collect();
     pools.sort_unstable();
     pools.dedup();

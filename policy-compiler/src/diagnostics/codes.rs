@@ -127,6 +127,12 @@ UnsupportedVersion "SG0109" Error "unsupported language version"
 MovedField "SG0110" Error "field has moved"
 "The field is part of the language, but stands elsewhere now. The fix says where."
 
+UnknownCode "SG0111" Error "level of an unknown finding"
+"`findings` sets what is done about a finding by its code, and no finding has this one. A misspelt code would change nothing."
+
+FixedLevel "SG0112" Error "error of the language lowered"
+"Warnings and notes can be allowed, warned of or denied, in `findings` and on the command line. An error of the language says that the manifest has no meaning, or none that can be held: no level makes a bundle of it."
+
 UnknownIdentity "SG0201" Error "unknown identity"
 "`auth` names an entry of `identities`, and there is no such entry."
 
@@ -193,6 +199,15 @@ OperationNotServed "SG0314" Error "no member offers the operation"
 UselessPassThrough "SG0315" Warning "nothing to pass through"
 "`passThrough` lets requests to paths that are no operation read here (audio, files, realtime) go to AI backends as they are. It has no effect where the path is one operation, where a model is a condition, since only what is read has one, or where everything is passed through anyway."
 
+OverlapUnknown "SG0320" Note "overlap that could not be proven"
+"Whether two equally specific routes ever take the same request depends on hours of two time zones, whose difference changes with the seasons, or the work for it reached its bound. Where they do, the one whose name comes first is taken."
+
+RouteNeverTaken "SG0321" Warning "route that is never taken"
+"More specific routes, each at its own hours, take every request of this one at every hour of the week. It is the only way in which several routes can hide one: there is always another host, path, method, value or caller than some others name."
+
+RouteForNobody "SG0322" Warning "route for nobody"
+"`match.consumer` says whose requests the route takes, and `consumers` who may use it. Nobody is named in both, so that every request it takes is refused."
+
 EmptyPool "SG0401" Error "pool without members"
 "A pool picks from its members and has none."
 
@@ -249,6 +264,12 @@ EgressLoop "SG0418" Error "egress proxy leads back"
 
 OutputBeyondWindow "SG0419" Error "more output than the context window holds"
 "`contextWindow` holds input and output together, so `maxOutput` is at most as large. One of the two is not what the model has."
+
+NamelessTls "SG0420" Note "TLS to a bare address"
+"The URL has an address and no name, so the certificate has to be for that address (RFC 9525 §6.4). Few are; where another server comes to have the address, nothing but the authority that signed tells them apart."
+
+ObjectiveOutOfReach "SG0421" Warning "objective below every member's first token"
+"Every member of the pool states how long its first token takes (`expectedTtft`), and the objective asks for less than the fastest. The pool will pay for the fastest members and miss its objective all the same, until what it measures says otherwise."
 
 InlineSecret "SG0501" Error "secret in the manifest"
 "A secret's value stands in the manifest. Manifests are read by many, kept in version control and sent to the gateway, so the language only has references: `{env: NAME}` or `{file: path}`. Replace it, and revoke the secret if the file was ever shared."
@@ -319,6 +340,9 @@ AttemptsEndFirst "SG0905" Warning "attempts end before the fallback"
 DoubleGeneration "SG0906" Warning "may pay for a second generation"
 "`ambiguous: always` repeats a request of which nobody knows whether a backend still works on it. A backend that is paid by the token may then be paid twice. With an `idempotencyHeader`, where the backend honours one, it is not."
 
+RetriesMultiply "SG0907" Warning "retries multiply an outage"
+"Retries are bounded by `maxAttempts` for each request and by `budget` for all together. With a budget of 100 % or more an outage is answered by at least twice the load, which keeps backends down that would have come back."
+
 ReservedHeader "SG1001" Error "header is not for the manifest to edit"
 "Some headers belong to one connection (RFC 9110 §7.6.1), say where a message ends (RFC 9112 §6), carry a credential, or are set by the gateway. Edited by hand they break requests, let one be smuggled inside another, or send keys astray. Credentials are stated by `auth`."
 
@@ -336,6 +360,9 @@ UnreadBody "SG1005" Error "edit of a body that is not read"
 
 PathOfOperation "SG1006" Error "path rewrite where the path is the operation"
 "On AI routes the path names the operation, and what is sent to a backend follows from its kind. A path can be rewritten where requests are passed through; for AI backends state a path prefix in the backend's `url`."
+
+EditUndone "SG1007" Warning "header edit that is always undone"
+"Requests are edited by the route and then by the backend, answers by the backend and then by the route. Here whatever the first one does to the header, the second sets or removes it in every case, so that the first edit has no effect."
 
 UnpricedBudget "SG1101" Error "budget where no price is known"
 "A budget counts what tokens cost, and a request it is counted for can come to a member without `price` or `cost`. What that member is paid would never be counted. State its price, or keep the budget to routes whose members have one."
@@ -430,6 +457,18 @@ MalformedPattern "SG1405" Error "pattern that nothing matches"
 MalformedQuery "SG1406" Error "query that nothing matches"
 "Parameters of a query are compared as they are sent, percent-encoded. A name or value with `&`, `#`, a space or a character outside ASCII, or a name with `=`, cannot be sent so."
 
+AclTie "SG1420" Error "access rules without an order"
+"Rules of the access control list are asked by priority, and the first that applies decides. Two of one priority that can both apply to a request have to do the same: names and file order never decide."
+
+AclNeverDecides "SG1421" Warning "access rule that never decides"
+"Earlier rules of the access control list, one or several together, take every request that this one applies to. Where it is an exception to them, it needs a lower priority than theirs. The proof is exact over networks, hosts, paths, headers, patterns and sizes, and takes unknown countries and sizes into account."
+
+AclNeverApplies "SG1422" Warning "conditions that nothing meets"
+"What the rule asks for in `when` is all taken away again by `unless`, so that it applies to no request."
+
+AclUnknown "SG1423" Note "access rules that could not be proven"
+"Whether a rule decides anything is a question about all rules before it together. The work for that has a bound, and here it was reached, or conditions depend on each other (a country and an address, a kind of program and a pattern of its name) in ways that the compiler does not know. Nothing is wrong; nothing is proven either."
+
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."
 
@@ -468,6 +507,18 @@ UnknownDataClass "SG1512" Error "class of data that no team has"
 
 UnknownTeam "SG1513" Error "unknown team"
 "`team` names an entry of `teams`, and there is no such entry."
+
+PublicSpending "SG1601" Warning "anyone may spend without limit"
+"A route is public, leads to a backend that is paid by the token, and no enforced limit counts its requests: not the route's, and not that of each model there. Whoever finds the address decides what it costs."
+
+UnlimitedConsumer "SG1602" Note "consumer without a limit"
+"Others are limited, and this consumer can reach backends that are paid by the token without any enforced limit of its own, its team, the route or the models. If that is meant, allow this finding."
+
+LimitBeyondQuota "SG1603" Warning "limit above what providers allow"
+"The quotas of all backends that requests under this limit can come to add up to less than the limit allows, so that providers refuse before it does. Of a budget: what the quotas allow, all of it at the highest price, costs less than the budget in its period."
+
+Oversubscribed "SG1604" Note "consumers together above the pool's quota"
+"Everybody who may use the pool is limited, and if all use what they may at once, it is more than the quotas of its members. Many plan so, since not all come at once; then somebody is refused by the provider and not by a limit."
 
 UnreadInclude "SG1701" Error "included file cannot be read"
 "`include` names files relative to the file it stands in. This one does not exist or cannot be read."
@@ -513,69 +564,15 @@ impl fmt::Display for Code {
     }
 }
 
-/// The long explanation of a code, for `sluicegate explain`; `None` when there is no such code.
-#[must_use]
-pub fn explain(code: &str) -> Option<String> {
-    Code::find(code).map(|code| {
-        let (severity, title, text) = (code.severity().name(), code.title(), code.explanation());
-        format!("{code} ({severity}): {title}\n\n{text}\n")
-    })
-}
-
-/// The whole registry as a page of Markdown, which is kept in `docs/findings.md`.
-#[must_use]
-pub fn reference() -> String {
-    const GROUPS: [(&str, &str); 17] = [
-        ("SG00", "Reading"),
-        ("SG01", "Structure"),
-        ("SG02", "Names"),
-        ("SG03", "Listeners and routes"),
-        ("SG04", "Backends and pools"),
-        ("SG05", "Security"),
-        ("SG06", "Resources"),
-        ("SG07", "Limits"),
-        ("SG08", "Telemetry"),
-        ("SG09", "Failover"),
-        ("SG10", "Rewrites"),
-        ("SG11", "Limits and budgets"),
-        ("SG12", "Callers"),
-        ("SG13", "Doors"),
-        ("SG14", "Access control list"),
-        ("SG15", "Residency, hooks and overload"),
-        ("SG17", "Several files"),
-    ];
-    let mut page = String::from(
-        "<!-- Generated by `cargo run -p policy-compiler --example reference` from its registry of codes. -->\n\n\
-         # Findings\n\n\
-         What `sluicegate check` can find in a manifest. An error keeps the manifest from being used; a warning\n\
-         or note does not. `sluicegate explain SG0202` prints one of these.\n",
-    );
-    for (prefix, title) in GROUPS {
-        page.push_str(&format!("\n## {prefix}: {title}\n"));
-        for code in Code::ALL.iter().filter(|code| code.as_str().starts_with(prefix)) {
-            let (severity, title, text) = (code.severity().name(), code.title(), code.explanation());
-            page.push_str(&format!("\n### {code}: {title}\n\n*{severity}.* {text}\n"));
-        }
-    }
-    page
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_code_has_its_place_in_the_reference() {
-        let page = reference();
-        assert!(Code::ALL.iter().all(|code| page.contains(&format!("### {code}: "))));
-    }
 
     #[test]
     fn codes_ascend_and_are_found_by_their_text() {
         assert!(Code::ALL.windows(2).all(|pair| pair[0].as_str() < pair[1].as_str()));
         assert!(Code::ALL.iter().all(|code| Code::find(code.as_str()) == Some(*code)));
         assert_eq!(Code::find(" sg0202 "), Some(Code::UnknownPool));
-        assert!(explain("SG0202").unwrap().starts_with("SG0202 (error): unknown pool\n\n"));
-        assert_eq!(explain("SG9999"), None);
+        assert_eq!(Code::find("SG9999"), None);
     }
 }

@@ -1,9 +1,11 @@
-//! Findings as people and programs read them. It owns the three styles and hiding secrets in shown
+//! Findings as people and programs read them. It owns the styles and hiding secrets in shown
 //! source lines; it refuses to decide what is an error.
 
+mod github;
 mod graphical;
 mod json;
 mod plain;
+mod sarif;
 
 use std::borrow::Cow;
 
@@ -22,21 +24,28 @@ pub enum Style {
     Plain,
     /// One JSON object per finding and line, for programs.
     Json,
+    /// One log of SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// One workflow command of GitHub Actions per finding and line.
+    Github,
 }
 
 /// Writes findings, each with the lines it is about, and for people a closing count. Secrets that a
 /// finding warns of are masked.
 #[must_use]
 pub fn render(findings: &[Finding], source: &Source, style: Style) -> String {
-    if style == Style::Json {
-        return findings.iter().map(|finding| json::render(finding, source)).collect();
+    match style {
+        Style::Json => return findings.iter().map(|finding| json::render(finding, source)).collect(),
+        Style::Github => return findings.iter().map(|finding| github::render(finding, source)).collect(),
+        Style::Sarif => return sarif::render(findings, source),
+        Style::Terminal { .. } | Style::Plain => {}
     }
     let shown = masked(findings, source);
     let mut text = String::new();
     for finding in findings {
         match style {
             Style::Terminal { colour } => graphical::render(finding, &shown, colour, &mut text),
-            Style::Plain | Style::Json => plain::render(finding, &shown, &mut text),
+            _ => plain::render(finding, &shown, &mut text),
         }
         text.push('\n');
     }
@@ -65,7 +74,7 @@ fn summary(findings: &[Finding], name: &str) -> String {
 }
 
 /// The source with every secret overwritten, byte for byte, so that spans stay true.
-fn masked<'s>(findings: &[Finding], source: &'s Source) -> Cow<'s, Source> {
+pub(crate) fn masked<'s>(findings: &[Finding], source: &'s Source) -> Cow<'s, Source> {
     let hidden: Vec<Span> = findings.iter().flat_map(|finding| finding.redact.iter().copied()).collect();
     if hidden.is_empty() {
         return Cow::Borrowed(source);

@@ -10,7 +10,7 @@ use crate::resolve;
 /// The status of a refusal that states none.
 const FORBIDDEN: u16 = 403;
 
-pub(super) fn acl(manifest: &Manifest) -> Option<Vec<AclRule>> {
+pub(crate) fn acl(manifest: &Manifest) -> Option<Vec<AclRule>> {
     let listeners = ids(manifest.listeners.keys());
     let side = |written: Option<&manifest::AclConditions>| {
         written.map_or_else(|| Some(AclConditions::default()), |written| conditions(written, &listeners))

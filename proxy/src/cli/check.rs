@@ -2,19 +2,23 @@
 //! it leads to is there.
 
 mod live;
+mod report;
 
 use std::path::{Path, PathBuf};
 
-use policy_compiler::{Finding, compile};
+use policy_compiler::{Finding, compile_at};
 
-use super::output::{Overlays, read_manifest, show_findings};
-use super::{BAD_INPUT, Output};
+use self::report::{LevelArgs, Report, show};
+use super::output::{Overlays, read_manifest};
+use super::{BAD_INPUT, Output, complain};
 use crate::policy::missing_resources;
 
 const EXAMPLES: &str = "\
 Examples:
   sluicegate check gateway.yaml
   sluicegate check gateway.yaml --output json | jq .code
+  sluicegate check gateway.yaml --output sarif > findings.sarif
+  sluicegate check gateway.yaml --deny warnings --allow SG0208
   cat gateway.yaml | sluicegate check - --no-resources
   sluicegate check gateway.yaml --live                    secrets, names, TLS, tokens, health paths
   sluicegate check gateway.yaml --live --spend-tokens     and one token from every deployment
@@ -38,9 +42,11 @@ pub(super) struct Args {
     /// Have every deployment generate one token, which costs money
     #[arg(long, requires = "live")]
     spend_tokens: bool,
-    /// How to write findings; `json` writes one object per line
+    #[command(flatten)]
+    levels: LevelArgs,
+    /// How to write findings
     #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    output: Report,
 }
 
 pub(super) fn run(args: &Args) -> u8 {
@@ -48,17 +54,25 @@ pub(super) fn run(args: &Args) -> u8 {
         Ok(source) => source,
         Err(code) => return code,
     };
-    let mut outcome = compile(&source);
+    let levels = match args.levels.levels() {
+        Ok(levels) => levels,
+        Err(fault) => {
+            complain(&fault);
+            return BAD_INPUT;
+        }
+    };
+    let mut outcome = compile_at(&source, &levels);
     let base = args.manifest.parent().unwrap_or(Path::new(""));
     if let Some(bundle) = outcome.bundle.as_ref().filter(|_| !args.no_resources) {
         let missing = missing_resources(bundle.policy(), base);
         outcome.findings.extend(outcome.locate(missing));
     }
-    show_findings(&outcome.findings, &source, args.output);
+    show(&outcome.findings, &source, args.output);
     let mut code = if outcome.findings.iter().any(Finding::is_error) { BAD_INPUT } else { 0 };
     // A missing secret is one backend's; the others can still be asked.
     if let Some(bundle) = outcome.bundle.as_ref().filter(|_| args.live) {
-        code = code.max(live::run(bundle.policy(), base, args.spend_tokens, args.output));
+        let output = if args.output == Report::Human { Output::Text } else { Output::Json };
+        code = code.max(live::run(bundle.policy(), base, args.spend_tokens, output));
     }
     code
 }

@@ -1,4 +1,4 @@
-//! `sluicegate explain`: the long form of a finding's code.
+//! `sluicegate explain`: the long form of a finding's code, with an example and its fix.
 
 use super::{BAD_INPUT, complain, say};
 

@@ -78,7 +78,9 @@ impl Diagnostic for Report<'_> {
 
 /// How to fix it; and what is in other files, which the drawing cannot show.
 fn help(finding: &Finding, source: &Source, start: usize) -> Option<String> {
-    let mut help = finding.help.clone();
+    let example = finding.witness.as_ref().map(|witness| format!("for example: {witness}"));
+    let parts: Vec<String> = finding.help.iter().cloned().chain(example).collect();
+    let mut help = (!parts.is_empty()).then(|| parts.join("\n"));
     for label in &finding.secondary {
         let file = source.file_at(label.span.start);
         if file.start != start {

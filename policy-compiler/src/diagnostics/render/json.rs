@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::diagnostics::{Finding, Label};
+use crate::diagnostics::{Finding, Label, Witness};
 use crate::source::{Position, Source};
 
 #[derive(Serialize)]
@@ -13,6 +13,8 @@ struct Line<'f> {
     path: &'f [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<&'f str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness: Option<&'f Witness>,
     file: &'f str,
     #[serde(flatten)]
     place: Option<Place<'f>>,
@@ -60,6 +62,7 @@ pub(super) fn render(finding: &Finding, source: &Source) -> String {
         message: &finding.message,
         path: &finding.path,
         help: finding.help.as_deref(),
+        witness: finding.witness.as_deref(),
         file,
         place: finding.primary.as_ref().map(|label| place(label, source)),
         related: finding.secondary.iter().map(related).collect(),

@@ -20,6 +20,9 @@ pub(super) fn render(finding: &Finding, source: &Source, text: &mut String) {
         let _ = writeln!(text, "{:gutter$}{arrow} {}:{}:{}", "", file.name, place.line, place.column);
         snippet(label, source, gutter, if index == 0 { '^' } else { '-' }, text);
     }
+    if let Some(witness) = &finding.witness {
+        let _ = writeln!(text, "{:gutter$} = for example: {witness}", "");
+    }
     if let Some(help) = &finding.help {
         let _ = writeln!(text, "{:gutter$} = help: {help}", "");
     }
