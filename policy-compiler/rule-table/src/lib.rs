@@ -3,19 +3,26 @@
 
 mod access;
 mod acl;
+mod bots;
 pub mod bundle;
 mod caller;
 pub mod digest;
+mod facts;
+mod hours;
 pub mod matching;
 mod operation;
+pub mod plain;
 mod pool;
 mod references;
 mod rewrite;
 pub mod sections;
 mod upstream;
+mod verdict;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
 pub use digest::{Digest, DigestError};
+pub use facts::{Body, Facts, Headers, NoHeaders};
 pub use matching::{Candidates, Head, RouteTable, Specificity};
 pub use references::DanglingId;
 pub use sections::*;
+pub use verdict::{AclVerdict, Routed};
