@@ -25,7 +25,7 @@ impl Headers for NoHeaders {
 }
 
 /// Headers as a list of pairs; names in lower case.
-impl Headers for [(&str, &str)] {
+impl Headers for &[(&str, &str)] {
     fn any(&self, name: &str, seen: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.iter().filter(|(known, _)| *known == name).any(|(_, value)| seen(value.as_bytes()))
     }
@@ -33,7 +33,7 @@ impl Headers for [(&str, &str)] {
 
 impl<const N: usize> Headers for [(&str, &str); N] {
     fn any(&self, name: &str, seen: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.as_slice().any(name, seen)
+        (&self.as_slice()).any(name, seen)
     }
 }
 
@@ -103,35 +103,37 @@ impl Facts<'_> {
         self.headers.any(name, &mut fits)
     }
 
-    /// Whether the first value of a header is `value`, or whether there is one at all.
-    pub(crate) fn first_header_is(&self, name: &str, value: Option<&str>) -> bool {
-        let mut equal = false;
+    /// Reads the first value of a header, if there is one.
+    pub(crate) fn first_header<T>(&self, name: &str, mut read: impl FnMut(&[u8]) -> T) -> Option<T> {
+        let mut first = None;
         self.headers.any(name, &mut |sent| {
-            equal = value.is_none_or(|wanted| wanted.as_bytes() == sent);
+            first = Some(read(sent));
             true
         });
-        equal
+        first
     }
 
-    /// Whether the first occurrence of a parameter has `value`, or whether there is one at all. Nothing is
-    /// decoded; a parameter without `=` has the empty value.
+    /// Whether the first value of a header is `value`, or whether there is one at all.
+    pub(crate) fn first_header_is(&self, name: &str, value: Option<&str>) -> bool {
+        let equal = |sent: &[u8]| value.is_none_or(|wanted| wanted.as_bytes() == sent);
+        self.first_header(name, equal).unwrap_or_default()
+    }
+
+    /// The value of a parameter's first occurrence. Nothing is decoded; without `=` it is empty.
+    pub(crate) fn first_parameter(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Whether the first occurrence of a parameter has `value`, or whether there is one at all.
     pub(crate) fn first_parameter_is(&self, name: &str, value: Option<&str>) -> bool {
-        let first = self
-            .query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find(|(known, _)| *known == name);
-        first.is_some_and(|(_, sent)| value.is_none_or(|wanted| wanted == sent))
+        self.first_parameter(name).is_some_and(|sent| value.is_none_or(|wanted| wanted == sent))
     }
 
     /// What the request says of the program that sent it, in lower case; nothing where it says nothing.
     pub(crate) fn user_agent(&self) -> Option<String> {
-        let mut agent = None;
-        self.headers.any("user-agent", &mut |sent| {
-            agent = Some(String::from_utf8_lossy(sent).to_ascii_lowercase());
-            true
-        });
-        agent.filter(|agent| !agent.trim().is_empty())
+        let lower = |sent: &[u8]| String::from_utf8_lossy(sent).to_ascii_lowercase();
+        self.first_header("user-agent", lower).filter(|agent| !agent.trim().is_empty())
     }
 }
 

@@ -1,10 +1,15 @@
 //! Hours of the week in a time zone. It owns when a window is open; it refuses to know what time it is, which
 //! is handed in, and to read the host's zones: those of the program decide.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::sections::TimeWindow;
+
+/// The zones that come with the program; each is read once.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 const SECONDS_A_DAY: i64 = 86_400;
 /// 1970-01-01 was a Thursday; Monday is day 0.
@@ -22,7 +27,7 @@ pub(crate) struct Hours {
 impl Hours {
     /// `None` for a zone that the IANA database does not have, which the compiler refuses.
     pub(crate) fn of(window: &TimeWindow) -> Option<Self> {
-        let zone = TimeZoneDatabase::bundled().get(&window.zone).ok()?;
+        let zone = ZONES.get(&window.zone).ok()?;
         Some(Self { days: window.days, from: window.from.into(), until: window.until.into(), zone })
     }
 
@@ -39,8 +44,7 @@ impl Hours {
         }
         // Into the next day: its evening belongs to today's window, its morning to yesterday's.
         let yesterday = weekday.saturating_add(6).rem_euclid(7);
-        (self.begins_on(weekday) && minute >= self.from)
-            || (self.begins_on(yesterday) && minute < self.until)
+        (self.begins_on(weekday) && minute >= self.from) || (self.begins_on(yesterday) && minute < self.until)
     }
 
     fn begins_on(&self, weekday: i64) -> bool {

@@ -60,9 +60,8 @@ pub fn route(policy: &Policy, facts: &Facts<'_>) -> Routed {
     let method = |route: &Route| {
         route.matching.methods.is_empty() || route.matching.methods.iter().any(|m| m == facts.method)
     };
-    let model = |route: &Route| {
-        route.matching.model.is_none() || route.matching.model.as_deref() == facts.model
-    };
+    let model =
+        |route: &Route| route.matching.model.is_none() || route.matching.model.as_deref() == facts.model;
     let mut of_method = here.iter().filter(|(_, route)| method(route)).peekable();
     if of_method.peek().is_some() {
         let found = of_method.find(|(_, route)| model(route));
