@@ -28,11 +28,14 @@ pub(super) struct Paths {
     longest_prefix: usize,
 }
 
+/// A template's segments and its routes.
+type Template = (Vec<Option<String>>, Hosts);
+
 /// Templates of one length, by their first segment where it is stated.
 #[derive(Clone, Debug, Default)]
 struct Templates {
-    stated: HashMap<String, Vec<(Vec<Option<String>>, Hosts)>>,
-    open: Vec<(Vec<Option<String>>, Hosts)>,
+    stated: HashMap<String, Vec<Template>>,
+    open: Vec<Template>,
 }
 
 /// Routes of one path, by host.
