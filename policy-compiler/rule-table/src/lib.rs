@@ -3,19 +3,30 @@
 
 mod access;
 mod acl;
+mod bots;
 pub mod bundle;
 mod caller;
 pub mod digest;
+mod facts;
+pub mod filtering;
+mod hours;
 pub mod matching;
 mod operation;
+pub mod plain;
 mod pool;
 mod references;
 mod rewrite;
+#[cfg(test)]
+mod sample;
 pub mod sections;
 mod upstream;
+mod verdict;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
 pub use digest::{Digest, DigestError};
+pub use facts::{Body, Facts, Headers, NoHeaders};
+pub use filtering::{AclStats, AclTable};
 pub use matching::{Candidates, Head, RouteTable, Specificity};
 pub use references::DanglingId;
 pub use sections::*;
+pub use verdict::{AclVerdict, Routed};

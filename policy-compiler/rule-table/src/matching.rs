@@ -2,19 +2,20 @@
 //! specificity; it refuses to read bodies (the model is handed in) and to decide who may call.
 //!
 //! The cost of a lookup depends on the request (its segments, labels) and on how many *kinds* of
-//! header conditions share a path, never on the number of routes: paths, hosts, header values and
-//! models are each found by hash.
+//! header and query conditions share a path, not on the number of routes: paths, hosts, values and
+//! models are each found by hash. Routes that differ only in callers or hours are asked in turn.
 
 mod index;
+mod slot;
 mod specificity;
 mod template;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
+use crate::facts::{Facts, normal_host};
 use crate::sections::{Policy, RouteId};
-use index::{Found, Paths, Slot};
+use index::{Found, Paths};
+use slot::{Asker, Slot};
 pub use specificity::Specificity;
 
 /// An index over the routes of one policy.
@@ -39,13 +40,14 @@ pub enum Head<'t> {
 #[derive(Clone, Debug)]
 pub struct Candidates<'t> {
     slots: Vec<&'t Slot>,
+    asker: Asker,
 }
 
 impl Candidates<'_> {
     /// Their ids, the most specific first.
     #[must_use]
     pub fn ids(&self) -> Vec<RouteId> {
-        let mut ranked: Vec<_> = self.slots.iter().flat_map(|slot| slot.all()).collect();
+        let mut ranked: Vec<_> = self.slots.iter().flat_map(|slot| slot.all(self.asker)).collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|entry| entry.id).collect()
     }
@@ -60,7 +62,7 @@ impl Candidates<'_> {
     /// The most specific of them for `model`; see [`RouteTable::by_model`].
     #[must_use]
     pub fn by_model(&self, model: Option<&str>) -> Option<RouteId> {
-        self.slots.iter().filter_map(|slot| slot.best(model)).min().map(|entry| entry.id)
+        self.slots.iter().filter_map(|slot| slot.best(model, self.asker)).min().map(|entry| entry.id)
     }
 }
 
@@ -73,27 +75,20 @@ impl RouteTable {
         order.sort_by_cached_key(|(id, route)| (std::cmp::Reverse(Specificity::of(&route.matching)), *id));
         let mut paths = Paths::default();
         for (rank, (id, route)) in (0..).zip(order) {
-            paths.insert(&route.matching, index::Entry { rank, id });
+            paths.insert(&route.matching, slot::Entry { rank, id });
         }
         Self { paths }
     }
 
     /// Finds the routes for a request's head.
     ///
-    /// `host` is the `Host` header or `:authority`, compared without port, case and trailing dot;
-    /// `path` is without query; `method` is compared exactly; `header` gives a header's value by
-    /// lower-case name.
-    pub fn head<'t, 'h>(
-        &'t self,
-        host: &str,
-        path: &str,
-        method: &str,
-        header: impl Fn(&str) -> Option<&'h str>,
-    ) -> Head<'t> {
-        let mut found = Found { method, header: &header, slots: Vec::new(), other_methods: Vec::new() };
-        self.paths.collect(&normal_host(host), path, &mut found);
+    /// The model is left aside, whether known or not: see [`Self::by_model`].
+    #[must_use]
+    pub fn head(&self, facts: &Facts<'_>) -> Head<'_> {
+        let mut found = Found { facts, slots: Vec::new(), other_methods: Vec::new() };
+        self.paths.collect(&normal_host(facts.host), facts.path, &mut found);
         if !found.slots.is_empty() {
-            return Head::Found(Candidates { slots: found.slots });
+            return Head::Found(Candidates { slots: found.slots, asker: Asker::from(facts) });
         }
         let mut allowed = found.other_methods;
         if allowed.is_empty() {
@@ -109,19 +104,5 @@ impl RouteTable {
     #[must_use]
     pub fn by_model(&self, candidates: &Candidates<'_>, model: Option<&str>) -> Option<RouteId> {
         candidates.by_model(model)
-    }
-}
-
-/// A host without port and trailing dot, in lower case. An IPv6 literal keeps its brackets.
-fn normal_host(host: &str) -> Cow<'_, str> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') && port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.bytes().any(|b| b.is_ascii_uppercase()) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(name)
     }
 }

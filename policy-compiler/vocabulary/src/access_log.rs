@@ -76,6 +76,10 @@ pub struct AccessLogRecord {
     /// What rules in shadow mode would have refused it for, each reason once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub would_refuse: Vec<Reason>,
+    /// Rules of the access control list that noted it, would have decided on it in shadow mode, or decided, by
+    /// name and in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acl: Vec<String>,
     /// Arrival to the first output-bearing event sent to the caller, in policy milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<f64>,

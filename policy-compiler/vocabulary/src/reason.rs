@@ -111,6 +111,8 @@ reasons! {
     CountryForbidden = "country_forbidden", 403, Policy, "invalid_request_error";
     /// A required header is missing or has another value.
     HeaderRequired = "header_required", 403, Policy, "invalid_request_error";
+    /// A rule of the access control list refuses the request; its status is the rule's.
+    AclBlocked = "acl_blocked", 403, Policy, "invalid_request_error";
     /// The connection's TLS is older than the listener takes.
     TlsVersion = "tls_version", 426, Policy, "invalid_request_error";
     /// No backend may process the caller's data where its team wants it processed.

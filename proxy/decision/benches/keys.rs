@@ -69,7 +69,7 @@ fn tokens(criterion: &mut Criterion) {
         });
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-        let head = Head { host: "gateway.example", path: "/v1/models", headers: &headers };
+        let head = Head { host: "gateway.example", path: "/v1/models", query: "", headers: &headers };
         let arrived = NOW * 1_000_000_000;
         let mut exchange =
             Exchange::new(Arc::clone(&gate), "bench".to_owned(), Method::GET, Moment::ZERO, arrived);

@@ -117,7 +117,7 @@ impl Exchange {
         country: impl FnOnce(IpAddr) -> Option<Country>,
     ) -> Result<(), Refusal> {
         let gate = Arc::clone(&self.gate);
-        if gate.access().by_country() {
+        if gate.access().by_country() && self.country.is_none() {
             self.country = self.peer.address.and_then(country);
         }
         let Some(listener) = gate.policy().listeners.get(self.peer.listener as usize) else { return Ok(()) };
@@ -149,7 +149,7 @@ impl Exchange {
             return Ok(());
         }
         // What finds no route is told so where routes are looked for.
-        let Ok(candidates) = candidates(gate, &self.method, head) else { return Ok(()) };
+        let Ok(candidates) = candidates(gate, self, head) else { return Ok(()) };
         let mut first = None;
         for id in candidates.ids() {
             let route = gate.policy().routes.get(id as usize);

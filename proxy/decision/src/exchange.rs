@@ -162,6 +162,10 @@ pub struct Exchange {
     pub refusal: Option<Refusal>,
     /// What rules in shadow mode would have refused it for, each reason once.
     pub would_refuse: Vec<Reason>,
+    /// Rules of the access control list that noted, would have decided, or decided; by name.
+    pub acl_rules: Vec<String>,
+    /// Whether the list has to be asked again once the body's size is known or known to stay unknown.
+    pub(crate) acl_waits: bool,
     /// The limits' answer, for `x-ratelimit-*`.
     pub remaining: Option<ledger::Remaining>,
     /// Where the body can be edited without another walk.
@@ -229,6 +233,8 @@ impl Exchange {
             reason: None,
             refusal: None,
             would_refuse: Vec::new(),
+            acl_rules: Vec::new(),
+            acl_waits: false,
             remaining: None,
             layout: None,
             presented: Presented::Nothing,

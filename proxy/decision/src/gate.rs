@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use feedback_loop::{Failure, HoldSpec, Ticket};
 use ledger::Ledger;
-use rule_table::{Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, PoolId, RouteTable};
+use rule_table::{AclTable, Bundle, Deployment, IssuerId, Policy, Pool as PoolSection, PoolId, RouteTable};
 use vocabulary::admin::{DecisionRecord, PoolStatus, ShareChange};
 use vocabulary::{Moment, Usage};
 
@@ -29,6 +29,8 @@ pub struct Gate {
     digest: String,
     generation: Generation,
     table: RouteTable,
+    acl: AclTable,
+    acl_by_country: bool,
     callers: Callers,
     access: AccessRules,
     pools: Vec<PoolView>,
@@ -64,6 +66,11 @@ impl Gate {
             .collect();
         Self {
             table: RouteTable::build(&policy),
+            acl: AclTable::build(&policy),
+            acl_by_country: policy
+                .acl
+                .iter()
+                .any(|rule| !rule.when.countries.is_empty() || !rule.unless.countries.is_empty()),
             ledger: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.ledger)),
             counters: Counters::build(&policy),
             callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
@@ -132,6 +139,15 @@ impl Gate {
 
     pub(crate) fn table(&self) -> &RouteTable {
         &self.table
+    }
+
+    pub(crate) fn acl(&self) -> &AclTable {
+        &self.acl
+    }
+
+    /// Whether any rule of the access control list looks at countries.
+    pub(crate) fn acl_by_country(&self) -> bool {
+        self.acl_by_country
     }
 
     pub(crate) fn callers(&self) -> &Callers {

@@ -2,7 +2,7 @@
 //! questions and who may use a route; it refuses to look at the body.
 
 use http::HeaderMap;
-use rule_table::{Candidates, Head as TableHead, IssuerId, Route, RouteId};
+use rule_table::{Body, Candidates, Facts, Head as TableHead, IssuerId, Route, RouteId};
 use vocabulary::{Operation, Reason};
 
 use crate::callers::{Presented, Who};
@@ -16,6 +16,8 @@ pub struct Head<'a> {
     pub host: &'a str,
     /// Path without query.
     pub path: &'a str,
+    /// Query without its question mark; empty when there is none.
+    pub query: &'a str,
     /// All headers.
     pub headers: &'a HeaderMap,
 }
@@ -56,7 +58,7 @@ impl Exchange {
             return Ok(Destination::ListModels);
         }
         let gate = std::sync::Arc::clone(&self.gate);
-        let candidates = candidates(&gate, &self.method, head)?;
+        let candidates = candidates(&gate, self, head)?;
         let route =
             candidates.by_model(None).and_then(|id| Some((id, gate.policy().routes.get(id as usize)?)));
         match (route, self.operation) {
@@ -154,14 +156,43 @@ fn stored_response(path: &str) -> Option<u64> {
     Some(wire::response_key(id))
 }
 
+/// Headers as policy reads them.
+struct Sent<'a>(&'a HeaderMap);
+
+impl rule_table::Headers for Sent<'_> {
+    fn any(&self, name: &str, seen: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.get_all(name).iter().any(|value| seen(value.as_bytes()))
+    }
+}
+
+impl Exchange {
+    /// What policy reads of this request, handed to `read`.
+    pub(crate) fn with_facts<T>(&self, head: &Head<'_>, body: Body, read: impl FnOnce(&Facts<'_>) -> T) -> T {
+        read(&Facts {
+            listener: self.peer.listener,
+            address: self.peer.address,
+            country: self.country,
+            method: self.method.as_str(),
+            host: head.host,
+            path: head.path,
+            query: head.query,
+            headers: &Sent(head.headers),
+            body,
+            consumer: self.consumer,
+            unix_seconds: self.arrived_unix_nanos / 1_000_000_000,
+            model: self.facts.as_ref().map(|facts| facts.model.as_str()),
+        })
+    }
+}
+
 /// The routes whose head conditions hold.
 pub(crate) fn candidates<'g>(
     gate: &'g Gate,
-    method: &http::Method,
+    exchange: &Exchange,
     head: &Head<'_>,
 ) -> Result<Candidates<'g>, Refusal> {
-    let value = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    match gate.table().head(head.host, head.path, method.as_str(), value) {
+    let method = &exchange.method;
+    match exchange.with_facts(head, Body::Unread, |facts| gate.table().head(facts)) {
         TableHead::Found(candidates) => Ok(candidates),
         TableHead::MethodNotAllowed(allow) => {
             let message = format!("this path does not take {method}; the Allow header names what it takes");

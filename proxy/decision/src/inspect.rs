@@ -38,7 +38,7 @@ impl Exchange {
     pub(crate) fn enter_by_facts(&mut self, facts: RequestFacts, head: &Head<'_>) -> Result<(), Refusal> {
         let gate = Arc::clone(&self.gate);
         let routes = &gate.policy().routes;
-        let found = candidates(&gate, &self.method, head)?.by_model(Some(&facts.model));
+        let found = candidates(&gate, self, head)?.by_model(Some(&facts.model));
         let found = found.and_then(|id| Some((id, routes.get(id as usize)?)));
         let found = found.filter(|(_, route)| serves(gate.policy(), route, &facts.model));
         self.facts = Some(facts);

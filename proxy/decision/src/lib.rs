@@ -3,6 +3,7 @@
 //! clocks, files or Pingora: the gateway, the simulator and the tests drive the same code.
 
 mod access;
+mod acl;
 mod admit;
 mod answer;
 mod callers;

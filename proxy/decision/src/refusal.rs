@@ -20,13 +20,28 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// Methods for the `Allow` header of a 405.
     pub allow: Vec<String>,
+    /// The HTTP status that the manifest states in place of the reason's own.
+    pub stated_status: Option<u16>,
 }
 
 impl Refusal {
     /// A refusal with a message.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, message: message.into(), param: None, retry_after: None, allow: Vec::new() }
+        Self {
+            reason,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            allow: Vec::new(),
+            stated_status: None,
+        }
+    }
+
+    /// The HTTP status (RFC 9110 §15) the caller sees.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.stated_status.unwrap_or(self.reason.status())
     }
 
     /// Names the field at fault.

@@ -163,6 +163,7 @@ impl Exchange {
             status: ending.status,
             reason: self.reason,
             would_refuse: self.would_refuse.clone(),
+            acl: self.acl_rules.clone(),
             ttft_ms: self.first_output.map(|at| millis(self.arrived, at)),
             duration_ms: millis(self.arrived, ending.at),
             overhead_us: ending.overhead_us,

@@ -65,7 +65,8 @@ pub(super) async fn prepare(
     let start = desk.live.clock.now();
     let headers = &session.req_header().headers;
     let priority = exchange.priority().unwrap_or_default();
-    let admitted = exchange.admit_route(headers);
+    let admitted = exchange.admit_unread(&super::service::head(session));
+    let admitted = admitted.and_then(|()| exchange.admit_route(headers));
     let admitted = admitted.and_then(|()| exchange.admit_length(headers, desk.listener.max_body));
     let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
     let now = desk.live.clock.now();

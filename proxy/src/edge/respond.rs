@@ -45,7 +45,7 @@ const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
 /// Writes `refusal` in the caller's dialect and returns the status sent.
 pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: &Refusal) -> Result<u16> {
-    let status = refusal.reason.status();
+    let status = refusal.status();
     let ai = exchange.operation.is_some() || session.req_header().uri.path().starts_with("/v1/");
     let (media, body) = if ai {
         ("application/json", exchange.error_body(refusal.reason, &refusal.message, refusal.param))
@@ -81,8 +81,8 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
 fn problem(refusal: &Refusal, request_id: &str) -> Bytes {
     let body = serde_json::json!({
         "type": "about:blank",
-        "title": http::StatusCode::from_u16(refusal.reason.status()).ok().and_then(|status| status.canonical_reason()),
-        "status": refusal.reason.status(),
+        "title": http::StatusCode::from_u16(refusal.status()).ok().and_then(|status| status.canonical_reason()),
+        "status": refusal.status(),
         "detail": refusal.message,
         "reason": refusal.reason.code(),
         "request_id": request_id,

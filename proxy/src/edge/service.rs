@@ -136,6 +136,8 @@ impl EdgeService {
             ));
         }
         let country = |address| in_force.countries.country(address);
+        let ends_here = session.as_downstream_mut().is_body_empty();
+        exchange.admit_acl(&head(session), ends_here, country)?;
         exchange.admit_peer(&session.req_header().headers, country)
     }
 
@@ -162,6 +164,9 @@ impl EdgeService {
         let outcome = match identified {
             Err(refusal) => {
                 desk.compare(session, exchange, Some(&refusal));
+                desk.refuse(session, exchange, refusal).await?
+            }
+            Ok(Destination::ListModels) if let Err(refusal) = exchange.admit_unread(&head(session)) => {
                 desk.refuse(session, exchange, refusal).await?
             }
             Ok(Destination::ListModels) => {
@@ -194,7 +199,12 @@ pub(super) fn head(session: &Session) -> Head<'_> {
     let header = session.req_header();
     let authority = header.uri.authority().map(http::uri::Authority::as_str);
     let host = header.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
-    Head { host: authority.or(host).unwrap_or_default(), path: header.uri.path(), headers: &header.headers }
+    Head {
+        host: authority.or(host).unwrap_or_default(),
+        path: header.uri.path(),
+        query: header.uri.query().unwrap_or_default(),
+        headers: &header.headers,
+    }
 }
 
 #[async_trait]

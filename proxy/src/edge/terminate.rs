@@ -148,7 +148,9 @@ impl Desk<'_> {
             Ok(body) => body,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let inspected = exchange.inspect(operation, &body, &super::service::head(session));
+        let head = super::service::head(session);
+        let inspected = exchange.admit_body(&head, body.len());
+        let inspected = inspected.and_then(|()| exchange.inspect(operation, &body, &head));
         let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
         let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);

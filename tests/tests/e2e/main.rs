@@ -4,6 +4,7 @@
 //! Tests whose name begins with `long_` take minutes, those with `live_` need other people's programs.
 #![cfg(test)]
 
+mod acl;
 mod azure_trace;
 mod bodies;
 mod canary;

@@ -1,23 +1,17 @@
-//! The nested hash index behind the route table: path, then host, then the shape of the header
+//! The nested hash index behind the route table: path, then host, then the shape of the header and query
 //! conditions, then method and model. It owns the lookup; it refuses to know the order of
 //! specificity, which arrives as a rank.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
+use super::slot::{Entry, Slot};
 use super::template;
-use crate::sections::{HeaderMatch, HostMatch, PathMatch, RouteId, RouteMatch};
+use crate::facts::Facts;
+use crate::sections::{HeaderMatch, HostMatch, PathMatch, QueryMatch, RouteMatch};
 
-/// A route and its place in the order of specificity; the lowest rank wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    pub(super) rank: u32,
-    pub(super) id: RouteId,
-}
-
-/// A request's method and headers, and the slots they lead to.
-pub(super) struct Found<'r, 't, H> {
-    pub(super) method: &'r str,
-    pub(super) header: &'r H,
+/// A request, and the slots it leads to.
+pub(super) struct Found<'r, 't> {
+    pub(super) facts: &'r Facts<'r>,
     pub(super) slots: Vec<&'t Slot>,
     pub(super) other_methods: Vec<&'t str>,
 }
@@ -27,10 +21,21 @@ pub(super) struct Found<'r, 't, H> {
 pub(super) struct Paths {
     exact: HashMap<String, Hosts>,
     prefix: HashMap<String, Hosts>,
-    templates: Vec<(Vec<Option<String>>, Hosts)>,
+    /// Templates by how many segments they have.
+    templates: HashMap<usize, Templates>,
     /// No path is cut beyond this length, so a path of a thousand segments costs no more than one of
     /// the manifest's own depth.
     longest_prefix: usize,
+}
+
+/// A template's segments and its routes.
+type Template = (Vec<Option<String>>, Hosts);
+
+/// Templates of one length, by their first segment where it is stated.
+#[derive(Clone, Debug, Default)]
+struct Templates {
+    stated: HashMap<String, Vec<Template>>,
+    open: Vec<Template>,
 }
 
 /// Routes of one path, by host.
@@ -41,24 +46,17 @@ struct Hosts {
     any: Shapes,
 }
 
-/// Routes of one path and host, by which headers they ask for.
+/// Routes of one path and host, by which headers and parameters they ask for.
 #[derive(Clone, Debug, Default)]
 struct Shapes(Vec<Shape>);
 
-/// Routes that ask for the same headers, by the values they ask for.
+/// Routes that ask for the same headers and parameters, by the values they ask for.
 #[derive(Clone, Debug)]
 struct Shape {
     /// Names, and whether the value is part of the condition.
     headers: Vec<(String, bool)>,
-    slots: HashMap<String, Vec<Slot>>,
-}
-
-/// Routes that differ at most in their model.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Slot {
-    methods: Vec<String>,
-    by_model: HashMap<String, Entry>,
-    any_model: Option<Entry>,
+    query: Vec<(String, bool)>,
+    slots: HashMap<Vec<u8>, Vec<Slot>>,
 }
 
 impl Paths {
@@ -80,26 +78,26 @@ impl Paths {
     }
 
     fn template(&mut self, segments: &[Option<String>]) -> &mut Hosts {
-        let at = self.templates.iter().position(|(known, _)| known == segments);
+        let templates = self.templates.entry(segments.len()).or_default();
+        let known = match segments.first().and_then(Option::as_ref) {
+            Some(first) => templates.stated.entry(first.clone()).or_default(),
+            None => &mut templates.open,
+        };
+        let at = known.iter().position(|(known, _)| known == segments);
         let at = at.unwrap_or_else(|| {
-            self.templates.push((segments.to_vec(), Hosts::default()));
-            self.templates.len() - 1
+            known.push((segments.to_vec(), Hosts::default()));
+            known.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "a place found or made above")]
-        &mut self.templates[at].1
+        &mut known[at].1
     }
 
-    pub(super) fn collect<'t, 'h, H>(&'t self, host: &str, path: &str, found: &mut Found<'_, 't, H>)
-    where
-        H: Fn(&str) -> Option<&'h str>,
-    {
+    pub(super) fn collect<'t>(&'t self, host: &str, path: &str, found: &mut Found<'_, 't>) {
         if let Some(hosts) = self.exact.get(path) {
             hosts.collect(host, found);
         }
-        for (segments, hosts) in &self.templates {
-            if template::fits(segments, path) {
-                hosts.collect(host, found);
-            }
+        if !self.templates.is_empty() {
+            self.collect_templates(host, path, found);
         }
         if self.prefix.is_empty() {
             return;
@@ -111,13 +109,20 @@ impl Paths {
             }
         }
     }
+
+    fn collect_templates<'t>(&'t self, host: &str, path: &str, found: &mut Found<'_, 't>) {
+        let Some(templates) = self.templates.get(&path.split('/').skip(1).count()) else { return };
+        let stated = path.split('/').nth(1).and_then(|first| templates.stated.get(first));
+        for (segments, hosts) in stated.into_iter().flatten().chain(&templates.open) {
+            if template::fits(segments, path) {
+                hosts.collect(host, found);
+            }
+        }
+    }
 }
 
 impl Hosts {
-    fn collect<'t, 'h, H>(&'t self, host: &str, found: &mut Found<'_, 't, H>)
-    where
-        H: Fn(&str) -> Option<&'h str>,
-    {
+    fn collect<'t>(&'t self, host: &str, found: &mut Found<'_, 't>) {
         if let Some(shapes) = self.exact.get(host) {
             shapes.collect(found);
         }
@@ -134,17 +139,23 @@ impl Hosts {
 
 impl Shapes {
     fn insert(&mut self, matching: &RouteMatch, entry: Entry) {
-        let mut conditions: Vec<&HeaderMatch> = matching.headers.iter().collect();
-        conditions.sort_unstable();
-        let headers: Vec<_> = conditions.iter().map(|h| (h.name.clone(), h.value.is_some())).collect();
-        let mut key = String::new();
-        conditions.iter().filter_map(|h| h.value.as_deref()).for_each(|value| extend_key(&mut key, value));
-        let at = self.0.iter().position(|shape| shape.headers == headers);
+        let mut asked: Vec<&HeaderMatch> = matching.headers.iter().collect();
+        asked.sort_unstable();
+        let mut parameters: Vec<&QueryMatch> = matching.query.iter().collect();
+        parameters.sort_unstable();
+        let headers: Vec<_> = asked.iter().map(|h| (h.name.clone(), h.value.is_some())).collect();
+        let query: Vec<_> = parameters.iter().map(|q| (q.name.clone(), q.value.is_some())).collect();
+        let values = asked.iter().filter_map(|h| h.value.as_deref());
+        let mut key = Vec::new();
+        values
+            .chain(parameters.iter().filter_map(|q| q.value.as_deref()))
+            .for_each(|value| extend_key(&mut key, value.as_bytes()));
+        let at = self.0.iter().position(|shape| shape.headers == headers && shape.query == query);
         let slots = match at.and_then(|at| self.0.get_mut(at)) {
             Some(shape) => shape.slots.entry(key).or_default(),
             None => {
-                self.0
-                    .push(Shape { headers, slots: HashMap::from([(key, vec![Slot::new(matching, entry)])]) });
+                let slots = HashMap::from([(key, vec![Slot::new(matching, entry)])]);
+                self.0.push(Shape { headers, query, slots });
                 return;
             }
         };
@@ -154,14 +165,11 @@ impl Shapes {
         }
     }
 
-    fn collect<'t, 'h, H>(&'t self, found: &mut Found<'_, 't, H>)
-    where
-        H: Fn(&str) -> Option<&'h str>,
-    {
+    fn collect<'t>(&'t self, found: &mut Found<'_, 't>) {
         for shape in &self.0 {
-            let Some(slots) = shape.key(found.header).and_then(|key| shape.slots.get(&key)) else { continue };
-            for slot in slots {
-                if slot.methods.is_empty() || slot.methods.iter().any(|m| m == found.method) {
+            let Some(slots) = shape.key(found.facts).and_then(|key| shape.slots.get(&key)) else { continue };
+            for slot in slots.iter().filter(|slot| slot.is_open(found.facts)) {
+                if slot.methods.is_empty() || slot.methods.iter().any(|m| m == found.facts.method) {
                     found.slots.push(slot);
                 } else {
                     found.other_methods.extend(slot.methods.iter().map(String::as_str));
@@ -171,54 +179,29 @@ impl Shapes {
     }
 }
 
-/// Appends a header value to a key. No header value can hold the separator (RFC 9110 §5.5).
-fn extend_key(key: &mut String, value: &str) {
-    key.push_str(value);
-    key.push('\0');
+/// Appends a value to a key, its length first: no value can pass for two.
+fn extend_key(key: &mut Vec<u8>, value: &[u8]) {
+    key.extend_from_slice(&value.len().to_le_bytes());
+    key.extend_from_slice(value);
 }
 
 impl Shape {
-    /// The request's values for the headers of this shape; `None` when one is missing.
-    fn key<'h>(&self, header: &impl Fn(&str) -> Option<&'h str>) -> Option<String> {
-        let mut key = String::new();
+    /// The request's values for the headers and parameters of this shape; `None` when one is missing.
+    fn key(&self, facts: &Facts<'_>) -> Option<Vec<u8>> {
+        let mut key = Vec::new();
         for (name, by_value) in &self.headers {
-            let value = header(name)?;
+            facts.first_header(name, |value| {
+                if *by_value {
+                    extend_key(&mut key, value);
+                }
+            })?;
+        }
+        for (name, by_value) in &self.query {
+            let value = facts.first_parameter(name)?;
             if *by_value {
-                extend_key(&mut key, value);
+                extend_key(&mut key, value.as_bytes());
             }
         }
         Some(key)
-    }
-}
-
-impl Slot {
-    fn new(matching: &RouteMatch, entry: Entry) -> Self {
-        let mut slot = Self { methods: matching.methods.clone(), ..Self::default() };
-        slot.add(matching, entry);
-        slot
-    }
-
-    /// Entries arrive in order of rank, so whoever is there already wins.
-    fn add(&mut self, matching: &RouteMatch, entry: Entry) {
-        match &matching.model {
-            Some(model) => {
-                self.by_model.entry(model.clone()).or_insert(entry);
-            }
-            None => {
-                self.any_model.get_or_insert(entry);
-            }
-        }
-    }
-
-    pub(super) fn best(&self, model: Option<&str>) -> Option<Entry> {
-        model.and_then(|name| self.by_model.get(name)).copied().or(self.any_model)
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = Entry> {
-        self.by_model.values().copied().chain(self.any_model)
-    }
-
-    pub(super) fn names_models(&self) -> bool {
-        !self.by_model.is_empty()
     }
 }

@@ -8,6 +8,7 @@
     reason = "the workbench is test code outside a test function"
 )]
 
+mod acl;
 mod admit;
 mod choose;
 mod draft;

@@ -137,7 +137,7 @@ impl Caller {
     }
 
     pub(crate) fn head(&self) -> Head<'_> {
-        Head { host: "gateway.example:8080", path: &self.path, headers: &self.headers }
+        Head { host: "gateway.example:8080", path: &self.path, query: "", headers: &self.headers }
     }
 }
 

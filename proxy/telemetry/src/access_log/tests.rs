@@ -41,6 +41,7 @@ fn record(id: &str) -> AccessLogRecord {
         status: 200,
         reason: None,
         would_refuse: vec![Reason::TokenLimit],
+        acl: Vec::new(),
         ttft_ms: Some(310.25),
         duration_ms: 1_850.0,
         overhead_us: 140,

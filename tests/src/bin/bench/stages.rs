@@ -232,7 +232,7 @@ impl World {
     }
 
     fn head(&self) -> Head<'_> {
-        Head { host: "gateway.test", path: Operation::Chat.path(), headers: &self.headers }
+        Head { host: "gateway.test", path: Operation::Chat.path(), query: "", headers: &self.headers }
     }
 
     fn accept(&self) -> Flight {
