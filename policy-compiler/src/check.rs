@@ -24,6 +24,7 @@ mod names;
 mod objectives;
 mod overlaps;
 mod pools;
+mod prices;
 mod quotas;
 mod residency;
 mod resources;
@@ -43,6 +44,7 @@ use crate::diagnostics::{Code, Finding};
 use crate::manifest::{Manifest, Pool, Serving};
 use crate::resolve::{Deployed, Names};
 use crate::source::Document;
+pub use prices::expired_prices;
 pub use resources::check_resources;
 
 /// What a check may look at.
@@ -109,6 +111,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         matches::check,
         members::check,
         objectives::check,
+        prices::check,
         overlaps::check,
         pools::check,
         quotas::check,

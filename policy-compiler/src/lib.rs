@@ -28,7 +28,7 @@ mod resolve;
 mod schema;
 pub mod source;
 
-pub use check::check_resources;
+pub use check::{check_resources, expired_prices};
 pub use compile::{Outcome, compile, compile_at};
 pub use compose::flatten;
 pub use diagnostics::{Code, Finding, LevelFault, Levels, Severity, Style, Witness, render};

@@ -37,7 +37,7 @@ pub use acl::{AclAction, AclConditions, AclRule, BotClass};
 pub use admin::{Admin, AdminOidc, AdminTls, AdminToken, Role};
 pub use backend::{
     Backend, BackendKind, BackendTls, Capability, ClientCertificate, Deployment, EgressProxy, Health, Model,
-    Price, Quota, QuotaShape, Serving, Timeouts,
+    Price, PriceChange, Quota, QuotaShape, Serving, Timeouts,
 };
 pub use consumer::{Consumer, Credential, KeyHash, KeyPrefix, KeySource, TokenSubject};
 pub use finding::{FindingCode, FindingLevel};

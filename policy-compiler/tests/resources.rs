@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use policy_compiler::{Code, Finding, Source, Style, check_resources, compile, render};
+use policy_compiler::{Code, Finding, Source, Style, check_resources, compile, expired_prices, render};
 
 const MANIFEST: &str = r#"
 apiVersion: sluicegate/v1
@@ -199,4 +199,24 @@ routes: {all: {match: {path: /v1/*}, pool: all, access: [home]}}
         let swapped = whole().set(&at(file), content).findings_of(DOORS);
         assert_eq!(only(&swapped).code, Code::NotPem, "{file}");
     }
+}
+
+#[test]
+fn a_price_is_out_of_date_from_the_day_it_is_known_until() {
+    let priced = MANIFEST.replace(
+        "models: {m: {}}",
+        "models: {m: {price: {input: 1 USD/1M, output: 1 USD/1M, until: 2027-01-01}}}",
+    );
+    let source = Source::new("gateway.yaml", &priced);
+    let outcome = compile(&source);
+    let bundle = outcome.bundle.as_ref().expect("a sound manifest");
+    let on = |day: &str| {
+        let day = day.parse().expect("a date");
+        outcome.locate(expired_prices(bundle.policy(), day))
+    };
+    assert_eq!(on("2026-12-31"), []);
+    let findings = on("2027-01-01");
+    assert_eq!(only(&findings).code, Code::PriceExpired);
+    let shown = render(&findings, &source, Style::Plain);
+    assert!(shown.contains("gateway.yaml:9:") && shown.contains("until"), "{shown}");
 }

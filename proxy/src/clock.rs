@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
-use vocabulary::Moment;
+use vocabulary::{Moment, UnixTime};
 
 /// A monotonic clock that runs `scale` policy seconds per wall-clock second.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,12 @@ pub fn unix_nanos() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Seconds since the Unix epoch.
+#[must_use]
+pub fn unix_time() -> UnixTime {
+    UnixTime(unix_nanos() / 1_000_000_000)
 }
 
 /// Milliseconds since the Unix epoch as people read them, in UTC to the second.

@@ -74,6 +74,10 @@ impl Bundle {
         &self.policy
     }
 
+    pub(crate) fn policy_mut(&mut self) -> &mut Policy {
+        &mut self.policy
+    }
+
     /// The digest of the policy's content.
     #[must_use]
     pub fn digest(&self) -> Digest {

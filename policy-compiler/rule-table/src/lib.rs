@@ -14,6 +14,7 @@ pub mod matching;
 mod operation;
 pub mod plain;
 mod pool;
+mod prices;
 mod references;
 mod rewrite;
 mod route;

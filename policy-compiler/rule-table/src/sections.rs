@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{HourlyCost, Prices, Rate, Share, Usd};
+use vocabulary::{HourlyCost, Prices, Rate, Share, UnixTime, Usd};
 
 pub use crate::access::{
     AccessRule, Authn, ClientCertificates, Forwarded, ForwardedHeader, Listener, ListenerTls,
@@ -17,6 +17,7 @@ pub use crate::operation::{
     Admin, AdminOidc, AdminToken, Hook, HookFormat, Overload, Role, SharedStore, Store, WhenAway,
 };
 pub use crate::pool::{Breaker, Ejection, Fallback, FallbackWhen, Member, Objective, Pool, Retry, Strategy};
+pub use crate::prices::PriceChange;
 pub use crate::rewrite::{BodyEdit, BodyOperation, HeaderEdits, PathRewrite, Rewrite};
 pub use crate::route::{HeaderMatch, HostMatch, PathMatch, QueryMatch, Route, RouteMatch, TimeWindow};
 pub use crate::upstream::{BackendKind, Credential, EgressProxy, Entra, EntraSource, Setting, TlsOptions};
@@ -202,6 +203,10 @@ pub struct Deployment {
     pub max_output: Option<u64>,
     /// Marginal prices; `None` when the manifest states none.
     pub prices: Option<Prices>,
+    /// Prices that hold later, in the order of time.
+    pub price_changes: Vec<PriceChange>,
+    /// When the last of the prices stops being known to hold.
+    pub prices_until: Option<UnixTime>,
     /// Fixed cost.
     pub hourly: Option<HourlyCost>,
     /// Quota.

@@ -53,6 +53,8 @@ fn deployment() -> Deployment {
         context_window: Some(8192),
         max_output: None,
         prices: None,
+        price_changes: Vec::new(),
+        prices_until: None,
         hourly: Some(HourlyCost { nanos_per_hour: 9_800_000_000 }),
         quota: None,
         concurrency: Some(4),

@@ -8,7 +8,7 @@ use vocabulary::{BudgetPeriod, Rate};
 use super::limits::{members, uses};
 use super::{Context, Standing};
 use crate::diagnostics::{Code, Finding, Witness};
-use crate::manifest::{Consumer, Costs, Limit, Limits, Mode, Price};
+use crate::manifest::{Consumer, Costs, Limit, Limits, Mode, Price, PriceChange};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -89,11 +89,14 @@ fn beyond(context: &Context<'_>, name: &str, limit: &Limit, members: &[Standing<
     findings
 }
 
-/// Nano-dollars per million tokens.
+/// Nano-dollars per million tokens, at whatever time.
 fn highest(price: &Price) -> u64 {
-    let others = [price.cached_input, price.cache_write, price.cache_write_1h];
-    let all = [Some(price.input), Some(price.output)].into_iter().chain(others).flatten();
-    all.map(|price| price.0.nanos_per_million).max().unwrap_or(0)
+    let dearest = |price: PriceChange| {
+        let others = [price.cached_input, price.cache_write, price.cache_write_1h];
+        let all = [Some(price.input), Some(price.output)].into_iter().chain(others).flatten();
+        all.map(|price| price.0.nanos_per_million).max()
+    };
+    price.all().filter_map(dearest).max().unwrap_or(0)
 }
 
 /// The least that some limits allow in a day.

@@ -520,6 +520,15 @@ LimitBeyondQuota "SG1603" Warning "limit above what providers allow"
 Oversubscribed "SG1604" Note "consumers together above the pool's quota"
 "Everybody who may use the pool is limited, and if all use what they may at once, it is more than the quotas of its members. Many plan so, since not all come at once; then somebody is refused by the provider and not by a limit."
 
+PriceTwice "SG1610" Error "price that changes twice at once"
+"`changes` of a price holds one entry for each time, and two of these begin at the same moment, so that nobody can tell which one holds."
+
+PriceBeyondEnd "SG1611" Warning "price that ends before it begins"
+"`until` tells when the last price of a model stops being known to hold, and a change begins later. Between the two nobody says what a token costs; the gateway counts with the price before."
+
+PriceExpired "SG1612" Warning "price that may be out of date"
+"The day in `until` has come, and the gateway goes on counting with the last price it knows. Look up what the provider takes today, and state it with a later `until` or without one. Costs, budgets and adaptive shares are only as true as prices."
+
 UnreadInclude "SG1701" Error "included file cannot be read"
 "`include` names files relative to the file it stands in. This one does not exist or cannot be read."
 

@@ -1,6 +1,6 @@
 //! Deployments: what backends serve, and on what terms.
 
-use rule_table::{Deployment, Quota, QuotaShape};
+use rule_table::{Deployment, PriceChange, Quota, QuotaShape};
 use vocabulary::Prices;
 
 use super::ids;
@@ -37,6 +37,8 @@ fn piped(backend: &str, id: u32, written: &manifest::Backend) -> Deployment {
         context_window: None,
         max_output: None,
         prices: None,
+        price_changes: Vec::new(),
+        prices_until: None,
         hourly: None,
         quota: None,
         concurrency: None,
@@ -53,7 +55,9 @@ fn deployment(name: String, backend: u32, serving: &Serving<'_>) -> Deployment {
         upstream_name: serving.upstream_name.to_owned(),
         context_window: serving.context_window,
         max_output: serving.max_output,
-        prices: serving.price.map(prices),
+        prices: serving.price.and_then(|price| price.all().next()).map(|first| prices(&first)),
+        price_changes: serving.price.map(price_changes).unwrap_or_default(),
+        prices_until: serving.price.and_then(|price| price.until).map(|until| until.0),
         hourly: serving.cost.map(|cost| cost.0),
         quota: serving.quota.map(quota),
         concurrency: serving.concurrency,
@@ -62,7 +66,7 @@ fn deployment(name: String, backend: u32, serving: &Serving<'_>) -> Deployment {
     }
 }
 
-fn prices(price: &manifest::Price) -> Prices {
+fn prices(price: &manifest::PriceChange) -> Prices {
     let cache_write = price.cache_write.unwrap_or(price.input);
     Prices {
         input: price.input.0,
@@ -71,6 +75,14 @@ fn prices(price: &manifest::Price) -> Prices {
         cache_write_1h: price.cache_write_1h.unwrap_or(cache_write).0,
         output: price.output.0,
     }
+}
+
+/// What changes later, in the order of time.
+fn price_changes(price: &manifest::Price) -> Vec<PriceChange> {
+    let change = |change: manifest::PriceChange| PriceChange { from: change.from.0, prices: prices(&change) };
+    let mut changes: Vec<PriceChange> = price.all().skip(1).map(change).collect();
+    changes.sort_unstable_by_key(|change| change.from);
+    changes
 }
 
 fn quota(quota: &manifest::Quota) -> Quota {

@@ -13,7 +13,7 @@ use super::quantity::Duration;
 use super::rewrite::Rewrite;
 pub use connection::{BackendTls, ClientCertificate, EgressProxy, Timeouts};
 pub use kind::BackendKind;
-pub use serving::{Capability, Deployment, Model, Price, Quota, QuotaShape, Serving};
+pub use serving::{Capability, Deployment, Model, Price, PriceChange, Quota, QuotaShape, Serving};
 
 /// A server that models, or a plain HTTP service, live on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -108,6 +108,11 @@ fn fill_price(price: &mut Price) {
     price.cached_input.get_or_insert(price.input);
     let write = *price.cache_write.get_or_insert(price.input);
     price.cache_write_1h.get_or_insert(write);
+    for change in &mut price.changes {
+        change.cached_input.get_or_insert(change.input);
+        let write = *change.cache_write.get_or_insert(change.input);
+        change.cache_write_1h.get_or_insert(write);
+    }
 }
 
 /// An identity that backends of different kinds share keeps no scope of its own: each gets its kind's.

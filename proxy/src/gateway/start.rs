@@ -14,7 +14,7 @@ use super::error::{Options, StartError};
 use super::prepare::{Prepared, Stored, begin, open_store, prepare};
 use crate::admin::{Admin, AdminAuthn, AdminDesk, KeyDesk};
 use crate::audit::Audit;
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_time};
 use crate::costs::Costs;
 use crate::countries::Countries;
 use crate::doors::{KeySets, Overlay};
@@ -87,7 +87,8 @@ impl Gateway {
         let pipes = Pipes::build(policy, &upstreams, &clock);
         pipes.update().await;
         let Stored { counts, ledger, leases, board } = open_store(&policy.store, &options, clock, &base)?;
-        let gate = Gate::new(bundle, generation, None, options.seed, clock.now()).with_ledger(ledger);
+        let gate = Gate::new(bundle.as_of(unix_time()), generation, None, options.seed, clock.now())
+            .with_ledger(ledger);
         let gate = Arc::new(gate);
         let overlay = Overlay::open(state_dir, Arc::clone(gate.issued_keys()), board.clone());
         let overlay = Arc::new(overlay.map_err(StartError::State)?);

@@ -22,13 +22,14 @@ pub(super) async fn tick_forever(keeper: Arc<Keeper>, live: Arc<Live>) {
     }
 }
 
-/// Ends what operators ordered for a time.
+/// Ends what operators ordered for a time, and prices whose day is over.
 pub(super) async fn end_forever(keeper: Arc<Keeper>) {
     let mut beat = tokio::time::interval(TEND_EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         beat.tick().await;
         keeper.end_what_is_over().await;
+        keeper.follow_prices().await;
     }
 }
 

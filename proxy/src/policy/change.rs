@@ -65,6 +65,7 @@ pub(super) fn changed_sections(now: &Policy, next: &Policy) -> Vec<String> {
         ("models", now.models != next.models),
         ("issuers", now.issuers != next.issuers),
         ("limits", now.limits != next.limits),
+        ("acl", now.acl != next.acl),
         ("access", now.access != next.access),
         ("countries", now.countries != next.countries),
         ("hooks", now.hooks != next.hooks),

@@ -20,7 +20,7 @@ use self::state::State;
 use super::change::{changed_sections, codes, version};
 use super::{Cause, History, Holds, LastGood, Running, Source};
 use crate::audit::{Actor, Audit, Entry};
-use crate::clock::{unix_nanos, wall_time};
+use crate::clock::{unix_nanos, unix_time, wall_time};
 use crate::countries::Countries;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
@@ -187,6 +187,7 @@ impl Keeper {
         cause: Cause,
     ) -> Offer {
         let previous = self.live.in_force();
+        let bundle = bundle.as_of(unix_time());
         let base = &self.settings.base;
         let upstreams = match Upstreams::build(&bundle.policy().backends, base, Some(&previous.upstreams)) {
             Ok(upstreams) => upstreams,
@@ -301,7 +302,7 @@ impl Keeper {
     pub async fn begin_shadow(&self, manifest: String, length: u64, actor: Actor) -> Result<(), Vec<String>> {
         let (bundle, _) = self.prepare(&manifest).await?;
         let gate = Arc::clone(&self.live.in_force().gate);
-        let second = gate.beside(bundle, self.settings.seed, self.live.clock.now());
+        let second = gate.beside(bundle.as_of(unix_time()), self.settings.seed, self.live.clock.now());
         let entry = Entry::done(actor.clone(), AuditAction::Shadow, version(&gate));
         let recorded = self.settings.audit.record(entry.to(second.digest())).await;
         recorded.map_err(|error| vec![format!("the audit log cannot be written: {error}")])?;

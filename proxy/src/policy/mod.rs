@@ -4,8 +4,10 @@
 
 use std::path::Path;
 
-use policy_compiler::{Finding, check_resources};
+use policy_compiler::{Finding, check_resources, expired_prices};
 use rule_table::Policy;
+
+use crate::clock::unix_time;
 
 mod change;
 mod files;
@@ -13,6 +15,7 @@ mod history;
 mod holds;
 mod keeper;
 mod last_good;
+mod prices;
 mod return_to;
 mod shadow;
 mod watch;
@@ -29,10 +32,14 @@ pub use return_to::NoReturn;
 pub use shadow::{Running, Shadow};
 pub use watch::{watch_file, watch_files};
 
-/// What `policy` refers to and this machine does not have: secrets, certificates.
+/// What `policy` refers to and this machine does not have: secrets, certificates; and prices that today may be
+/// out of date.
 #[must_use]
 pub fn missing_resources(policy: &Policy, base: &Path) -> Vec<Finding> {
-    check_resources(policy, base, |name| std::env::var(name).ok(), |path| std::fs::read(path))
+    let mut findings =
+        check_resources(policy, base, |name| std::env::var(name).ok(), |path| std::fs::read(path));
+    findings.extend(expired_prices(policy, unix_time()));
+    findings
 }
 
 /// Where policy comes from; one at a time.

@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::backend::simulate;
 use e2e::binary::{Running, sluicegate};
 use e2e::client::Client;
-use e2e::gateway::{chat, chat_stream};
+use e2e::gateway::{TestGateway, chat, chat_stream};
 use e2e::manifest::{MODEL, Manifest};
+use e2e::wait::until_async;
 use model_sim::config::Flavour;
 use model_sim::{Fault, FaultKind, FaultScript, Profile, SimConfig, SimHandle};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use vocabulary::{Prices, Usage};
+use vocabulary::{Prices, UnixTime, Usage};
 
 /// A day takes ten seconds.
 const SCALE: f64 = 8640.0;
@@ -225,4 +226,28 @@ fn reconciled(
         assert_eq!(compared.status.code(), Some(code), "{said}{}", String::from_utf8_lossy(&compared.stderr));
         assert_eq!(said.contains("beyond"), code == 1, "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_changes_at_its_time_without_a_new_policy() {
+    let server =
+        simulate(SimConfig::new("hosted", MODEL, Profile::hosted(Duration::ZERO, 1e9, Duration::ZERO)));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let change = |from: u64, usd: &str| json!({"from": UnixTime(from).to_string(), "input": "0 USD/1M", "output": format!("{usd} USD/1M")});
+    let mut price = json!({"input": "0 USD/1M", "output": "1 USD/1M"});
+    price["changes"] = json!([change(now + 2, "9"), change(now - 60, "5"), change(now + 86_400, "7")]);
+    let manifest = Manifest::new()
+        .backend("hosted", server.addr())
+        .set("/backends/hosted/models/sim-chat/price", price)
+        .consumer("app", "sk-app");
+    let gateway = TestGateway::start(&manifest).await;
+    let client = gateway.client().with_key("sk-app");
+    let cost = async || {
+        let answer = client.chat(&chat("hello")).await;
+        let tokens = answer.json()["usage"]["completion_tokens"].as_u64().unwrap();
+        let record = gateway.access_log().record(answer.request_id()).await;
+        record.cost_nanos / tokens
+    };
+    assert_eq!(cost().await, 5_000, "nano-dollars a token");
+    until_async("the price of the next second but one", async || (cost().await == 9_000).then_some(())).await;
 }

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::Span;
+use vocabulary::{Span, UnixTime};
 
 use crate::manifest::geography::{Place, Sku};
-use crate::manifest::quantity::{Cost, Duration, RequestRate, TokenRate, UnitPrice};
+use crate::manifest::quantity::{Cost, Date, Duration, RequestRate, TokenRate, UnitPrice};
 
 /// A model on a backend of an AI kind other than `azure-openai`, named as callers name it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -122,6 +122,49 @@ pub struct Price {
     pub cache_write_1h: Option<UnitPrice>,
     /// Generated tokens.
     pub output: UnitPrice,
+    /// Prices that hold from a day on, instead of these and of changes before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PriceChange>,
+    /// When the last of these prices stops being known to hold. They are counted with all the same, and
+    /// `check` says that they want to be looked up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+}
+
+/// Prices from a day on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PriceChange {
+    /// When they begin to hold, for requests that arrive from then on.
+    pub from: Date,
+    /// Prompt tokens.
+    pub input: UnitPrice,
+    /// Prompt tokens read from the provider's cache; the price of input unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<UnitPrice>,
+    /// Prompt tokens written to the provider's cache; the price of input unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<UnitPrice>,
+    /// Prompt tokens written to the provider's cache for an hour; `cacheWrite` unless stated.
+    #[serde(default, rename = "cacheWrite1h", skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<UnitPrice>,
+    /// Generated tokens.
+    pub output: UnitPrice,
+}
+
+impl Price {
+    /// Its first prices and those after them, in the order written.
+    pub fn all(&self) -> impl Iterator<Item = PriceChange> {
+        let first = PriceChange {
+            from: Date(UnixTime(0)),
+            input: self.input,
+            cached_input: self.cached_input,
+            cache_write: self.cache_write,
+            cache_write_1h: self.cache_write_1h,
+            output: self.output,
+        };
+        std::iter::once(first).chain(self.changes.iter().cloned())
+    }
 }
 
 /// How a quota refills.

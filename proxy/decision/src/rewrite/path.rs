@@ -121,6 +121,8 @@ mod tests {
             context_window: None,
             max_output: None,
             prices: None,
+            price_changes: Vec::new(),
+            prices_until: None,
             hourly: None,
             quota: None,
             concurrency: None,

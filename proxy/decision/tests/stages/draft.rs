@@ -284,6 +284,8 @@ impl Draft {
             context_window: None,
             max_output: None,
             prices: None,
+            price_changes: Vec::new(),
+            prices_until: None,
             hourly: None,
             quota: None,
             concurrency: None,

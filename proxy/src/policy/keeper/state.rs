@@ -28,6 +28,11 @@ pub(super) struct State {
 }
 
 impl Keeper {
+    /// Whether an offer has been rejected at `at_ms` or later.
+    pub(crate) fn has_rejected_since(&self, at_ms: u64) -> bool {
+        self.state.lock().last_rejection.as_ref().is_some_and(|rejection| rejection.at_ms >= at_ms)
+    }
+
     /// Whether the manifest file's text is in force already, or somebody put another policy before it since
     /// it last changed.
     #[must_use]
