@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rule_table::{
-    AccessLogTarget, AclAction, AclConditions, AclRule, AclTable, Facts, Head, HeaderCondition, HostMatch, Mode,
-    OnFailure, Overload, PathMatch, Policy, Rewrite, Route, RouteMatch, RouteTable, Store, Telemetry, plain,
+    AccessLogTarget, AclAction, AclConditions, AclRule, AclTable, Facts, Head, HeaderCondition, HostMatch,
+    Mode, OnFailure, Overload, PathMatch, Policy, Rewrite, Route, RouteMatch, RouteTable, Store, Telemetry,
+    plain,
 };
 use vocabulary::Share;
 
@@ -167,7 +168,8 @@ fn matching(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("one by one", count), |bencher| {
             bencher.iter(|| {
                 let Some(request) = next.next() else { return false };
-                let facts = Facts { method: "POST", host: &request.host, path: &request.path, ..Facts::EMPTY };
+                let facts =
+                    Facts { method: "POST", host: &request.host, path: &request.path, ..Facts::EMPTY };
                 plain::acl(&policy, &facts).decided.is_none()
                     && plain::route(&policy, black_box(&facts)) != rule_table::Routed::NoRoute
             });
