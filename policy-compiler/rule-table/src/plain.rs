@@ -1,6 +1,8 @@
 //! Matching written as plainly as its definition: every rule and route is asked in order. It owns the meaning
 //! that engines are tested against and that comparisons and explanations rely on; it refuses to be fast.
 
+mod conditions;
+
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
@@ -12,6 +14,7 @@ use crate::facts::{Body, Facts, normal_host};
 use crate::matching::Specificity;
 use crate::sections::{AclAction, BotClass, HostMatch, Mode, Policy, Route, RouteMatch};
 use crate::verdict::{AclVerdict, Routed, Truth};
+pub use conditions::{AclCondition, Held, acl_conditions, route_conditions};
 
 /// Asks the access control list, rule by rule.
 #[must_use]

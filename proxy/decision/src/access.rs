@@ -167,6 +167,15 @@ impl Exchange {
         self.first_objection(&route.access, headers).is_none()
     }
 
+    /// Which of these rules object to the request, and why, whatever their mode.
+    #[must_use]
+    pub fn objections(&self, ids: &[AccessRuleId], headers: &HeaderMap) -> Vec<(AccessRuleId, Reason)> {
+        let asking = Asking { address: self.peer.address, country: self.country, headers };
+        let objection =
+            |id: &AccessRuleId| Some((*id, self.gate.access().rules.get(*id as usize)?.objection(asking)?));
+        ids.iter().filter_map(objection).collect()
+    }
+
     /// What the first enforced rule objects to.
     fn first_objection(&self, ids: &[AccessRuleId], headers: &HeaderMap) -> Option<Reason> {
         let asking = Asking { address: self.peer.address, country: self.country, headers };

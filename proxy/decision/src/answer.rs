@@ -11,8 +11,8 @@ use wire::stream::{EventClass, Finish, Observed, Relayed, StreamEnd};
 use wire::translate::{self, Envelope, Stream, Translated};
 use wire::{Event, Splitter, StreamTap};
 
-use crate::Exchange;
 use crate::dialects::{Pairing, format, spoken};
+use crate::{Exchange, Refusal};
 
 /// A backend's stream on its way to the caller, event by event.
 #[derive(Debug)]
@@ -226,6 +226,26 @@ impl Exchange {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.usage = Some(usage);
         }
+    }
+
+    /// The body of a refusal and its media type: in the dialect of model APIs below their paths, as problem
+    /// details (RFC 9457) elsewhere.
+    #[must_use]
+    pub fn refusal_body(&self, refusal: &Refusal, path: &str) -> (&'static str, Bytes) {
+        if self.operation.is_some() || path.starts_with("/v1/") {
+            let body = self.error_body(refusal.reason, &refusal.message, refusal.param);
+            return ("application/json", body);
+        }
+        let title = http::StatusCode::from_u16(refusal.status()).ok().and_then(|s| s.canonical_reason());
+        let body = serde_json::json!({
+            "type": "about:blank",
+            "title": title,
+            "status": refusal.status(),
+            "detail": refusal.message,
+            "reason": refusal.reason.code(),
+            "request_id": self.request_id,
+        });
+        ("application/problem+json", Bytes::from(body.to_string()))
     }
 
     /// The body of a refusal in the caller's dialect.

@@ -48,6 +48,11 @@ impl Who {
     const fn unknown(presented: Presented) -> Self {
         Self { presented, consumer: None, team: None, subject: None, terms: None }
     }
+
+    pub(crate) fn consumer(policy: &Policy, id: ConsumerId) -> Self {
+        let team = policy.consumers.get(id as usize).and_then(|consumer| consumer.team);
+        Self { presented: Presented::Known, consumer: Some(id), team, subject: None, terms: None }
+    }
 }
 
 impl Callers {
@@ -99,14 +104,14 @@ impl Callers {
     /// `None` when it is no key, whatever else it may be.
     fn by_key(&self, policy: &Policy, hash: &KeyHash, now: u64) -> Option<Who> {
         match self.keys.find(hash, now) {
-            Found::Good(known) => return Some(consumer(policy, known.owner)),
+            Found::Good(known) => return Some(Who::consumer(policy, known.owner)),
             Found::Expired => return Some(Who::unknown(Presented::ExpiredKey)),
             Found::Unknown => {}
         }
         match self.issued.find(hash, now) {
             // A key of a consumer that the manifest no longer has is nobody's.
             Owner::Good(name, terms) => Some(match self.by_name.get(&*name) {
-                Some(id) => Who { terms: Some(terms), ..consumer(policy, *id) },
+                Some(id) => Who { terms: Some(terms), ..Who::consumer(policy, *id) },
                 None => Who::unknown(Presented::UnknownKey),
             }),
             Owner::Expired => Some(Who::unknown(Presented::ExpiredKey)),
@@ -182,20 +187,15 @@ impl Callers {
             return Who::unknown(Presented::Nothing);
         };
         match certificate.names.iter().find_map(|name| self.by_certificate.get(name)) {
-            Some(id) => consumer(policy, *id),
+            Some(id) => Who::consumer(policy, *id),
             None => Who::unknown(Presented::UnknownCertificate),
         }
     }
 }
 
-fn consumer(policy: &Policy, id: ConsumerId) -> Who {
-    let team = policy.consumers.get(id as usize).and_then(|consumer| consumer.team);
-    Who { presented: Presented::Known, consumer: Some(id), team, subject: None, terms: None }
-}
-
 fn bearer(policy: &Policy, known: Cached) -> Who {
     match known.consumer {
-        Some(id) => Who { team: known.team, ..consumer(policy, id) },
+        Some(id) => Who { team: known.team, ..Who::consumer(policy, id) },
         None => Who {
             presented: Presented::Known,
             consumer: None,

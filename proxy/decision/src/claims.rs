@@ -1,12 +1,52 @@
 //! Which limits a request falls under: its key's own, its consumer's, its team's, each caller's in the team, its model's
 //! and its route's. It owns their order; it refuses to know how much is asked of them, or their keys.
 
-use rule_table::Policy;
+use ledger::{Meter, Period};
+use rule_table::{LimitId, Policy};
 
 use crate::Exchange;
 use crate::counters::Counted;
 
+/// A counter that a request falls under, and what it asks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stake {
+    /// The manifest's limit; none where an issued key brings its own.
+    pub limit: Option<LimitId>,
+    /// For whom it counts: `consumer`, `each`, `team`, `model`, `route` or `key`.
+    pub scope: &'static str,
+    /// What it counts.
+    pub meter: Meter,
+    /// When it starts anew.
+    pub period: Period,
+    /// The most that may be counted per period, in the meter's unit.
+    pub ceiling: u64,
+    /// What the request asks, in the meter's unit: an estimate, or the most it can take where it is hard.
+    pub asked: u64,
+    /// Whether the limit counts without refusing.
+    pub shadow: bool,
+    /// Whether the limit is hard.
+    pub hard: bool,
+}
+
 impl Exchange {
+    /// What the request asks of every limit it falls under, in the order in which they may refuse.
+    #[must_use]
+    pub fn stakes(&mut self) -> Vec<Stake> {
+        let counted = self.counted();
+        let claims = self.claims(&counted, self.counted_tokens, &[]);
+        let stake = |(one, claim): (&Counted, ledger::Claim)| Stake {
+            limit: one.limit,
+            scope: one.scope.name(),
+            meter: claim.meter,
+            period: claim.period,
+            ceiling: claim.ceiling,
+            asked: claim.asked,
+            shadow: claim.shadow,
+            hard: one.hard,
+        };
+        counted.iter().zip(claims).map(stake).collect()
+    }
+
     /// Every counter, in the order in which they may refuse: the caller's own first.
     pub(crate) fn counted(&self) -> Vec<Counted> {
         let policy = self.gate.policy();

@@ -23,6 +23,7 @@ pub(crate) struct Counted {
     pub(crate) hard: bool,
     /// The manifest's; none where an issued key brings its own.
     pub(crate) limit: Option<LimitId>,
+    pub(crate) scope: Scope,
 }
 
 impl Counted {
@@ -127,7 +128,7 @@ pub(crate) fn of_key(id: &str, limits: &KeyLimits) -> Vec<Counted> {
             shared: false,
             closed: true,
         };
-        Counted { claim, hard: false, limit: None }
+        Counted { claim, hard: false, limit: None, scope: Scope::Key }
     });
     counted.collect()
 }
@@ -148,7 +149,7 @@ fn counters(policy: &Policy, scope: Scope, subject: &str, group: u64, limits: &[
                 shared: limit.shared && period != Period::Concurrent,
                 closed: limit.on_failure == OnFailure::Closed,
             };
-            Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce, limit: Some(id) }
+            Counted { claim, hard: limit.hard && limit.mode == Mode::Enforce, limit: Some(id), scope }
         })
     });
     counted.collect()

@@ -171,6 +171,8 @@ pub struct Exchange {
     /// Where the body can be edited without another walk.
     pub(crate) layout: Option<wire::Layout>,
     pub(crate) presented: Presented,
+    /// The caller whom somebody else vouches for, whatever the request shows.
+    pub(crate) vouched: Option<ConsumerId>,
     /// What the key says beyond its consumer, where it was issued while the gateway runs.
     pub(crate) terms: Option<Arc<Terms>>,
     /// The country the peer's address is in, where a rule asks for it and it is known.
@@ -238,6 +240,7 @@ impl Exchange {
             remaining: None,
             layout: None,
             presented: Presented::Nothing,
+            vouched: None,
             terms: None,
             country: None,
             pool: None,

@@ -40,6 +40,7 @@ pub use access::Country;
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};
 pub use choose::{Choice, PoolView, SharedPool};
+pub use claims::Stake;
 pub use exchange::{Attempt, Exchange, Stage, StageMark};
 pub use failover::{AttemptFailure, Next, Progress};
 pub use gate::{Gate, Generation};

@@ -173,7 +173,7 @@ impl Exchange {
 
     /// The counters with what is asked of each, hard limits by the tokens of the body where they are
     /// `exact`. Grants of those `alone` are not waited for.
-    fn claims(&mut self, counted: &[Counted], exact: Option<u64>, alone: &[u64]) -> Vec<Claim> {
+    pub(crate) fn claims(&mut self, counted: &[Counted], exact: Option<u64>, alone: &[u64]) -> Vec<Claim> {
         let spends = |hard: bool| {
             counted
                 .iter()

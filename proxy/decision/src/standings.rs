@@ -104,7 +104,7 @@ fn named(gate: &Gate) -> Vec<Named<'_>> {
 }
 
 fn shown(policy: &Policy, counted: &Counted, standing: &Standing, whose: Whose<'_>) -> Option<LimitStanding> {
-    let Counted { claim, hard, limit } = *counted;
+    let Counted { claim, hard, limit, .. } = *counted;
     let taken = standing.taken();
     // A ceiling of nothing is full from the start.
     let share = if claim.ceiling == 0 { 1.0 } else { taken as f64 / claim.ceiling as f64 };

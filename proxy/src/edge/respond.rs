@@ -46,12 +46,7 @@ const LINGER_BYTES: usize = 32 * 1024 * 1024;
 /// Writes `refusal` in the caller's dialect and returns the status sent.
 pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: &Refusal) -> Result<u16> {
     let status = refusal.status();
-    let ai = exchange.operation.is_some() || session.req_header().uri.path().starts_with("/v1/");
-    let (media, body) = if ai {
-        ("application/json", exchange.error_body(refusal.reason, &refusal.message, refusal.param))
-    } else {
-        ("application/problem+json", problem(refusal, &exchange.request_id))
-    };
+    let (media, body) = exchange.refusal_body(refusal, session.req_header().uri.path());
     let mut header = head(status, exchange)?;
     header.insert_header(CONTENT_TYPE, media)?;
     if let Some(after) = refusal.retry_after {
@@ -75,19 +70,6 @@ pub(super) async fn refuse(session: &mut Session, exchange: &Exchange, refusal: 
     }
     write_full(session, header, body).await?;
     Ok(status)
-}
-
-/// Problem details (RFC 9457) for callers whose dialect is plain HTTP.
-fn problem(refusal: &Refusal, request_id: &str) -> Bytes {
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": http::StatusCode::from_u16(refusal.status()).ok().and_then(|status| status.canonical_reason()),
-        "status": refusal.status(),
-        "detail": refusal.message,
-        "reason": refusal.reason.code(),
-        "request_id": request_id,
-    });
-    Bytes::from(body.to_string())
 }
 
 /// A response head with what every answer carries.
