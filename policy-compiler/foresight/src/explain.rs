@@ -248,7 +248,9 @@ impl<'a> Walk<'a> {
         self.tell_caller();
         self.tell_acl();
         self.tell_objections();
-        self.tell_routes();
+        if !matches!(course, Ok(Course::Answered(_))) {
+            self.tell_routes();
+        }
         if self.exchange.route.is_some() {
             self.tell_limits();
         }

@@ -257,7 +257,7 @@ pub struct Sending {
     pub to: String,
     /// Scheme, host, port and path.
     pub url: String,
-    /// The operation it is sent as, where that is another one than was asked for.
+    /// The path of the operation it is sent as, where that is another one than was asked for.
     pub translated_to: Option<&'static str>,
     /// Whether its body differs from the caller's.
     pub body_changed: bool,

@@ -149,6 +149,3 @@ struct Rest<'a> {
     rest: &'a [u8],
     line: usize,
 }
-
-#[cfg(test)]
-mod tests;

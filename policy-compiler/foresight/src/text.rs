@@ -3,7 +3,7 @@
 
 mod stages;
 
-use crate::explanation::{Explanation, Outcome, StageVerdict};
+use crate::explanation::{Explanation, Outcome, PoolTold, StageVerdict};
 
 /// How wide a stage's name stands.
 const NAME: usize = 9;
@@ -88,7 +88,13 @@ fn end(told: &Explanation, ink: Ink, page: &mut String) {
     let line = match (told.outcome, &told.answer, &told.sending) {
         (Outcome::SentOn, _, sending) => {
             let to = sending.as_ref().map_or("its pool", |sending| sending.to.as_str());
-            format!("{} sent on to {}", ink.good("→"), ink.strong(to))
+            let able = |pool: &PoolTold| pool.members.iter().filter(|member| member.out.is_none()).count();
+            let others = match told.pools.last() {
+                Some(pool) if able(pool) < 2 => "",
+                Some(pool) if pool.strategy == "adaptive" => ", as long as its pool has learned nothing else",
+                _ => ", or to another in its turn",
+            };
+            format!("{} sent on to {}{}", ink.good("→"), ink.strong(to), ink.faint(others))
         }
         (Outcome::Answered, Some(answer), _) => {
             format!("{} answered {} here: {}", ink.good("→"), answer.status, answer.message)

@@ -16,6 +16,7 @@ mod entra;
 mod failover;
 mod faults;
 mod feedback;
+mod foretold;
 mod health;
 mod heartbeats;
 mod hook_examples;

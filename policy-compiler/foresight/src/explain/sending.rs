@@ -25,7 +25,7 @@ impl Walk<'_> {
         let asked = self.exchange.operation;
         let translated = serves_as.filter(|operation| Some(*operation) != asked);
         if let Some(mut told) = self.sending(deployment, &sent.path_and_query) {
-            told.translated_to = translated.map(vocabulary::Operation::name);
+            told.translated_to = translated.map(vocabulary::Operation::path);
             told.body_changed = sent.body != self.request.body;
             told.body_bytes = sent.body.len() as u64;
             told.lost_fields.clone_from(&self.exchange.lost_fields);
@@ -63,7 +63,8 @@ impl Walk<'_> {
     /// What holds of every way of sending.
     fn sending(&self, id: DeploymentId, path: &str) -> Option<Sending> {
         let backend = self.backend(id)?;
-        let scheme = if backend.tls { "https" } else { "http" };
+        let (scheme, usual) = if backend.tls { ("https", 443) } else { ("http", 80) };
+        let port = if backend.port == usual { String::new() } else { format!(":{}", backend.port) };
         let edits = || self.exchange.rewrites(backend);
         let route = self.exchange.route()?;
         let pool = self.gate.policy().pools.get(route.pool as usize)?;
@@ -71,7 +72,7 @@ impl Walk<'_> {
         let fields = edits().flat_map(|edit| &edit.body).map(|edit| edit.field.join("."));
         Some(Sending {
             to: self.gate.deployment(id)?.name.clone(),
-            url: format!("{scheme}://{}:{}{path}", backend.host, backend.port),
+            url: format!("{scheme}://{}{port}{path}", backend.host),
             translated_to: None,
             body_changed: false,
             body_bytes: self.request.body.len() as u64,

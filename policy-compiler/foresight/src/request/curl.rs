@@ -98,10 +98,13 @@ pub(super) fn parse(start: Rest<'_>) -> Result<Request, Fault> {
     build(command, line)
 }
 
-fn read(words: impl Iterator<Item = String>, line: usize) -> Result<Command, Fault> {
+fn read(mut words: impl Iterator<Item = String>, line: usize) -> Result<Command, Fault> {
     let mut command = Command::default();
-    let mut words = words.filter(|word| !word.trim().is_empty());
     while let Some(word) = words.next() {
+        // What a continued line may leave behind.
+        if word.trim().is_empty() {
+            continue;
+        }
         if !word.starts_with('-') || word == "-" {
             set(&mut command, Flag::Url, word, line)?;
             continue;
@@ -215,7 +218,9 @@ fn headers(command: &Command, has_data: bool, line: usize) -> Result<HeaderMap, 
         })
     };
     let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, command.agent.as_deref().map_or(Ok(AGENT), value)?);
+    if command.agent.as_deref() != Some("") {
+        headers.insert(USER_AGENT, command.agent.as_deref().map_or(Ok(AGENT), value)?);
+    }
     let json = HeaderValue::from_static("application/json");
     headers.insert(ACCEPT, if command.json { json.clone() } else { HeaderValue::from_static("*/*") });
     if has_data {

@@ -92,15 +92,15 @@ fn routes(told: &Explanation, ink: Ink) -> Vec<String> {
         lines.push(format!("route {}", ink.strong(route)));
     }
     for near in &told.near_routes {
-        let why = match near.missed.as_slice() {
-            [] if told.route.is_some() => "matches too, and is less specific".to_owned(),
-            [] => "matches, as far as the head tells".to_owned(),
+        let name = &near.route;
+        lines.push(ink.faint(&match near.missed.as_slice() {
+            [] if told.route.is_some() => format!("  not {name}: matches too, and is less specific"),
+            [] => format!("  {name} matches, as far as it was asked"),
             missed => {
                 let verb = if missed.len() == 1 { "does" } else { "do" };
-                format!("`{}` {verb} not hold", missed.join("`, `"))
+                format!("  not {name}: `{}` {verb} not hold", missed.join("`, `"))
             }
-        };
-        lines.push(ink.faint(&format!("  not {}: {why}", near.route)));
+        }));
     }
     lines
 }
