@@ -8,6 +8,7 @@ use vocabulary::Reason;
 const POLICY: &str = r#"
 apiVersion: sluicegate/v1
 listeners: {main: {address: "127.0.0.1:0"}}
+countries: {file: geo.mmdb}
 backends:
   a: {kind: openai, url: "http://127.0.0.1:1", models: {m: {contextWindow: 1000}, o: {}}}
   files: {kind: http, url: "http://127.0.0.1:2/base"}
