@@ -11,8 +11,16 @@ use std::process::{Command, Output};
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// Crates that take time, randomness, files and sockets as arguments.
-const CORES: [&str; 7] =
-    ["vocabulary", "rule-table", "policy-compiler", "wire", "ledger", "feedback-loop", "decision"];
+const CORES: [&str; 8] = [
+    "vocabulary",
+    "rule-table",
+    "policy-compiler",
+    "foresight",
+    "wire",
+    "ledger",
+    "feedback-loop",
+    "decision",
+];
 
 /// What a core's own code must not say.
 const IO: [&str; 8] = [

@@ -99,7 +99,8 @@ pub fn explain(bundle: Bundle, request: &Request, how: &Circumstances) -> Result
         exchange.vouch(consumer);
     }
     let told = blank(&gate, request, how, listener);
-    let mut walk = Walk { gate, exchange, request, how, stage: Stage::Accept, piped: false, told };
+    let mut walk =
+        Walk { gate, exchange, request, how, stage: Stage::Accept, piped: false, asked_routes: false, told };
     let course = walk.run();
     Ok(walk.finish(course))
 }
@@ -147,6 +148,8 @@ struct Walk<'a> {
     stage: Stage,
     /// Whether its body is passed on unread.
     piped: bool,
+    /// Whether it got as far as the routes.
+    asked_routes: bool,
     told: Explanation,
 }
 
@@ -175,6 +178,7 @@ impl<'a> Walk<'a> {
         self.stage = Stage::Identify;
         self.exchange.admit_acl(&head, self.request.body.is_empty(), |_| country)?;
         self.exchange.admit_peer(head.headers, |_| country)?;
+        self.asked_routes = true;
         let destination = self.exchange.identify(&head);
         if self.exchange.wants_keys_of().is_some() {
             self.note("only the gateway has the keys of a token's issuer; name the caller with --consumer");
@@ -248,7 +252,7 @@ impl<'a> Walk<'a> {
         self.tell_caller();
         self.tell_acl();
         self.tell_objections();
-        if !matches!(course, Ok(Course::Answered(_))) {
+        if self.asked_routes && !matches!(course, Ok(Course::Answered(_))) {
             self.tell_routes();
         }
         if self.exchange.route.is_some() {

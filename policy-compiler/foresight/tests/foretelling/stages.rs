@@ -8,6 +8,7 @@ use vocabulary::Reason;
 const POLICY: &str = r#"
 apiVersion: sluicegate/v1
 listeners: {main: {address: "127.0.0.1:0"}}
+countries: {file: geo.mmdb}
 backends:
   a: {kind: openai, url: "http://127.0.0.1:1", models: {m: {contextWindow: 1000}, o: {}}}
   files: {kind: http, url: "http://127.0.0.1:2/base"}
@@ -42,7 +43,7 @@ fn told_of(request: &str) -> Explanation {
 
 fn chat(headers: &str) -> String {
     format!(
-        "POST /v1/chat/completions?v=1\nContent-Type: application/json\n{headers}\n{{\"model\": \"m\", \"messages\": []}}"
+        "POST /v1/chat/completions?v=1\nContent-Type: application/json\n{headers}\n{{\"model\": \"m\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}"
     )
 }
 
@@ -121,7 +122,9 @@ fn a_name_that_is_not_there_is_refused_with_those_that_are() {
 
 #[test]
 fn control_characters_never_reach_a_terminal() {
-    let body = "{\"model\": \"\\u001b[31mred\", \"messages\": []}";
+    let body =
+        "{\"model\": \"\\u001b[31mred\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}";
     let told = told_of(&format!("POST /v1/chat/completions\nContent-Type: application/json\n\n{body}"));
-    assert!(!render(&told, false).contains('\u{1b}'));
+    let page = render(&told, false);
+    assert!(page.contains("\u{fffd}[31mred") && !page.contains('\u{1b}'), "{page}");
 }
