@@ -17,6 +17,7 @@ pub mod plain;
 mod pool;
 mod references;
 mod rewrite;
+mod route;
 #[cfg(test)]
 mod sample;
 pub mod sections;

@@ -8,7 +8,7 @@ use vocabulary::{BudgetPeriod, Rate};
 use super::limits::{members, uses};
 use super::{Context, Standing};
 use crate::diagnostics::{Code, Finding, Witness};
-use crate::manifest::{Consumer, Limit, Limits, Mode, Price};
+use crate::manifest::{Consumer, Costs, Limit, Limits, Mode, Price};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -62,7 +62,10 @@ fn beyond(context: &Context<'_>, name: &str, limit: &Limit, members: &[Standing<
     }
     let Some(budget) = limit.budget else { return findings };
     let spend = |member: &Standing<'_>| {
-        // What is paid by the hour is not counted in a budget.
+        // What is paid by the hour is counted in shares, of which nobody knows how many there will be.
+        if limit.costs == Costs::Amortised && member.serving?.cost.is_some() {
+            return None;
+        }
         let Some(price) = member.serving?.price else { return member.serving?.cost.map(|_| 0) };
         Some(tokens(member)? * u128::from(highest(price)))
     };
