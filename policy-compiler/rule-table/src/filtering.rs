@@ -5,13 +5,12 @@
 //! share a value with it. Those are verified in the order of the list, up to the first that decides. Each
 //! distinct condition is kept once, however many rules state it.
 
-mod buckets;
 mod index;
 mod predicate;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use crate::acl::{AclAction, AclRule};
 use crate::facts::Facts;
@@ -211,11 +210,15 @@ impl AclTable {
         self.stated.extend_from_slice(when);
         let middle = at(&self.stated);
         self.stated.extend_from_slice(unless);
+        // Field by field: a rule's conditions and name are not copied to be thrown away.
         let shell = AclRule {
             name: String::new(),
+            priority: rule.priority,
             when: crate::AclConditions::default(),
             unless: crate::AclConditions::default(),
-            ..rule.clone()
+            action: rule.action,
+            mode: rule.mode,
+            on_failure: rule.on_failure,
         };
         self.rules.push(Rule { shell, start, unless: middle, end: at(&self.stated) });
     }

@@ -4,6 +4,7 @@
 mod access;
 mod acl;
 mod bots;
+mod buckets;
 pub mod bundle;
 mod caller;
 pub mod digest;

@@ -3,9 +3,10 @@
 //!
 //! The cost of a lookup depends on the request (its segments, labels) and on how many *kinds* of
 //! header and query conditions share a path, not on the number of routes: paths, hosts, values and
-//! models are each found by hash. Routes that differ only in callers or hours are asked in turn.
+//! models are each found by hash, templates by hash for each set of places they state. Routes that differ only in callers or hours are asked in turn.
 
 mod index;
+mod shape;
 mod slot;
 mod specificity;
 mod template;
@@ -14,14 +15,14 @@ mod tests;
 
 use crate::facts::{Facts, normal_host};
 use crate::sections::{Policy, RouteId};
-use index::{Found, Paths};
-use slot::{Asker, Slot};
+use index::{Found, Index, Slots};
+use slot::Asker;
 pub use specificity::Specificity;
 
 /// An index over the routes of one policy.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    paths: Paths,
+    index: Index,
 }
 
 /// What the head of a request says about its route.
@@ -39,7 +40,7 @@ pub enum Head<'t> {
 /// Routes that match the head of a request.
 #[derive(Clone, Debug)]
 pub struct Candidates<'t> {
-    slots: Vec<&'t Slot>,
+    slots: Slots<'t>,
     asker: Asker,
 }
 
@@ -73,11 +74,16 @@ impl RouteTable {
     pub fn build(policy: &Policy) -> Self {
         let mut order: Vec<(RouteId, &crate::sections::Route)> = (0..).zip(&policy.routes).collect();
         order.sort_by_cached_key(|(id, route)| (std::cmp::Reverse(Specificity::of(&route.matching)), *id));
-        let mut paths = Paths::default();
-        for (rank, (id, route)) in (0..).zip(order) {
-            paths.insert(&route.matching, slot::Entry { rank, id });
-        }
-        Self { paths }
+        let ranked = (0..).zip(&order);
+        let index =
+            Index::build(ranked.map(|(rank, (id, route))| (&route.matching, slot::Entry { rank, id: *id })));
+        Self { index }
+    }
+
+    /// Bytes of the index, its texts aside.
+    #[must_use]
+    pub fn index_bytes(&self) -> usize {
+        self.index.bytes()
     }
 
     /// Finds the routes for a request's head.
@@ -85,8 +91,8 @@ impl RouteTable {
     /// The model is left aside, whether known or not: see [`Self::by_model`].
     #[must_use]
     pub fn head(&self, facts: &Facts<'_>) -> Head<'_> {
-        let mut found = Found { facts, slots: Vec::new(), other_methods: Vec::new() };
-        self.paths.collect(&normal_host(facts.host), facts.path, &mut found);
+        let mut found = Found { facts, slots: Slots::new(), other_methods: Vec::new() };
+        self.index.collect(&normal_host(facts.host), facts.path, &mut found);
         if !found.slots.is_empty() {
             return Head::Found(Candidates { slots: found.slots, asker: Asker::from(facts) });
         }

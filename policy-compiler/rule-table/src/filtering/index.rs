@@ -1,14 +1,14 @@
 //! Which rules a request can meet at all. It owns the choice of the condition a rule is entered under and
 //! the walk over a request's own values; it refuses to verify what it finds.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::buckets::{Buckets, Fnv, ReadyState};
 use super::predicate::{Place, Request, place};
 use crate::acl::{AclAction, AclConditions, AclRule};
+use crate::buckets::{Buckets, Fnv, ReadyState};
 use crate::sections::{AclRuleId, HostMatch, OnFailure, PathMatch};
 
 /// What rules can be entered under. Of two that are equally selective the first is taken.
@@ -52,7 +52,8 @@ pub(super) struct Index {
     lengths: Vec<(u8, u8)>,
     /// Names of the headers in use.
     names: Vec<String>,
-    templates: bool,
+    /// Which segments templates state, with how many there are.
+    masks: Vec<(usize, u64)>,
 }
 
 type Alternative = (Dimension, Vec<u64>);
@@ -112,7 +113,14 @@ impl Index {
                 }
             }
             Dimension::Path => {
-                self.templates |= when.paths.iter().any(|path| matches!(path, PathMatch::Template(_)));
+                for path in &when.paths {
+                    if let PathMatch::Template(segments) = path
+                        && let mask = (segments.len(), stated(segments))
+                        && !self.masks.contains(&mask)
+                    {
+                        self.masks.push(mask);
+                    }
+                }
             }
             _ => {}
         }
@@ -173,12 +181,12 @@ impl Index {
         }
         seen(self.buckets.get(below.key()));
         seen(self.buckets.get(whole.key()));
-        if self.templates {
-            let mut segments = path.split('/').skip(1);
-            let first = segments.next();
-            let count = segments.count().saturating_add(usize::from(first.is_some()));
-            seen(self.buckets.get(template_key(count, first)));
-            seen(self.buckets.get(template_key(count, None)));
+        if self.masks.is_empty() {
+            return;
+        }
+        let count = path.bytes().filter(|byte| *byte == b'/').count();
+        for &(_, mask) in self.masks.iter().filter(|(segments, _)| *segments == count) {
+            seen(self.buckets.get(template_key(count, mask, path.split('/').skip(1))));
         }
     }
 
@@ -270,14 +278,22 @@ fn path_key(path: &PathMatch) -> u64 {
         PathMatch::Exact(path) => Fnv::new(kind::PATH).bytes(path.as_bytes()).key(),
         PathMatch::Prefix(path) => Fnv::new(kind::BELOW).bytes(path.as_bytes()).key(),
         PathMatch::Template(segments) => {
-            template_key(segments.len(), segments.first().and_then(|first| first.as_deref()))
+            let texts = segments.iter().map(|segment| segment.as_deref().unwrap_or_default());
+            template_key(segments.len(), stated(segments), texts)
         }
     }
 }
 
-fn template_key(count: usize, first: Option<&str>) -> u64 {
-    let counted = Fnv::new(kind::TEMPLATE).bytes(&count.to_le_bytes());
-    first.map_or(counted, |first| counted.byte(1).bytes(first.as_bytes())).key()
+/// Which of a template's segments are stated, a bit each; those beyond 64 count for open.
+fn stated(segments: &[Option<String>]) -> u64 {
+    let bits = segments.iter().take(64).zip(0..64);
+    bits.fold(0, |mask, (segment, at)| mask | u64::from(segment.is_some()) << at)
+}
+
+fn template_key<'a>(count: usize, mask: u64, segments: impl Iterator<Item = &'a str>) -> u64 {
+    let shape = Fnv::new(kind::TEMPLATE).bytes(&count.to_le_bytes()).bytes(&mask.to_le_bytes());
+    let stated = segments.take(64).zip(0..64).filter(|(_, at)| mask >> at & 1 == 1);
+    stated.fold(shape, |hash, (segment, _)| hash.bytes(segment.as_bytes()).byte(b'/')).key()
 }
 
 fn host_key(host: &HostMatch) -> u64 {

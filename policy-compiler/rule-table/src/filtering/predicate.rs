@@ -1,9 +1,9 @@
 //! Conditions, each kept once. It owns whether one of them holds for a request; it refuses to know which
 //! rules state it.
 
+use hashbrown::HashMap;
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;

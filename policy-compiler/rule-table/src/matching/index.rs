@@ -1,207 +1,219 @@
-//! The nested hash index behind the route table: path, then host, then the shape of the header and query
-//! conditions, then method and model. It owns the lookup; it refuses to know the order of
-//! specificity, which arrives as a rank.
+//! The index behind the route table: paths and hosts have numbers, a pair of them has slots. It owns the
+//! look-up; it refuses to know the order of specificity, which arrives as a rank.
+//!
+//! Two small tables find the numbers and compare the text; from there on keys are exact, and a slot is one
+//! read away. Only routes that ask for headers or parameters take a further step by their values.
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
+use super::shape::Shapes;
 use super::slot::{Entry, Slot};
-use super::template;
+use super::template::Templates;
+use crate::buckets::Buckets;
 use crate::facts::Facts;
-use crate::sections::{HeaderMatch, HostMatch, PathMatch, QueryMatch, RouteMatch};
+use crate::sections::{HostMatch, PathMatch, RouteMatch};
+
+/// A path's or host's number.
+pub(super) type Number = u32;
+
+/// What a request leads to; few routes share one.
+pub(super) type Slots<'t> = SmallVec<[&'t Slot; 4]>;
 
 /// A request, and the slots it leads to.
 pub(super) struct Found<'r, 't> {
     pub(super) facts: &'r Facts<'r>,
-    pub(super) slots: Vec<&'t Slot>,
+    pub(super) slots: Slots<'t>,
     pub(super) other_methods: Vec<&'t str>,
 }
 
-/// Routes by path.
+/// Routes by path and host.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Paths {
-    exact: HashMap<String, Hosts>,
-    prefix: HashMap<String, Hosts>,
-    /// Templates by how many segments they have.
-    templates: HashMap<usize, Templates>,
+pub(super) struct Index {
+    paths: Paths,
+    hosts: Hosts,
+    /// Slots of routes without headers and parameters, by [`pair`].
+    plain: Buckets,
+    /// Groups of routes with them, by [`pair`].
+    asking: Buckets,
+    slots: Vec<Slot>,
+    shapes: Shapes,
+    methods: Methods,
+}
+
+/// Paths by number; templates have theirs from the same range.
+#[derive(Clone, Debug, Default)]
+struct Paths {
+    exact: HashMap<String, Number>,
+    prefix: HashMap<String, Number>,
+    templates: Templates,
     /// No path is cut beyond this length, so a path of a thousand segments costs no more than one of
     /// the manifest's own depth.
     longest_prefix: usize,
+    count: Number,
 }
 
-/// A template's segments and its routes.
-type Template = (Vec<Option<String>>, Hosts);
-
-/// Templates of one length, by their first segment where it is stated.
-#[derive(Clone, Debug, Default)]
-struct Templates {
-    stated: HashMap<String, Vec<Template>>,
-    open: Vec<Template>,
-}
-
-/// Routes of one path, by host.
+/// Hosts by number; any host is 0.
 #[derive(Clone, Debug, Default)]
 struct Hosts {
-    exact: HashMap<String, Shapes>,
-    suffix: HashMap<String, Shapes>,
-    any: Shapes,
+    exact: HashMap<String, Number>,
+    suffix: HashMap<String, Number>,
+    count: Number,
 }
 
-/// Routes of one path and host, by which headers and parameters they ask for.
+/// Lists of methods, each kept once.
 #[derive(Clone, Debug, Default)]
-struct Shapes(Vec<Shape>);
+pub(super) struct Methods(Vec<Vec<String>>);
 
-/// Routes that ask for the same headers and parameters, by the values they ask for.
-#[derive(Clone, Debug)]
-struct Shape {
-    /// Names, and whether the value is part of the condition.
-    headers: Vec<(String, bool)>,
-    query: Vec<(String, bool)>,
-    slots: HashMap<Vec<u8>, Vec<Slot>>,
+/// What building needs and matching does not.
+#[derive(Default)]
+struct Draft {
+    slots: HashMap<(Number, Number, u32), u32>,
+    plain: Vec<(u64, u32)>,
+    asking: Vec<(u64, u32)>,
 }
 
-impl Paths {
-    pub(super) fn insert(&mut self, matching: &RouteMatch, entry: Entry) {
-        let hosts = match &matching.path {
-            PathMatch::Exact(path) => self.exact.entry(path.clone()).or_default(),
-            PathMatch::Template(segments) => self.template(segments),
-            PathMatch::Prefix(prefix) => {
-                self.longest_prefix = self.longest_prefix.max(prefix.len());
-                self.prefix.entry(prefix.clone()).or_default()
-            }
-        };
-        let shapes = match &matching.host {
-            HostMatch::Exact(host) => hosts.exact.entry(host.clone()).or_default(),
-            HostMatch::Suffix(suffix) => hosts.suffix.entry(suffix.clone()).or_default(),
-            HostMatch::Any => &mut hosts.any,
-        };
-        shapes.insert(matching, entry);
+impl Index {
+    /// From routes in order of rank.
+    pub(super) fn build<'a>(routes: impl Iterator<Item = (&'a RouteMatch, Entry)>) -> Self {
+        let (mut index, mut draft) = (Self::default(), Draft::default());
+        for (matching, entry) in routes {
+            index.insert(matching, entry, &mut draft);
+        }
+        index.plain = Buckets::build(draft.plain);
+        index.asking = Buckets::build(draft.asking);
+        index.shapes.forget_places();
+        index
     }
 
-    fn template(&mut self, segments: &[Option<String>]) -> &mut Hosts {
-        let templates = self.templates.entry(segments.len()).or_default();
-        let known = match segments.first().and_then(Option::as_ref) {
-            Some(first) => templates.stated.entry(first.clone()).or_default(),
-            None => &mut templates.open,
-        };
-        let at = known.iter().position(|(known, _)| known == segments);
-        let at = at.unwrap_or_else(|| {
-            known.push((segments.to_vec(), Hosts::default()));
-            known.len() - 1
+    fn insert(&mut self, matching: &RouteMatch, entry: Entry, draft: &mut Draft) {
+        let (path, host) = (self.paths.number(&matching.path), self.hosts.number(&matching.host));
+        let methods = self.methods.number(&matching.methods);
+        if !matching.headers.is_empty() || !matching.query.is_empty() {
+            let (group, new) = self.shapes.insert((path, host), matching, methods, entry);
+            draft.asking.extend(new.then_some((pair(path, host), group)));
+            return;
+        }
+        let next = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let at = *draft.slots.entry((path, host, methods)).or_insert_with(|| {
+            draft.plain.push((pair(path, host), next));
+            self.slots.push(Slot::new(methods));
+            next
         });
-        #[expect(clippy::indexing_slicing, reason = "a place found or made above")]
-        &mut known[at].1
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.add(matching, entry);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let names = [&self.paths.exact, &self.paths.prefix, &self.hosts.exact, &self.hosts.suffix];
+        let names: usize = names.into_iter().map(HashMap::allocation_size).sum();
+        let lists = self.plain.bytes().saturating_add(self.asking.bytes());
+        names.saturating_add(lists).saturating_add(size_of_val(self.slots.as_slice()))
     }
 
     pub(super) fn collect<'t>(&'t self, host: &str, path: &str, found: &mut Found<'_, 't>) {
-        if let Some(hosts) = self.exact.get(path) {
-            hosts.collect(host, found);
+        let hosts = self.hosts.of(host);
+        self.paths.visit(path, &mut |path| {
+            for host in &hosts {
+                let key = pair(path, *host);
+                for at in self.plain.get(key) {
+                    if let Some(slot) = self.slots.get(*at as usize) {
+                        self.methods.sort_in(slot, found);
+                    }
+                }
+                if !self.shapes.is_empty() {
+                    for group in self.asking.get(key) {
+                        self.shapes.collect(*group, &self.methods, found);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// A key for a pair of numbers, and for no other: every step can be undone.
+const fn pair(path: Number, host: Number) -> u64 {
+    let both = ((path as u64) << 32 | host as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (both ^ (both >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+impl Paths {
+    fn number(&mut self, path: &PathMatch) -> Number {
+        let next = self.count;
+        let number = match path {
+            PathMatch::Exact(path) => *self.exact.entry_ref(path.as_str()).or_insert(next),
+            PathMatch::Template(segments) => self.templates.number(segments, next),
+            PathMatch::Prefix(prefix) => {
+                self.longest_prefix = self.longest_prefix.max(prefix.len());
+                *self.prefix.entry_ref(prefix.as_str()).or_insert(next)
+            }
+        };
+        self.count = self.count.max(number.saturating_add(1));
+        number
+    }
+
+    fn visit(&self, path: &str, seen: &mut dyn FnMut(Number)) {
+        if let Some(number) = self.exact.get(path) {
+            seen(*number);
         }
-        if !self.templates.is_empty() {
-            self.collect_templates(host, path, found);
-        }
+        self.templates.visit(path, seen);
         if self.prefix.is_empty() {
             return;
         }
-        let boundaries = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-        for end in boundaries.take_while(|end| *end <= self.longest_prefix) {
-            if let Some(hosts) = path.get(..end).and_then(|prefix| self.prefix.get(prefix)) {
-                hosts.collect(host, found);
-            }
-        }
-    }
-
-    fn collect_templates<'t>(&'t self, host: &str, path: &str, found: &mut Found<'_, 't>) {
-        let Some(templates) = self.templates.get(&path.split('/').skip(1).count()) else { return };
-        let stated = path.split('/').nth(1).and_then(|first| templates.stated.get(first));
-        for (segments, hosts) in stated.into_iter().flatten().chain(&templates.open) {
-            if template::fits(segments, path) {
-                hosts.collect(host, found);
+        let boundaries = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+        for end in boundaries.chain([path.len()]).take_while(|end| *end <= self.longest_prefix) {
+            if let Some(number) = path.get(..end).and_then(|prefix| self.prefix.get(prefix)) {
+                seen(*number);
             }
         }
     }
 }
 
 impl Hosts {
-    fn collect<'t>(&'t self, host: &str, found: &mut Found<'_, 't>) {
-        if let Some(shapes) = self.exact.get(host) {
-            shapes.collect(found);
-        }
-        if !self.suffix.is_empty() {
-            for (at, _) in host.match_indices('.') {
-                if let Some(shapes) = host.get(at..).and_then(|suffix| self.suffix.get(suffix)) {
-                    shapes.collect(found);
-                }
-            }
-        }
-        self.any.collect(found);
-    }
-}
-
-impl Shapes {
-    fn insert(&mut self, matching: &RouteMatch, entry: Entry) {
-        let mut asked: Vec<&HeaderMatch> = matching.headers.iter().collect();
-        asked.sort_unstable();
-        let mut parameters: Vec<&QueryMatch> = matching.query.iter().collect();
-        parameters.sort_unstable();
-        let headers: Vec<_> = asked.iter().map(|h| (h.name.clone(), h.value.is_some())).collect();
-        let query: Vec<_> = parameters.iter().map(|q| (q.name.clone(), q.value.is_some())).collect();
-        let values = asked.iter().filter_map(|h| h.value.as_deref());
-        let mut key = Vec::new();
-        values
-            .chain(parameters.iter().filter_map(|q| q.value.as_deref()))
-            .for_each(|value| extend_key(&mut key, value.as_bytes()));
-        let at = self.0.iter().position(|shape| shape.headers == headers && shape.query == query);
-        let slots = match at.and_then(|at| self.0.get_mut(at)) {
-            Some(shape) => shape.slots.entry(key).or_default(),
-            None => {
-                let slots = HashMap::from([(key, vec![Slot::new(matching, entry)])]);
-                self.0.push(Shape { headers, query, slots });
-                return;
-            }
+    fn number(&mut self, host: &HostMatch) -> Number {
+        let next = self.count.saturating_add(1);
+        let number = match host {
+            HostMatch::Exact(host) => *self.exact.entry_ref(host.as_str()).or_insert(next),
+            HostMatch::Suffix(suffix) => *self.suffix.entry_ref(suffix.as_str()).or_insert(next),
+            HostMatch::Any => 0,
         };
-        match slots.iter_mut().find(|slot| slot.methods == matching.methods) {
-            Some(slot) => slot.add(matching, entry),
-            None => slots.push(Slot::new(matching, entry)),
-        }
+        self.count = self.count.max(number);
+        number
     }
 
-    fn collect<'t>(&'t self, found: &mut Found<'_, 't>) {
-        for shape in &self.0 {
-            let Some(slots) = shape.key(found.facts).and_then(|key| shape.slots.get(&key)) else { continue };
-            for slot in slots.iter().filter(|slot| slot.is_open(found.facts)) {
-                if slot.methods.is_empty() || slot.methods.iter().any(|m| m == found.facts.method) {
-                    found.slots.push(slot);
-                } else {
-                    found.other_methods.extend(slot.methods.iter().map(String::as_str));
-                }
-            }
+    /// The numbers that a host goes by.
+    fn of(&self, host: &str) -> SmallVec<[Number; 4]> {
+        let mut numbers = SmallVec::new();
+        numbers.extend(self.exact.get(host).copied());
+        if !self.suffix.is_empty() {
+            let suffixes = host.match_indices('.').filter_map(|(at, _)| self.suffix.get(host.get(at..)?));
+            numbers.extend(suffixes.copied());
         }
+        numbers.push(0);
+        numbers
     }
 }
 
-/// Appends a value to a key, its length first: no value can pass for two.
-fn extend_key(key: &mut Vec<u8>, value: &[u8]) {
-    key.extend_from_slice(&value.len().to_le_bytes());
-    key.extend_from_slice(value);
-}
+impl Methods {
+    fn number(&mut self, methods: &[String]) -> u32 {
+        let at = self.0.iter().position(|known| known == methods).unwrap_or_else(|| {
+            self.0.push(methods.to_vec());
+            self.0.len().saturating_sub(1)
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
 
-impl Shape {
-    /// The request's values for the headers and parameters of this shape; `None` when one is missing.
-    fn key(&self, facts: &Facts<'_>) -> Option<Vec<u8>> {
-        let mut key = Vec::new();
-        for (name, by_value) in &self.headers {
-            facts.first_header(name, |value| {
-                if *by_value {
-                    extend_key(&mut key, value);
-                }
-            })?;
+    /// Adds a slot to those found if it takes the request's method, or notes the methods it takes.
+    pub(super) fn sort_in<'t>(&'t self, slot: &'t Slot, found: &mut Found<'_, 't>) {
+        let methods = self.0.get(slot.methods as usize).map(Vec::as_slice).unwrap_or_default();
+        if !slot.is_open(found.facts) {
+            return;
         }
-        for (name, by_value) in &self.query {
-            let value = facts.first_parameter(name)?;
-            if *by_value {
-                extend_key(&mut key, value.as_bytes());
-            }
+        if methods.is_empty() || methods.iter().any(|method| method == found.facts.method) {
+            found.slots.push(slot);
+        } else {
+            found.other_methods.extend(methods.iter().map(String::as_str));
         }
-        Some(key)
     }
 }

@@ -40,12 +40,20 @@ struct Guarded {
 /// Routes of one method and one set of values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
-    pub(super) methods: Vec<String>,
+    /// A number of `Methods`.
+    pub(super) methods: u32,
     by_model: HashMap<String, Vec<Guarded>>,
+    /// Those for some callers or hours that come before `open`.
     any_model: Vec<Guarded>,
+    /// The first for every model, caller and hour: none after it is ever taken.
+    open: Option<Entry>,
 }
 
 impl Guarded {
+    fn takes_all(&self) -> bool {
+        self.consumers.is_empty() && self.hours.is_none() && !self.never
+    }
+
     fn takes(&self, asker: Asker) -> bool {
         !self.never
             && (self.consumers.is_empty()
@@ -55,10 +63,8 @@ impl Guarded {
 }
 
 impl Slot {
-    pub(super) fn new(matching: &RouteMatch, entry: Entry) -> Self {
-        let mut slot = Self { methods: matching.methods.clone(), ..Self::default() };
-        slot.add(matching, entry);
-        slot
+    pub(super) fn new(methods: u32) -> Self {
+        Self { methods, ..Self::default() }
     }
 
     /// Entries arrive in order of rank, so the first that takes a request wins.
@@ -68,6 +74,8 @@ impl Slot {
         let guarded = Guarded { entry, consumers: matching.consumers.clone(), hours: hours.flatten(), never };
         match &matching.model {
             Some(model) => self.by_model.entry(model.clone()).or_default().push(guarded),
+            None if self.open.is_some() => {}
+            None if guarded.takes_all() => self.open = Some(entry),
             None => self.any_model.push(guarded),
         }
     }
@@ -75,18 +83,18 @@ impl Slot {
     pub(super) fn best(&self, model: Option<&str>, asker: Asker) -> Option<Entry> {
         let first = |of: &[Guarded]| of.iter().find(|one| one.takes(asker)).map(|one| one.entry);
         let named = model.and_then(|name| self.by_model.get(name)).and_then(|named| first(named));
-        named.into_iter().chain(first(&self.any_model)).min()
+        named.into_iter().chain(first(&self.any_model).or(self.open)).min()
     }
 
     pub(super) fn all(&self, asker: Asker) -> impl Iterator<Item = Entry> {
         let every = self.by_model.values().flatten().chain(&self.any_model);
-        every.filter(move |one| one.takes(asker)).map(|one| one.entry)
+        every.filter(move |one| one.takes(asker)).map(|one| one.entry).chain(self.open)
     }
 
     /// Whether one of them takes requests of this caller now.
     pub(super) fn is_open(&self, facts: &Facts<'_>) -> bool {
         let asker = Asker::from(facts);
-        self.any_model.iter().any(|one| one.takes(asker)) || self.all(asker).next().is_some()
+        self.open.is_some() || self.all(asker).next().is_some()
     }
 
     pub(super) fn names_models(&self) -> bool {

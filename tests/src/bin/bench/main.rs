@@ -9,6 +9,7 @@ mod ladder;
 mod latency;
 mod load;
 mod machine;
+mod matching;
 mod peer;
 mod peers;
 mod process;

@@ -9,6 +9,7 @@ use crate::crowd::Crowd;
 use crate::ladder::{BARE, EVERYTHING, Rung};
 use crate::latency::{Latency, Quantiles};
 use crate::machine::Machine;
+use crate::matching::{self, Match};
 use crate::peers::Product;
 use crate::spread::Spread;
 use crate::stages::Cost;
@@ -63,6 +64,8 @@ pub(crate) struct Report {
     pub(crate) crowd: Option<Crowd>,
     /// CPU per stage, inside one process.
     pub(crate) stages: Vec<Cost>,
+    /// Verdict and route, by the number of rules.
+    pub(crate) matches: Vec<Match>,
     /// Peers that are not installed here.
     pub(crate) absent: Vec<Product>,
 }
@@ -155,6 +158,12 @@ impl Report {
         if !self.stages.is_empty() {
             tables.push(("The gateway's own stages, without sockets".to_owned(), self.stage_table()));
         }
+        if !self.matches.is_empty() {
+            tables.push((
+                "Verdict and route of a request, by the number of rules".to_owned(),
+                matching::table(&self.matches),
+            ));
+        }
         tables
     }
 
@@ -244,6 +253,7 @@ impl Serialize for Report {
             "crowd": self.crowd,
             "stages": self.stages,
             "stages_us": self.stage_sum(),
+            "matches": self.matches,
             "absent": self.absent,
         });
         document.serialize(serializer)

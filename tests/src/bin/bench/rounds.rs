@@ -18,7 +18,7 @@ use crate::peers::{Peer, Product};
 use crate::process::{Server, Used};
 use crate::report::{Burst, Measured, Report};
 use crate::sink::Sink;
-use crate::{Fallible, Settings, say_aside, stages};
+use crate::{Fallible, Settings, matching, say_aside, stages};
 
 /// Events per chunk of the streams that are measured.
 const BURSTS: [usize; 2] = [1, 8];
@@ -79,8 +79,10 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         }
     }
     let stages = bench.stages().await?;
+    say_aside("matching");
+    let matches = bench.cores.as_server(|| matching::run(settings.stage_requests));
     let settings = settings.clone();
-    Ok(Report { machine, settings, requests, streams, latency, crowd, stages, absent })
+    Ok(Report { machine, settings, requests, streams, latency, crowd, stages, matches, absent })
 }
 
 /// The rungs that are wanted, with the yardstick.
