@@ -24,6 +24,7 @@ mod hostile;
 mod identity;
 mod images;
 mod incident;
+mod industry;
 mod leases;
 mod limits;
 mod meters;
