@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use policy_compiler::{Source, compile};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::gateway::{Settings, TestGateway};
@@ -64,6 +64,14 @@ impl Example {
         let pointer = format!("/backends/{name}/url");
         assert!(self.manifest.get(&pointer).is_some(), "no backend {name}");
         self.set(&pointer, format!("http://{address}"))
+    }
+
+    /// Puts every backend at one address of this machine.
+    #[must_use]
+    pub fn all_backends(self, address: SocketAddr) -> Self {
+        let backends = self.manifest.get("/backends").and_then(Value::as_object);
+        let names: Vec<String> = backends.into_iter().flat_map(Map::keys).cloned().collect();
+        names.iter().fold(self, |example, name| example.backend(name, address))
     }
 
     /// Sets what `pointer` leads to.

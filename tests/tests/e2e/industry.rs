@@ -1,5 +1,7 @@
 //! Each industry's example does what it is for: the gateway runs it, against servers of this machine.
 
+mod requests;
+
 use std::sync::Arc;
 
 use e2e::backend::{FakeBackend, Reply};
