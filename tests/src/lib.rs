@@ -15,6 +15,7 @@ pub mod backend;
 pub mod binary;
 pub mod client;
 pub mod egress;
+pub mod example;
 pub mod faults;
 pub mod figures;
 pub mod frames;

@@ -44,6 +44,12 @@ impl Manifest {
         }
     }
 
+    /// A document that exists already.
+    #[must_use]
+    pub const fn of(document: Value) -> Self {
+        Self { document }
+    }
+
     /// Adds an `openai` backend with [`MODEL`] at a dollar per million tokens, and makes it a member of
     /// the pool `chat`. Members of a pool stand in the order of their names.
     #[must_use]
@@ -87,6 +93,12 @@ impl Manifest {
     pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
         *self.at(pointer) = value.into();
         self
+    }
+
+    /// What `pointer` leads to, if anything.
+    #[must_use]
+    pub fn get(&self, pointer: &str) -> Option<&Value> {
+        self.document.pointer(pointer)
     }
 
     /// Removes what `pointer` leads to.

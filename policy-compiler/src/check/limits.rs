@@ -84,9 +84,14 @@ pub(super) fn uses<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Used<'a>> {
         let may = |_: &str, route: &Route| route.consumers.is_empty() || route.consumers.contains(name);
         add(&consumer.limit, &may, None);
     }
-    for team in manifest.teams.values() {
-        add(&team.limit, &|_, _| true, None);
-        add(&team.each, &|_, _| true, None);
+    for (name, team) in &manifest.teams {
+        // Who comes with a token and is no consumer never takes a route that names its consumers.
+        let belongs = |caller: &String| {
+            manifest.consumers.get(caller).is_some_and(|consumer| consumer.team.as_ref() == Some(name))
+        };
+        let may = |_: &str, route: &Route| route.consumers.is_empty() || route.consumers.iter().any(belongs);
+        add(&team.limit, &may, None);
+        add(&team.each, &may, None);
     }
     for (model, terms) in &manifest.models {
         add(&terms.limit, &|_, _| true, Some(model));

@@ -25,6 +25,7 @@ mod hostile;
 mod identity;
 mod images;
 mod incident;
+mod industry;
 mod leases;
 mod limits;
 mod meters;
