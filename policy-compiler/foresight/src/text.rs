@@ -124,3 +124,13 @@ fn end(told: &Explanation, ink: Ink, page: &mut String) {
 fn printable(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_never_reach_a_terminal() {
+        assert_eq!(printable("\u{1b}[31mred\r\u{9b}2J"), "\u{fffd}[31mred\u{fffd}\u{fffd}2J");
+    }
+}
