@@ -54,8 +54,10 @@ pub enum Atom {
     Address(IpAddr),
     /// `None` where it is not known.
     Country(Option<String>),
-    /// A method, host, path or model.
+    /// A method, host or path.
     Text(String),
+    /// `None` for one that nobody names.
+    Model(Option<String>),
     /// The value of a header or of a parameter of the query; `None` where it is not there.
     Header(Option<String>),
     /// `None` for none of them.
@@ -162,7 +164,7 @@ impl Kind {
             (Self::Consumer, Atom::Consumer(consumer)) => {
                 consumer.is_some_and(|consumer| side.consumers.contains(&consumer)).into()
             }
-            (Self::Model, Atom::Text(model)) => side.model.is_some_and(|wanted| wanted == model).into(),
+            (Self::Model, Atom::Model(model)) => (side.model == model.as_deref()).into(),
             (Self::Time, Atom::Time(at)) => side.time.is_some_and(|window| window.is_open(*at)).into(),
             _ => Truth::No,
         })
@@ -256,8 +258,9 @@ fn values(kind: &Kind, sides: &[&Side<'_>], listeners: u32) -> Result<Vec<Atom>,
             [None].into_iter().chain(named.into_iter().map(Some)).map(Atom::Consumer).collect()
         }
         Kind::Model => {
-            let named = sides.iter().filter_map(|side| side.model.map(str::to_owned));
-            with_another(named, |n| format!("model-{n}"))
+            let named: BTreeSet<&str> = sides.iter().filter_map(|side| side.model).collect();
+            let named = named.into_iter().map(|model| Some(model.to_owned()));
+            [None].into_iter().chain(named).map(Atom::Model).collect()
         }
         Kind::Time => times(sides),
     })
@@ -375,7 +378,7 @@ impl Dimension {
                 request.query.insert(name.clone(), value.clone());
             }
             (Kind::Consumer, Atom::Consumer(Some(index))) => request.consumer = named(*index, consumers),
-            (Kind::Model, Atom::Text(model)) => request.model = Some(model.clone()),
+            (Kind::Model, Atom::Model(model)) => request.model.clone_from(model),
             (Kind::Time, Atom::Time(at)) => request.at = Some(at.to_string()),
             _ => {}
         }
