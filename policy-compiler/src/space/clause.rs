@@ -109,6 +109,13 @@ impl<'a> Clause<'a> {
         }
     }
 
+    /// What these callers send.
+    #[must_use]
+    pub fn of_consumers(consumers: &'a [u32]) -> Self {
+        let when = Side { consumers, ..Side::of(Cow::default()) };
+        Self { when, unless: Side::of(Cow::default()), untold: false }
+    }
+
     /// Whether no request is both's, as far as a look at single lists tells; false where it may be.
     #[must_use]
     pub fn is_apart(&self, other: &Self) -> bool {

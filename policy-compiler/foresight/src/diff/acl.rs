@@ -8,13 +8,11 @@ use rule_table::{AclAction, AclRule};
 use super::aligned::{Aligned, Half};
 use super::finder::Finder;
 use super::outcome::course;
-use super::reach::{Seen, Wish, best, variants};
+use super::reach::{Seen, anybody, best, variants};
 use super::{Change, Class, Findings, Reach, Subject, terms, text};
 
 /// Routes on which a rule is looked for, the widest first.
 const MOST_ROUTES: usize = 8;
-/// Callers tried.
-const MOST_CALLERS: usize = 4;
 
 /// What a rule makes of a request: the status it is refused with, or nothing.
 fn effect(rule: Option<&AclRule>) -> Option<u16> {
@@ -132,8 +130,7 @@ impl Asked<'_, '_> {
     ) -> Option<Seen> {
         let at = self.aligned.unix_seconds;
         // Anybody may show it, best somebody who is let in.
-        let callers = self.aligned.consumers.iter().take(MOST_CALLERS).map(|name| Some(*name)).chain([None]);
-        let wishes = callers.map(|consumer| Wish { consumer, ..Wish::default() });
+        let wishes = anybody(self.aligned).into_iter();
         let tried = wishes.flat_map(|wish| {
             let routes = [self.here.widest(), self.there.widest()];
             variants(self.aligned, request, routes, wish)

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy_compiler::space::Clause;
 use rule_table::{AclAction, AclConditions, AclRule, Mode, Policy, Route, RouteMatch, Specificity};
 
+/// Ways past the access control list that are tried.
+const MOST_WAYS: usize = 8;
+
 /// One of the two.
 pub(super) struct Half<'p> {
     pub(super) policy: &'p Policy,
@@ -125,9 +128,34 @@ impl<'p> Half<'p> {
         self.policy.routes.get(id)
     }
 
-    /// What its rules that block apply to.
-    pub(super) fn blocks(&self) -> Vec<Clause<'_>> {
-        let blocking = self.acl.iter().filter(|rule| matches!(rule.action, AclAction::Block(_)));
-        blocking.map(Clause::of_rule).collect()
+    /// The ways past the access control list for requests that all of `wanted` apply to: by a rule that allows
+    /// them before any blocks them, or by none. The second value says whether these are all ways.
+    pub(super) fn ways(&self, wanted: &[&Clause<'_>]) -> (Vec<Way<'_>>, bool) {
+        let mut ways = Vec::new();
+        let mut blocks = Vec::new();
+        for rule in &self.acl {
+            let clause = Clause::of_rule(rule);
+            if wanted.iter().any(|one| one.is_apart(&clause)) {
+                continue;
+            }
+            if rule.action == AclAction::Allow {
+                if ways.len() >= MOST_WAYS {
+                    return (ways, false);
+                }
+                ways.push(Way { allowed: Some(rule), blocks: blocks.clone() });
+            } else {
+                blocks.push(rule);
+            }
+        }
+        ways.push(Way { allowed: None, blocks });
+        // Most requests are let through by no rule at all.
+        ways.reverse();
+        (ways, true)
     }
+}
+
+/// A way past the access control list.
+pub(super) struct Way<'h> {
+    pub(super) allowed: Option<&'h AclRule>,
+    pub(super) blocks: Vec<&'h AclRule>,
 }

@@ -39,20 +39,50 @@ impl<'a> Finder<'a> {
             return Ok(Some(found));
         }
         let beside = others.iter().copied().filter(|other| !wanted.iter().any(|one| one.is_apart(other)));
-        let mut beside: Vec<&Clause<'_>> = beside.collect();
+        let beside: Vec<&Clause<'_>> = beside.collect();
         if let [alone] = wanted {
-            beside = relevant(alone, beside, |clause| clause);
+            // Fewer suffice for a proof, but not for a request that is clear of all.
+            let few = relevant(alone, beside.clone(), |clause| clause);
+            if few.len() < beside.len() && few.len() <= MOST_BESIDE && self.search(wanted, &few)?.is_none() {
+                return Ok(None);
+            }
         }
-        if beside.is_empty() {
-            return Err(Exhausted);
-        }
-        if beside.len() > MOST_BESIDE {
+        if beside.is_empty() || beside.len() > MOST_BESIDE {
             return Err(Exhausted);
         }
         match self.search(wanted, &beside)? {
             None => Ok(None),
             Some(request) => is_one(request).map(Some).ok_or(Exhausted),
         }
+    }
+
+    /// The same of requests that neither policy's access control list blocks.
+    pub(super) fn find_let_in<T>(
+        &mut self,
+        aligned: &Aligned<'_>,
+        wanted: &[&Clause<'_>],
+        others: &[&Clause<'_>],
+        mut is_one: impl FnMut(Request) -> Option<T>,
+    ) -> Result<Option<T>, Exhausted> {
+        let (old_ways, all_old) = aligned.old.ways(wanted);
+        let (new_ways, all_new) = aligned.new.ways(wanted);
+        let mut open = !(all_old && all_new);
+        for old in &old_ways {
+            for new in &new_ways {
+                let allowed = [old.allowed, new.allowed].into_iter().flatten();
+                let allowed: Vec<Clause<'_>> = allowed.map(Clause::of_rule).collect();
+                let blocks = old.blocks.iter().chain(&new.blocks).copied();
+                let blocks: Vec<Clause<'_>> = blocks.map(Clause::of_rule).collect();
+                let wanted: Vec<&Clause<'_>> = wanted.iter().copied().chain(&allowed).collect();
+                let others: Vec<&Clause<'_>> = others.iter().copied().chain(&blocks).collect();
+                match self.find(&wanted, &others, &mut is_one) {
+                    Ok(Some(found)) => return Ok(Some(found)),
+                    Ok(None) => {}
+                    Err(Exhausted) => open = true,
+                }
+            }
+        }
+        if open { Err(Exhausted) } else { Ok(None) }
     }
 
     fn search(

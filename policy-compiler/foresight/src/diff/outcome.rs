@@ -99,7 +99,12 @@ pub(super) fn course(policy: &Policy, request: &Request, unix_seconds: u64) -> C
         unix_seconds: request.at.as_ref().and_then(|at| at.parse().ok()).unwrap_or(unix_seconds),
         model: request.model.as_deref(),
     };
-    course.outcome = decide(policy, listener, &facts, request, &mut course);
+    let routed = plain::route(policy, &facts);
+    if let Routed::Found(id) = routed {
+        let route = usize::try_from(id).ok().and_then(|id| policy.routes.get(id));
+        course.route = route.map(|route| route.name.clone());
+    }
+    course.outcome = decide(policy, listener, &facts, request, &mut course, &routed);
     course
 }
 
@@ -109,6 +114,7 @@ fn decide(
     facts: &Facts<'_>,
     request: &Request,
     course: &mut Course,
+    routed: &Routed,
 ) -> Outcome {
     if let Some((id, action)) = plain::acl(policy, facts).decided {
         course.rule = usize::try_from(id).ok().and_then(|id| Some(policy.acl.get(id)?.name.clone()));
@@ -128,16 +134,17 @@ fn decide(
     if knows_callers && facts.consumer.is_none() && !policy.routes.iter().any(|route| route.public) {
         return Outcome::refused(stranger, None);
     }
-    let route = match plain::route(policy, facts) {
-        Routed::Found(id) => usize::try_from(id).ok().and_then(|id| policy.routes.get(id)),
+    let route = match routed {
+        Routed::Found(id) => usize::try_from(*id).ok().and_then(|id| policy.routes.get(id)),
         Routed::MethodNotAllowed(_) => return Outcome::refused(Reason::MethodNotAllowed, None),
         Routed::NoModel => return Outcome::refused(Reason::UnknownModel, None),
         Routed::NoRoute => None,
     };
     let Some(route) = route else { return Outcome::refused(Reason::UnknownRoute, None) };
-    course.route = Some(route.name.clone());
     if !route.public && knows_callers {
-        let Some(consumer) = facts.consumer else { return Outcome::refused(stranger, None) };
+        let Some(consumer) = facts.consumer else {
+            return Outcome::refused(stranger, Some(&route.name));
+        };
         if !route.consumers.is_empty() && !route.consumers.contains(&consumer) {
             return Outcome::refused(Reason::RouteForbidden, Some(&route.name));
         }

@@ -4,7 +4,6 @@
 use policy_compiler::diagnostics::Request;
 use policy_compiler::space::{Clause, Exhausted};
 use rule_table::{Mode, Policy, Route};
-use vocabulary::Reason;
 
 use super::aligned::{Aligned, Half};
 use super::finder::{Finder, with_method};
@@ -100,6 +99,12 @@ pub(super) fn variants(
     all
 }
 
+/// Some who may call, and somebody who is not known.
+pub(super) fn anybody<'a>(aligned: &'a Aligned<'_>) -> Vec<Wish<'a>> {
+    let named = aligned.consumers.iter().take(TRIES).map(|name| Some(*name));
+    named.chain([None]).map(|consumer| Wish { consumer, ..Wish::default() }).collect()
+}
+
 fn common_listener(aligned: &Aligned<'_>) -> Option<String> {
     let has = |policy: &Policy, name: &str| policy.listeners.iter().any(|listener| listener.name == name);
     let in_both = |name: &&&str| has(aligned.old.policy, name) && has(aligned.new.policy, name);
@@ -130,13 +135,8 @@ pub(super) fn seen(aligned: &Aligned<'_>, request: Request, routes: [Option<&str
     let at = aligned.unix_seconds;
     let old = course(aligned.old.policy, &request, at);
     let new = course(aligned.new.policy, &request, at);
-    // Who is not known is told so before a route is looked for.
-    let stranger = |course: &Course| {
-        matches!(course.outcome, Outcome::Refused { reason: Reason::InvalidKey, .. })
-            && course.route.is_none()
-    };
     let comes = |wanted: Option<&str>, course: &Course| {
-        wanted.is_none_or(|wanted| Some(wanted) == course.route.as_deref()) || stranger(course)
+        wanted.is_none_or(|wanted| Some(wanted) == course.route.as_deref())
     };
     let [first, second] = routes;
     (comes(first, &old) && comes(second, &new)).then_some(Seen {
@@ -183,12 +183,11 @@ pub(super) fn on_route(
         let listener = half.policy.listeners.iter().find(|one| Some(&one.name) == listener.as_ref());
         wanted.extend(listener.map(|one| doors(half.policy, &one.access)).unwrap_or_default());
     }
-    let blocks: Vec<Clause<'_>> = halves.into_iter().flat_map(|half| half.blocks()).collect();
     let names = ids.map(|id| id.map(|_| name));
     let wanted: Vec<&Clause<'_>> = wanted.iter().collect();
-    let others: Vec<&Clause<'_>> = others.iter().chain(&blocks).collect();
+    let others: Vec<&Clause<'_>> = others.iter().collect();
     let mut second = None;
-    let found = finder.find(&wanted, &others, |request| {
+    let found = finder.find_let_in(aligned, &wanted, &others, |request| {
         let tried = variants(aligned, &request, routes, wish).into_iter();
         let found = best(tried.filter_map(|request| seen(aligned, request, names)))?;
         if found.is_telling() {

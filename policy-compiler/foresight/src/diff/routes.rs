@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policy_compiler::diagnostics::Request;
 use policy_compiler::space::{Clause, Exhausted};
 use rule_table::{Route, RouteMatch, Specificity};
 
@@ -37,7 +38,47 @@ pub(super) fn compare(aligned: &Aligned<'_>, finder: &mut Finder<'_>, findings: 
             pair.compare(id, finder, findings, &mut asked);
         }
     }
+    findings.classes.extend(strangers(aligned, finder));
     renamed(aligned, old, new, findings);
+}
+
+/// Without a public route, who is not known learns nothing of routes; with one, what is taken and what not.
+fn strangers(aligned: &Aligned<'_>, finder: &mut Finder<'_>) -> Option<Class> {
+    let public = |half: &Half<'_>| half.policy.routes.iter().any(|route| route.public);
+    if public(&aligned.old) == public(&aligned.new) {
+        return None;
+    }
+    let all = aligned.old.matching.iter().chain(&aligned.new.matching);
+    let all: Vec<Clause<'_>> = all.map(|matching| Clause::of_route(matching)).collect();
+    let others: Vec<&Clause<'_>> = all.iter().collect();
+    let seen = finder.find_let_in(aligned, &[], &others, |request| {
+        let mut tried = variants(aligned, &request, [None, None], Wish::default()).into_iter();
+        tried.find_map(|request| taken_by_nobody(aligned, request).filter(|seen| seen.old != seen.new))
+    });
+    let seen = seen.ok().flatten()?;
+    Some(Class {
+        subject: Subject::Access,
+        requests: "of callers who are not known, that no public route takes".to_owned(),
+        witness: seen.witness,
+        old: seen.old,
+        new: seen.new,
+        changes: Vec::new(),
+        reach: Reach {
+            routes: BTreeSet::new(),
+            consumers: None,
+            of_routes: aligned.routes,
+            of_consumers: aligned.consumers.len(),
+        },
+        recorded: None,
+    })
+}
+
+/// What becomes of a request that no route of either policy takes.
+fn taken_by_nobody(aligned: &Aligned<'_>, witness: Request) -> Option<Seen> {
+    let old = course(aligned.old.policy, &witness, aligned.unix_seconds);
+    let new = course(aligned.new.policy, &witness, aligned.unix_seconds);
+    let nobody = old.route.is_none() && new.route.is_none();
+    nobody.then_some(Seen { witness, old: old.outcome, new: new.outcome })
 }
 
 /// Routes that are in both by another name.
@@ -118,8 +159,15 @@ impl Pair<'_, '_> {
                 }
             }
         }
-        if let Some(class) = self.refused_otherwise(id, finder) {
-            findings.classes.push(class);
+        match self.refused_otherwise(id, finder) {
+            Ok(class) => findings.classes.extend(class),
+            Err(_) => {
+                let name = Self::route(self.here, Some(id)).unwrap_or_default();
+                let what = format!(
+                    "whether requests that lack only the method of route `{name}` are told otherwise"
+                );
+                findings.unknown.insert(what);
+            }
         }
     }
 
@@ -145,8 +193,6 @@ impl Pair<'_, '_> {
                 others.extend(all.filter(|clause| !own.is_apart(clause)));
             }
         }
-        let blocks: Vec<Clause<'_>> =
-            [self.here, self.there].into_iter().flat_map(|half| half.blocks()).collect();
         let mut doors: Vec<Clause<'_>> = Vec::new();
         for (half, route) in [(self.here, Some(id)), (self.there, other)] {
             let route = route.and_then(|route| half.policy.routes.get(route));
@@ -156,24 +202,11 @@ impl Pair<'_, '_> {
         }
         let wanted: Vec<&Clause<'_>> = [Some(&own), theirs.as_ref()].into_iter().flatten().collect();
         let open: Vec<&Clause<'_>> = wanted.iter().copied().chain(&doors).collect();
-        let clear: Vec<&Clause<'_>> = others.iter().chain(&blocks).collect();
-        match finder.find(&open, &clear, |request| self.goes(&request, id, other)) {
-            Ok(None) if doors.is_empty() && blocks.is_empty() => Ok(None),
-            // Nobody comes to it past doors and blocks, as far as these do not make exceptions.
-            Ok(None) => {
-                let others: Vec<&Clause<'_>> = others.iter().collect();
-                finder.find(&wanted, &others, |request| self.goes(&request, id, other))
-            }
-            found => found,
-        }
+        let others: Vec<&Clause<'_>> = others.iter().collect();
+        finder.find_let_in(self.aligned, &open, &others, |request| self.goes(&request, id, other))
     }
 
-    fn goes(
-        &self,
-        request: &policy_compiler::diagnostics::Request,
-        id: usize,
-        other: Option<usize>,
-    ) -> Option<Seen> {
+    fn goes(&self, request: &Request, id: usize, other: Option<usize>) -> Option<Seen> {
         let at = self.aligned.unix_seconds;
         let routes = self.old_and_new(
             self.here.policy.routes.get(id),
@@ -202,40 +235,41 @@ impl Pair<'_, '_> {
     }
 
     /// Requests that only lack its method or model, and are told something else for it.
-    fn refused_otherwise(&self, id: usize, finder: &mut Finder<'_>) -> Option<Class> {
-        let matching = self.here.matching.get(id)?;
+    fn refused_otherwise(&self, id: usize, finder: &mut Finder<'_>) -> Result<Option<Class>, Exhausted> {
+        let Some(matching) = self.here.matching.get(id) else { return Ok(None) };
         if matching.methods.is_empty() && matching.model.is_none() {
-            return None;
+            return Ok(None);
         }
-        let relaxed = RouteMatch { methods: Vec::new(), model: None, ..RouteMatch::clone(matching) };
-        let relaxed = Clause::of_route(&relaxed);
-        let all = |half: &'_ Half<'_>| -> Vec<RouteMatch> {
-            half.matching.iter().map(|matching| RouteMatch::clone(matching)).collect()
-        };
-        let (here, there) = (all(self.here), all(self.there));
-        let others: Vec<Clause<'_>> = here.iter().chain(&there).map(Clause::of_route).collect();
+        // They are told that they lack a method or model where only that is missing; elsewhere, that there is
+        // no such route.
+        let relaxed =
+            |matching: &RouteMatch| RouteMatch { methods: Vec::new(), model: None, ..matching.clone() };
+        let own = relaxed(matching);
+        let nearly: Vec<RouteMatch> = self.there.matching.iter().map(|matching| relaxed(matching)).collect();
+        let own = Clause::of_route(&own);
+        let everybody: Vec<u32> = (0..).zip(&self.aligned.consumers).map(|(id, _)| id).collect();
+        let everybody = Clause::of_consumers(&everybody);
+        let taken = self.here.matching.iter().map(|matching| Clause::of_route(matching));
+        let others: Vec<Clause<'_>> = taken.chain(nearly.iter().map(Clause::of_route)).collect();
         let others: Vec<&Clause<'_>> = others.iter().collect();
-        let at = self.aligned.unix_seconds;
-        let seen = finder.find(&[&relaxed], &others, |request| {
-            let consumer = self.aligned.consumers.first().copied();
-            let wish = Wish { consumer, ..Wish::default() };
-            let mut tried = variants(self.aligned, &request, [None, None], wish).into_iter();
-            tried.find_map(|witness| {
-                let old = course(self.aligned.old.policy, &witness, at);
-                let new = course(self.aligned.new.policy, &witness, at);
-                let nobody = old.route.is_none() && new.route.is_none();
-                (nobody && old.outcome.kind() != new.outcome.kind()).then_some(Seen {
-                    witness,
-                    old: old.outcome,
-                    new: new.outcome,
-                })
-            })
-        });
-        let seen = seen.ok().flatten()?;
-        let name = Self::route(self.here, Some(id))?;
+        let is_one = |request: Request| {
+            let tried = reach::anybody(self.aligned).into_iter();
+            let tried = tried.flat_map(|wish| variants(self.aligned, &request, [None, None], wish));
+            let mut seen = tried.filter_map(|witness| taken_by_nobody(self.aligned, witness));
+            seen.find(|seen| seen.old.kind() != seen.new.kind())
+        };
+        let mut seen = finder.find_let_in(self.aligned, &[&own, &everybody], &others, is_one)?;
+        // Who is not known is told so only where something is public.
+        let open = |half: &Half<'_>| half.policy.routes.iter().any(|route| route.public);
+        if seen.is_none() && open(self.here) && open(self.there) {
+            let others: Vec<&Clause<'_>> = others.iter().copied().chain([&everybody]).collect();
+            seen = finder.find_let_in(self.aligned, &[&own], &others, is_one)?;
+        }
+        let (Some(seen), Some(name)) = (seen, Self::route(self.here, Some(id))) else { return Ok(None) };
         let names = self.old_and_new(Some(name.clone()), None);
         let class = self.class(seen, &names, [None, None]);
-        Some(Class { requests: format!("that route `{name}` takes but for their method or model"), ..class })
+        let requests = format!("that route `{name}` takes but for their method or model");
+        Ok(Some(Class { requests, ..class }))
     }
 
     fn class(&self, seen: Seen, names: &[Option<String>; 2], both: [Option<&Terms>; 2]) -> Class {

@@ -99,6 +99,22 @@ fn word(item: &Value) -> Option<String> {
             [Value::String(name), Value::String(value)] => Some(format!("{name}: {value}")),
             _ => None,
         },
+        Value::Object(one) if one.len() == 1 => {
+            one.iter().next().and_then(|(kind, value)| place(kind, value))
+        }
+        _ => None,
+    }
+}
+
+/// A host or path as a manifest writes it.
+fn place(kind: &str, value: &Value) -> Option<String> {
+    match (kind, value) {
+        ("exact", Value::String(text)) => Some(text.clone()),
+        ("suffix", Value::String(suffix)) => Some(format!("*{suffix}")),
+        ("prefix", Value::String(prefix)) => Some(format!("{prefix}/*")),
+        ("template", Value::Array(segments)) => {
+            Some(segments.iter().map(|one| format!("/{}", one.as_str().unwrap_or("{}"))).collect())
+        }
         _ => None,
     }
 }

@@ -2,12 +2,15 @@
 //! a class that is told, and every witness is decided as stated.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use foresight::{Class, DiffOutcome, replay};
+use foresight::{Class, DiffOutcome, Subject, replay};
 use policy_compiler::diagnostics::Request;
 use rule_table::{
     AclAction, AclConditions, AclRule, HostMatch, Mode, OnFailure, PathMatch, Route, RouteMatch, Specificity,
 };
+
+use vocabulary::Reason;
 
 use super::*;
 
@@ -66,7 +69,18 @@ fn route(random: &mut Random, base: &Route, pool: u32) -> Route {
     let consumers = random.one(&[vec![], vec![], vec![1]]);
     let public = consumers.is_empty() && random.below(2) == 0;
     let name = format!("r{}", random.below(6));
-    Route { name, matching, pool, consumers, public, limits: vec![], access: vec![], ..base.clone() }
+    let deadline = Duration::from_secs(1 + random.below(2) as u64);
+    Route {
+        deadline,
+        name,
+        matching,
+        pool,
+        consumers,
+        public,
+        limits: vec![],
+        access: vec![],
+        ..base.clone()
+    }
 }
 
 /// The compiler refuses routes that are equally specific and overlap; so does this.
@@ -175,30 +189,54 @@ fn effect(policy: &Policy, outcome: &DiffOutcome) -> String {
     match outcome {
         DiffOutcome::SentOn { route, .. } => {
             let route = policy.routes.iter().find(|one| one.name == *route).unwrap();
-            format!("sent on, {} {:?}", route.public, route.consumers)
+            format!("sent on, within {:?}", route.deadline)
         }
         DiffOutcome::Refused { status, reason, .. } => format!("{status} {reason}"),
         DiffOutcome::NotListening => String::new(),
     }
 }
 
-fn is_of(class: &Class, old: &str, new: &str, outcomes: [&DiffOutcome; 2]) -> bool {
-    let kind = |outcome: &DiffOutcome| match outcome {
+/// As a class words it: routes aside, and nobody is nobody, whatever the caller is told.
+fn kind(outcome: &DiffOutcome, nobody: bool) -> String {
+    match outcome {
         DiffOutcome::SentOn { .. } => "sent on".to_owned(),
+        DiffOutcome::Refused { reason: Reason::UnknownRoute | Reason::MethodNotAllowed, .. } if nobody => {
+            "nobody".to_owned()
+        }
         DiffOutcome::Refused { status, reason, .. } => format!("{status} {reason}"),
         DiffOutcome::NotListening => String::new(),
+    }
+}
+
+fn is_of(class: &Class, outcomes: [&DiffOutcome; 2]) -> bool {
+    let told = [&class.old, &class.new];
+    let nobody = |nobody: bool| told.map(|one| kind(one, nobody)) == outcomes.map(|one| kind(one, nobody));
+    // What a route takes otherwise is one class, whatever becomes of each of its requests.
+    let on_route = |outcome: &DiffOutcome| match outcome {
+        DiffOutcome::SentOn { route: name, .. } | DiffOutcome::Refused { by: Some(name), .. } => {
+            class.reach.routes.contains(name)
+        }
+        _ => false,
     };
-    let same_kinds = [&class.old, &class.new].map(kind) == outcomes.map(kind);
-    same_kinds || old == new
+    // So is a rule: what becomes of requests that it leaves alone differs from one to the next.
+    let by_rule = |a: &DiffOutcome, b: &DiffOutcome| {
+        let blocked = matches!(a, DiffOutcome::Refused { reason: Reason::AclBlocked, .. });
+        blocked && kind(a, false) == kind(b, false)
+    };
+    if by_rule(&class.old, outcomes[0]) || by_rule(&class.new, outcomes[1]) {
+        return true;
+    }
+    let terms = class.subject != Subject::Acl && outcomes.into_iter().any(on_route);
+    terms || nobody(false) || nobody(true) && kind(outcomes[0], true) != kind(outcomes[1], true)
 }
 
 #[test]
-fn ten_thousand_random_pairs_have_no_difference_that_is_not_told() {
+fn ten_thousand_random_policies_in_pairs_have_no_difference_that_is_not_told() {
     let base = policy(GATEWAY);
     let grid = grid();
     let mut random = Random(5);
     let (mut differing, mut kinds) = (0, BTreeSet::new());
-    for round in 0..10_000 {
+    for round in 0..5_000 {
         let (old, new) = pair(&mut random, &base);
         let found = diff(&old, &new, NOW);
         for class in &found.classes {
@@ -216,9 +254,7 @@ fn ten_thousand_random_pairs_have_no_difference_that_is_not_told() {
             }
             any = true;
             kinds.insert((before.clone(), after.clone()));
-            let told = found.classes.iter().any(|class| {
-                is_of(class, &before, &after, [&outcomes[0], &outcomes[1]]) || !class.changes.is_empty()
-            });
+            let told = found.classes.iter().any(|class| is_of(class, [&outcomes[0], &outcomes[1]]));
             assert!(
                 told || !found.unknown.is_empty(),
                 "round {round}: {request} goes from {before} to {after}, and that is not told: {found:#?}\n{:#?}\n{:#?}",
@@ -229,5 +265,5 @@ fn ten_thousand_random_pairs_have_no_difference_that_is_not_told() {
         differing += usize::from(any);
         assert!(any || !found.touches_requests() || !found.classes.is_empty() || !found.unknown.is_empty());
     }
-    assert!(differing > 3_000 && kinds.len() > 10, "{differing} {kinds:?}");
+    assert!(differing > 1_500 && kinds.len() > 10, "{differing} {kinds:?}");
 }
