@@ -5,6 +5,7 @@ mod access;
 mod acl;
 mod acl_order;
 mod addresses;
+mod admission;
 mod backends;
 mod callers;
 mod cases;
@@ -26,6 +27,7 @@ mod overlaps;
 mod pools;
 mod prices;
 mod quotas;
+mod ranges;
 mod residency;
 mod resources;
 mod rewrites;
@@ -96,6 +98,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         acl::check,
         acl_order::check,
         addresses::check,
+        admission::check,
         backends::check,
         callers::check,
         connections::check,
