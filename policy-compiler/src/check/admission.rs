@@ -111,7 +111,7 @@ impl<'m> Admitted<'m> {
     /// Takes rule after rule; the place of the one that leaves nobody, what is lacking, and who was left.
     fn by_all(mut self, rules: impl Iterator<Item = (usize, &'m AccessRule)>) -> Result<Self, Refused<'m>> {
         for (index, rule) in rules {
-            let before = self.clone();
+            let before = Box::new(self.clone());
             self.by(rule);
             if let Some(lack) = self.lack() {
                 return Err(Refused { index, lack, before });
@@ -144,7 +144,7 @@ impl<'m> Admitted<'m> {
 struct Refused<'m> {
     index: usize,
     lack: Lack,
-    before: Admitted<'m>,
+    before: Box<Admitted<'m>>,
 }
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -204,7 +204,7 @@ fn refused<'m>(
         admitted.meet(route);
         // The route's conditions alone leave nobody: there is no rule of its own to name.
         let refused = match admitted.lack() {
-            Some(lack) => Refused { index: usize::MAX, lack, before: admitted },
+            Some(lack) => Refused { index: usize::MAX, lack, before: Box::new(admitted) },
             None => admitted.by_all(rules(context, &route.access)).err()?,
         };
         if is_void(context, &route.access, refused.index) {

@@ -346,6 +346,9 @@ DoubleGeneration "SG0906" Warning "may pay for a second generation"
 RetriesMultiply "SG0907" Warning "retries multiply an outage"
 "Retries are bounded by `maxAttempts` for each request and by `budget` for all together. With a budget of 100 % or more an outage is answered by at least twice the load, which keeps backends down that would have come back."
 
+MissingCapability "SG0908" Warning "fallback lacks a capability"
+"Every member of the pool states that its model can do something (`tools`, `vision`, `jsonMode`), and a member of the fallback pool states what it can do without that among it. Requests that need it are served until they go on to that member. Members that state nothing are not judged."
+
 ReservedHeader "SG1001" Error "header is not for the manifest to edit"
 "Some headers belong to one connection (RFC 9110 §7.6.1), say where a message ends (RFC 9112 §6), carry a credential, or are set by the gateway. Edited by hand they break requests, let one be smuggled inside another, or send keys astray. Credentials are stated by `auth`."
 
@@ -462,6 +465,9 @@ MalformedPattern "SG1405" Error "pattern that nothing matches"
 
 MalformedQuery "SG1406" Error "query that nothing matches"
 "Parameters of a query are compared as they are sent, percent-encoded. A name or value with `&`, `#`, a space or a character outside ASCII, or a name with `=`, cannot be sent so."
+
+OversizedPattern "SG1407" Warning "patterns too large"
+"Patterns of `userAgent` are read for every request that comes to the rule. One is read at most once for each of its `*`, so that there is no pattern that takes for ever, and all of one list together should have no more than 1,024 of these and 16 KiB."
 
 AclTie "SG1420" Error "access rules without an order"
 "Rules of the access control list are asked by priority, and the first that applies decides. Two of one priority that can both apply to a request have to do the same: names and file order never decide."
