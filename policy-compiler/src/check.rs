@@ -5,8 +5,10 @@ mod access;
 mod acl;
 mod acl_order;
 mod addresses;
+mod admission;
 mod backends;
 mod callers;
+mod capabilities;
 mod connections;
 mod doors;
 mod exposure;
@@ -26,6 +28,7 @@ mod pools;
 mod prices;
 mod prover;
 mod quotas;
+mod ranges;
 mod residency;
 mod resources;
 mod rewrites;
@@ -65,6 +68,14 @@ struct Standing<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Where a fallback of a pool was written, which may be one or a list.
+    fn fallback_path(&self, pool: &str, index: usize) -> Vec<String> {
+        let list = ["pools", pool, "fallback"];
+        let listed = self.document.value(&list).is_some_and(|node| !node.items().is_empty());
+        let index = listed.then(|| index.to_string());
+        list.iter().map(|name| (*name).to_owned()).chain(index).collect()
+    }
+
     /// The members of a pool whose names resolve.
     fn members(&self, pool: &'a Pool) -> Vec<Standing<'a>> {
         let standing = |name: &'a String| {
@@ -96,8 +107,10 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         acl::check,
         acl_order::check,
         addresses::check,
+        admission::check,
         backends::check,
         callers::check,
+        capabilities::check,
         connections::check,
         doors::check,
         exposure::check,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use vocabulary::Operation;
 
 use super::Context;
-use crate::diagnostics::{Code, Finding, Witness, suggest};
+use crate::diagnostics::{Code, Finding, Request, Witness, suggest};
 use crate::manifest::{Ambiguous, Fallback, FallbackWhen, Pool, Route};
 use crate::resolve::{self, Chains, MAX_ATTEMPTS};
 
@@ -106,7 +106,8 @@ fn double_generation(context: &Context<'_>, name: &str, pool: &Pool) -> Option<F
     })?;
     let member = priced.deployed.name();
     let message = format!("a repeated request in pool `{name}` may be paid for twice at `{member}`");
-    let finding = Finding::new(Code::DoubleGeneration, message);
+    let witness = Witness::values([("sent to", member.as_str()), ("then", "cut off before an answer")]);
+    let finding = Finding::new(Code::DoubleGeneration, message).witness(witness);
     let finding = finding.at_value(
         context.document,
         &["pools", name, "retry", "ambiguous"],
@@ -182,7 +183,8 @@ fn attempts_end_first(
         )
     };
     let stated = ["pools", name, "retry", "maxAttempts"];
-    let finding = Finding::new(Code::AttemptsEndFirst, message);
+    let values = [("attempts", attempts.to_string()), ("members tried before", tried.to_string())];
+    let finding = Finding::new(Code::AttemptsEndFirst, message).witness(Witness::values(values));
     let finding = if context.document.value(&stated).is_some() {
         finding.at_value(context.document, &stated, "too few")
     } else {
@@ -203,11 +205,8 @@ struct Link<'c, 'a> {
 
 impl Link<'_, '_> {
     fn finding(&self, code: Code, message: String, field: &str, label: &str) -> Finding {
-        let list = ["pools", self.name, "fallback"];
-        let index = self.index.to_string();
-        let listed = self.context.document.value(&list).is_some_and(|node| !node.items().is_empty());
-        let middle: &[&str] = if listed { &[&index] } else { &[] };
-        let path = [&list[..], middle, &[field]].concat();
+        let mut path = self.context.fallback_path(self.name, self.index);
+        path.push(field.to_owned());
         Finding::new(code, message).at_value(self.context.document, &path, label)
     }
 
@@ -226,16 +225,23 @@ impl Link<'_, '_> {
         let Self { name, fallback, .. } = self;
         let never = |why: String, field: &str, label: &str, help: String| {
             let message = format!("the fallback of pool `{name}` to `{}` can never fire: {why}", fallback.to);
-            Some(self.finding(Code::FallbackNeverFires, message, field, label).help(help))
+            let when: Vec<&str> = fallback.when.iter().map(|when| when.name()).collect();
+            let witness = Witness::values([("in pool", *name), ("a request after", &when.join(" or "))]);
+            let finding = self.finding(Code::FallbackNeverFires, message, field, label);
+            Some(finding.witness(witness).help(help))
         };
-        if let Some(earlier) =
-            self.pool.fallback.0.iter().take(self.index).find(|earlier| self.covered_by(earlier))
-        {
+        if let Some(earlier) = self.taken_before() {
+            let names: Vec<&str> = earlier.iter().map(|earlier| earlier.to.as_str()).collect();
+            let names = suggest::listed(&names);
+            let (subject, them) = match earlier.len() {
+                1 => (format!("the one to {names} before it is"), "that pool"),
+                _ => (format!("those to {names} before it are"), "each of those pools"),
+            };
             return never(
-                format!("the one to `{}` before it is taken in every case", earlier.to),
+                format!("{subject} taken in every case"),
                 "when",
                 "nothing is left for it",
-                format!("to go on after `{}`, give that pool a fallback of its own", earlier.to),
+                format!("to go on after {names}, give {them} a fallback of its own"),
             );
         }
         let after_an_attempt = !self.has(FallbackWhen::Exhausted) && !self.has(FallbackWhen::ContextWindow);
@@ -274,13 +280,35 @@ impl Link<'_, '_> {
         None
     }
 
-    /// Whether `earlier` is taken wherever this one could be.
-    fn covered_by(&self, earlier: &Fallback) -> bool {
-        earlier.unless.is_none()
-            && self.fallback.when.iter().all(|when| match when {
-                FallbackWhen::ContextWindow | FallbackWhen::ContentFilter => earlier.when.contains(when),
-                _ => earlier.when.contains(when) || earlier.when.contains(&FallbackWhen::Exhausted),
-            })
+    /// Earlier fallbacks of the list that together are taken wherever this one could be, if they are.
+    fn taken_before(&self) -> Option<Vec<&Fallback>> {
+        let earlier: Vec<&Fallback> = self
+            .pool
+            .fallback
+            .0
+            .iter()
+            .take(self.index)
+            .filter(|earlier| self.spares_no_more(earlier))
+            .collect();
+        let mut taken: Vec<&Fallback> = Vec::new();
+        for when in &self.fallback.when {
+            let one = earlier.iter().find(|earlier| takes(earlier, *when))?;
+            if !taken.contains(one) {
+                taken.push(one);
+            }
+        }
+        taken.sort_by_key(|taken| self.pool.fallback.0.iter().position(|one| one == *taken));
+        Some(taken)
+    }
+
+    /// Whether nobody whom this one would take is kept from `earlier`.
+    fn spares_no_more(&self, earlier: &Fallback) -> bool {
+        let Some(theirs) = &earlier.unless else { return true };
+        let own = self.fallback.unless.as_ref();
+        let consumers = |name: &String| own.is_some_and(|own| own.consumers.contains(name));
+        let class = own.and_then(|own| own.data_class.as_ref());
+        theirs.consumers.iter().all(consumers)
+            && theirs.data_class.as_ref().is_none_or(|theirs| Some(theirs) == class)
     }
 
     fn smaller_window(&self) -> Option<Finding> {
@@ -335,6 +363,19 @@ impl Link<'_, '_> {
         };
         let message = format!("pool `{to}` cannot stand in for pool `{name}`: {what}");
         let finding = self.finding(Code::FallbackCannotServe, message, "to", "cannot serve what comes");
-        Some(finding.help("lead to a pool whose backends offer what the routes ask for"))
+        let witness = names.first().map_or_else(
+            || Witness::values([("in pool", self.name), ("a request", "passed through unread")]),
+            |path| {
+                let (method, path) = (Some("POST".to_owned()), (*path).to_owned());
+                Witness::from(Request { method, path, ..Request::default() })
+            },
+        );
+        Some(finding.witness(witness).help("lead to a pool whose backends offer what the routes ask for"))
     }
+}
+
+/// Whether a fallback is taken in every case that `when` tells of.
+fn takes(fallback: &Fallback, when: FallbackWhen) -> bool {
+    let content = matches!(when, FallbackWhen::ContextWindow | FallbackWhen::ContentFilter);
+    fallback.when.contains(&when) || (!content && fallback.when.contains(&FallbackWhen::Exhausted))
 }

@@ -9,6 +9,8 @@ use super::Exhausted;
 
 /// States of automata side by side.
 const MOST_STATES: usize = 4096;
+/// The same times how many automata there are.
+const MOST_WORK: usize = 1 << 15;
 
 /// A pattern in lower case in which `*` stands for anything.
 pub(super) struct Glob(Vec<char>);
@@ -20,10 +22,13 @@ impl Glob {
         Self(characters)
     }
 
-    /// The places reached without a character: a star may stand for nothing.
+    /// The places reached without a character: a star may stand for nothing. From the last star reached on,
+    /// whatever an earlier place accepts is accepted too, so that earlier ones need not be kept.
     fn settle(&self, mut at: BTreeSet<usize>) -> BTreeSet<usize> {
-        let stars: Vec<usize> = at.iter().copied().filter(|at| self.0.get(*at) == Some(&'*')).collect();
-        at.extend(stars.into_iter().map(|at| at + 1));
+        if let Some(star) = at.iter().copied().rfind(|at| self.0.get(*at) == Some(&'*')) {
+            at = at.split_off(&star);
+            at.insert(star + 1);
+        }
         at
     }
 
@@ -56,7 +61,9 @@ pub(super) fn agents(globs: Vec<Glob>) -> Result<Vec<String>, Exhausted> {
     // Some character that no pattern has.
     alphabet.extend(('a'..='z').chain('0'..='9').chain(['~']).find(|c| !alphabet.contains(c)));
     let begin: Vec<BTreeSet<usize>> = globs.iter().map(|glob| glob.settle(BTreeSet::from([0]))).collect();
+    let most = MOST_STATES.min(MOST_WORK / globs.len().max(1));
     explore(
+        most,
         begin,
         |state| {
             let step = |c: char| state.iter().zip(&globs).map(|(at, glob)| glob.step(at, c)).collect();
@@ -78,6 +85,7 @@ pub(super) fn paths<'p>(conditions: impl Iterator<Item = &'p PathMatch>) -> Resu
         next.collect::<Vec<_>>()
     };
     let mut found = explore(
+        MOST_STATES,
         (false, begin),
         |(_, state)| {
             let literals = state.iter().filter_map(|(pattern, at)| of(*pattern)?.literal(*at));
@@ -101,6 +109,7 @@ pub(super) fn paths<'p>(conditions: impl Iterator<Item = &'p PathMatch>) -> Resu
 
 /// Walks automata side by side, shortest texts first; one text for every set of them that accepts.
 fn explore<S: Clone + Ord>(
+    most: usize,
     begin: S,
     next: impl Fn(&S) -> Vec<(String, S)>,
     accepted: impl Fn(&S) -> Option<Vec<bool>>,
@@ -118,7 +127,7 @@ fn explore<S: Clone + Ord>(
         }
         for (more, state) in next(&state) {
             if seen.insert(state.clone()) {
-                if seen.len() > MOST_STATES {
+                if seen.len() > most {
                     return Err(Exhausted);
                 }
                 open.push_back((format!("{text}{more}"), state));

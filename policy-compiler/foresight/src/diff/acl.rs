@@ -212,7 +212,7 @@ fn beside(aligned: &Aligned<'_>, findings: &mut Findings, told: &BTreeSet<String
                 findings.elsewhere.push(Change { what, old: None, new: Some(text::of_rule(b)) });
             }
             (Some(a), Some(b)) => {
-                let [old, new] = [a, b].map(|rule| terms::of_rule(rule));
+                let [old, new] = [a, b].map(terms::of_rule);
                 findings.elsewhere.extend(terms::changes(&format!("{what}: "), &old, &new));
             }
             (None, None) => {}

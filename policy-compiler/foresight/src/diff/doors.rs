@@ -22,7 +22,7 @@ fn enforced<'p>(policy: &'p Policy, ids: &[u32]) -> Vec<&'p AccessRule> {
 }
 
 impl Place<'_> {
-    fn rules<'p>(self, policy: &'p Policy) -> Option<Vec<&'p AccessRule>> {
+    fn rules(self, policy: &Policy) -> Option<Vec<&AccessRule>> {
         let ids = match self {
             Self::Listener(name) => &policy.listeners.iter().find(|one| one.name == name)?.access,
             Self::Route(name) => &policy.routes.iter().find(|one| one.name == name)?.access,

@@ -193,51 +193,67 @@ fn of_fallback(policy: &Policy, fallback: &Fallback) -> String {
     text
 }
 
+fn of_listener(policy: &Policy, listener: &rule_table::Listener) -> Terms {
+    let mut terms = flat(listener, &["name", "access", "authn"]);
+    say(&mut terms, "access", named(&listener.access, &policy.access, |rule| &rule.name));
+    if let Some(authn) = &listener.authn {
+        say(&mut terms, "authn.keys", authn.keys.to_string());
+        say(&mut terms, "authn.certificates", authn.certificates.to_string());
+        say(&mut terms, "authn.issuers", named(&authn.issuers, &policy.issuers, |issuer| &issuer.name));
+    }
+    terms
+}
+
+fn of_consumer(policy: &Policy, consumer: &rule_table::Consumer) -> Terms {
+    let mut terms = flat(consumer, &["name", "team", "limits", "credentials"]);
+    for key in &consumer.keys {
+        // A key's hash is nobody's business; that it is another one is.
+        if let Some(hash) = terms.get_mut(&format!("keys.{}.sha256", key.name)) {
+            hash.truncate(8);
+        }
+    }
+    say(&mut terms, "team", named(consumer.team.as_slice(), &policy.teams, |team| &team.name));
+    say(&mut terms, "limit", named(&consumer.limits, &policy.limits, |limit| &limit.name));
+    let ways = consumer.credentials.iter().map(|way| match way {
+        rule_table::Credentials::Certificate(name) => format!("certificate {name}"),
+        rule_table::Credentials::Subject { issuer, subject } => {
+            format!("{subject} of {}", named(&[*issuer], &policy.issuers, |issuer| &issuer.name))
+        }
+    });
+    say(&mut terms, "credentials", ways.collect::<Vec<_>>().join(", "));
+    terms
+}
+
 /// All parts of a policy, spelt out.
 pub(super) fn parts(policy: &Policy) -> BTreeMap<(Part, &str), Terms> {
     let mut parts: BTreeMap<(Part, &str), Terms> = BTreeMap::new();
     let limits = |ids: &[u32]| named(ids, &policy.limits, |limit| &limit.name);
-    for listener in &policy.listeners {
-        let mut terms = flat(listener, &["name", "access", "authn"]);
-        say(&mut terms, "access", named(&listener.access, &policy.access, |rule| &rule.name));
-        if let Some(authn) = &listener.authn {
-            terms.extend(
-                [("authn.keys", authn.keys), ("authn.certificates", authn.certificates)]
-                    .map(|(what, taken)| (what.to_owned(), taken.to_string())),
-            );
-            say(&mut terms, "authn.issuers", named(&authn.issuers, &policy.issuers, |issuer| &issuer.name));
-        }
-        parts.insert((Part::Listener, &listener.name), terms);
+    let but_name = &["name"];
+    for one in &policy.listeners {
+        parts.insert((Part::Listener, &one.name), of_listener(policy, one));
     }
     for deployment in &policy.deployments {
         let mut terms = flat(deployment, &["name", "backend"]);
         say(&mut terms, "backend", named(&[deployment.backend], &policy.backends, |backend| &backend.name));
         parts.insert((Part::Deployment, &deployment.name), terms);
     }
-    parts
-        .extend(policy.backends.iter().map(|one| ((Part::Backend, one.name.as_str()), flat(one, &["name"]))));
-    parts.extend(policy.pools.iter().map(|pool| ((Part::Pool, pool.name.as_str()), of_pool(policy, pool))));
-    parts.extend(policy.limits.iter().map(|one| ((Part::Limit, one.name.as_str()), flat(one, &["name"]))));
-    parts.extend(policy.hooks.iter().map(|one| ((Part::Hook, one.name.as_str()), flat(one, &["name"]))));
-    parts.extend(policy.access.iter().map(|one| ((Part::Access, one.name.as_str()), flat(one, &["name"]))));
-    for consumer in &policy.consumers {
-        let mut terms = flat(consumer, &["name", "team", "limits", "credentials"]);
-        for key in &consumer.keys {
-            // A key's hash is nobody's business; that it is another one is.
-            if let Some(hash) = terms.get_mut(&format!("keys.{}.sha256", key.name)) {
-                hash.truncate(8);
-            }
-        }
-        say(&mut terms, "team", named(consumer.team.as_slice(), &policy.teams, |team| &team.name));
-        say(&mut terms, "limit", limits(&consumer.limits));
-        let ways = consumer.credentials.iter().map(|way| match way {
-            rule_table::Credentials::Certificate(name) => format!("certificate {name}"),
-            rule_table::Credentials::Subject { issuer, subject } => {
-                format!("{subject} of {}", named(&[*issuer], &policy.issuers, |issuer| &issuer.name))
-            }
-        });
-        say(&mut terms, "credentials", ways.collect::<Vec<_>>().join(", "));
-        parts.insert((Part::Consumer, &consumer.name), terms);
+    for one in &policy.backends {
+        parts.insert((Part::Backend, &one.name), flat(one, but_name));
+    }
+    for one in &policy.pools {
+        parts.insert((Part::Pool, &one.name), of_pool(policy, one));
+    }
+    for one in &policy.limits {
+        parts.insert((Part::Limit, &one.name), flat(one, but_name));
+    }
+    for one in &policy.hooks {
+        parts.insert((Part::Hook, &one.name), flat(one, but_name));
+    }
+    for one in &policy.access {
+        parts.insert((Part::Access, &one.name), flat(one, but_name));
+    }
+    for one in &policy.consumers {
+        parts.insert((Part::Consumer, &one.name), of_consumer(policy, one));
     }
     for team in &policy.teams {
         let mut terms = flat(team, &["name", "limits", "each"]);

@@ -54,11 +54,8 @@ fn touches(class: &Class, (route, consumer, reason): &Kind) -> Option<bool> {
         (Some(some), Some(consumer)) => Some(some.contains(consumer)),
         (Some(_), None) => Some(false),
     };
-    let of_route = match route {
-        Some(route) => Some(class.reach.routes.contains(route)),
-        // Refused before a route was found: which one it would have been is not in the log.
-        None => None,
-    };
+    // Refused before a route was found: which one it would have been is not in the log.
+    let of_route = route.as_ref().map(|route| class.reach.routes.contains(route));
     if of_consumer == Some(false) || of_route == Some(false) {
         return Some(false);
     }

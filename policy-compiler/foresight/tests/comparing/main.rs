@@ -1,5 +1,11 @@
 //! What a change of policy does to requests: changes that matter are found with a request that shows them, and
 //! changes of form are not.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the workbench is test code outside a test function"
+)]
 
 mod agreement;
 mod seeded;
