@@ -14,6 +14,7 @@ mod connections;
 mod doors;
 mod exposure;
 mod failover;
+mod fallbacks;
 mod health;
 mod heartbeats;
 mod hooks;
@@ -115,6 +116,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         doors::check,
         exposure::check,
         failover::check,
+        fallbacks::check,
         health::check,
         heartbeats::check,
         hooks::check,
