@@ -6,6 +6,8 @@ mod acl;
 mod acl_order;
 mod addresses;
 mod admission;
+#[cfg(test)]
+mod agreement;
 mod backends;
 mod callers;
 mod capabilities;
