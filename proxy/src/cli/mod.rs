@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod compile;
 mod costs;
+mod diff;
 mod expand;
 mod explain;
 mod fmt;
@@ -17,6 +18,7 @@ mod keys;
 mod limits;
 mod migrate;
 mod output;
+mod policy;
 mod publish;
 mod reconcile;
 mod run;
@@ -72,6 +74,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Explain a finding's code
     Explain(explain::Args),
+    /// Show what a change of policy does to requests
+    Diff(diff::Args),
     /// Make an API key for a consumer
     Key(key::Args),
     /// Tell why a request failed, was refused or went elsewhere
@@ -138,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Why(args) => why::run(&args),

@@ -8,6 +8,7 @@ mod acl;
 mod azure_trace;
 mod bodies;
 mod canary;
+mod compared;
 mod conformance;
 mod containers;
 mod costs;

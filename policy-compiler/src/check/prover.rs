@@ -3,8 +3,8 @@
 
 use rule_table::{AclAction, AclRule, Mode};
 
-use super::{Cases, Exhausted, Ready, relevant};
 use crate::diagnostics::Witness;
+use crate::space::{Cases, Clause, Exhausted, relevant};
 
 /// Pairs of rules that are looked at, and steps of all searches together.
 const MOST_PAIRS: usize = 2_000_000;
@@ -30,6 +30,19 @@ pub(in crate::check) enum Reach<'r> {
     Taken(Vec<&'r Ready<'r>>, Option<Witness>),
 }
 
+/// A rule made ready to be asked about.
+#[derive(Debug)]
+pub(in crate::check) struct Ready<'a> {
+    pub(in crate::check) rule: &'a AclRule,
+    clause: Clause<'a>,
+}
+
+impl<'a> Ready<'a> {
+    pub(in crate::check) fn of(rule: &'a AclRule) -> Self {
+        Self { rule, clause: Clause::of_rule(rule) }
+    }
+}
+
 /// Asks, within bounds.
 pub(in crate::check) struct Prover<'n> {
     listeners: Vec<&'n str>,
@@ -50,10 +63,10 @@ impl<'n> Prover<'n> {
         list: &'r [Ready<'r>],
     ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
         self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
-        Ok(list.iter().filter(|other| decides(other.rule) && !rule.is_apart(other)).collect())
+        Ok(list.iter().filter(|other| decides(other.rule) && !rule.clause.is_apart(&other.clause)).collect())
     }
 
-    fn cases<'r>(&self, rules: &'r [&'r Ready<'r>]) -> Result<Cases<'r>, Exhausted> {
+    fn cases<'r>(&self, rules: &'r [&'r Clause<'r>]) -> Result<Cases<'r>, Exhausted> {
         Cases::of(rules, u32::try_from(self.listeners.len()).unwrap_or(u32::MAX))
     }
 
@@ -68,7 +81,7 @@ impl<'n> Prover<'n> {
         let before = steps;
         let found = cases.find(wanted, others, &mut steps);
         self.steps -= before - steps;
-        Ok(found?.map(|request| cases.witness(&request, &self.listeners)))
+        Ok(found?.map(|request| Witness::from(cases.request(&request, &self.listeners, &[]))))
     }
 
     /// A request that both rules apply to. Not known where one is found that need not be real.
@@ -77,7 +90,7 @@ impl<'n> Prover<'n> {
         a: &'r Ready<'r>,
         b: &'r Ready<'r>,
     ) -> Result<Option<Witness>, Exhausted> {
-        let both = [a, b];
+        let both = [&a.clause, &b.clause];
         let cases = self.cases(&both)?;
         let found = self.find(&cases, &[0, 1], &[])?;
         if found.is_some() && !cases.is_exact() { Err(Exhausted) } else { Ok(found) }
@@ -89,13 +102,13 @@ impl<'n> Prover<'n> {
         rule: &'r Ready<'r>,
         before: Vec<&'r Ready<'r>>,
     ) -> Result<Reach<'r>, Exhausted> {
-        let alone = [rule];
+        let alone = [&rule.clause];
         let cases = self.cases(&alone)?;
         let Some(own) = self.find(&cases, &[0], &[])? else { return Ok(Reach::Empty) };
-        let before = relevant(rule, before);
+        let before = relevant(&rule.clause, before, |ready| &ready.clause);
         // One rule that takes everything is the usual reason, and quickly found.
         for other in &before {
-            let pair = [rule, *other];
+            let pair = [&rule.clause, &other.clause];
             let cases = self.cases(&pair)?;
             if self.find(&cases, &[0], &[1])?.is_none() {
                 return Ok(Reach::Taken(vec![other], Some(own)));
@@ -106,7 +119,8 @@ impl<'n> Prover<'n> {
             1..=MOST_BESIDE => {}
             _ => return Err(Exhausted),
         }
-        let all: Vec<&Ready<'_>> = [rule].into_iter().chain(before.iter().copied()).collect();
+        let rules = [rule].into_iter().chain(before.iter().copied());
+        let all: Vec<&Clause<'_>> = rules.map(|ready| &ready.clause).collect();
         let cases = self.cases(&all)?;
         let others: Vec<usize> = (1..all.len()).collect();
         let left = self.find(&cases, &[0], &others)?;

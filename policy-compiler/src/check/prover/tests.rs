@@ -7,8 +7,7 @@ use rule_table::{
     AclAction, AclConditions, AclRule, BotClass, HeaderCondition, HostMatch, Mode, OnFailure, PathMatch,
 };
 
-use super::{Prover, Reach, decides};
-use crate::check::cases::Ready;
+use super::{Prover, Reach, Ready, decides};
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the same lists on every machine.
 struct Random(u64);
