@@ -9,6 +9,7 @@ mod admission;
 #[cfg(test)]
 mod agreement;
 mod backends;
+mod blocked;
 mod callers;
 mod capabilities;
 mod connections;
@@ -112,6 +113,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         addresses::check,
         admission::check,
         backends::check,
+        blocked::check,
         callers::check,
         capabilities::check,
         connections::check,
