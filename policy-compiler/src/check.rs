@@ -6,13 +6,17 @@ mod acl;
 mod acl_order;
 mod addresses;
 mod admission;
+#[cfg(test)]
+mod agreement;
 mod backends;
+mod blocked;
 mod callers;
 mod capabilities;
 mod connections;
 mod doors;
 mod exposure;
 mod failover;
+mod fallbacks;
 mod health;
 mod heartbeats;
 mod hooks;
@@ -109,12 +113,14 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         addresses::check,
         admission::check,
         backends::check,
+        blocked::check,
         callers::check,
         capabilities::check,
         connections::check,
         doors::check,
         exposure::check,
         failover::check,
+        fallbacks::check,
         health::check,
         heartbeats::check,
         hooks::check,

@@ -1,5 +1,5 @@
-//! Retries and fallbacks can do what they promise: every chain ends, is reached, and leads to something
-//! that can serve what comes.
+//! Retries and fallbacks can do what they promise: every chain ends, is reached before
+//! attempts do, and leads to something that can serve what comes.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,6 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         for (index, fallback) in pool.fallback.0.iter().enumerate() {
             let Some(to) = context.manifest.pools.get(&fallback.to) else { continue };
             let link = Link { context, name, pool, index, fallback, to };
-            findings.extend(link.never_fires());
             findings.extend(link.smaller_window());
             findings.extend(link.cannot_serve(&asked));
         }
@@ -72,6 +71,11 @@ pub(super) fn served(context: &Context<'_>, pool: &Pool) -> u16 {
         all |= if kind.has_models() { bits(one) } else { PIPED };
     }
     all
+}
+
+/// Whether requests of a pool are read, and not passed through.
+pub(super) fn is_read(context: &Context<'_>, pool: &Pool) -> bool {
+    served(context, pool) & !PIPED != 0
 }
 
 fn bits(which: impl Fn(&Operation) -> bool) -> u16 {
@@ -214,103 +218,6 @@ impl Link<'_, '_> {
         self.fallback.when.contains(&when)
     }
 
-    /// Whether it is only for requests that are refused for what they are.
-    fn is_for_content_only(&self) -> bool {
-        let content =
-            |when: &FallbackWhen| matches!(when, FallbackWhen::ContextWindow | FallbackWhen::ContentFilter);
-        self.fallback.when.iter().all(content)
-    }
-
-    fn never_fires(&self) -> Option<Finding> {
-        let Self { name, fallback, .. } = self;
-        let never = |why: String, field: &str, label: &str, help: String| {
-            let message = format!("the fallback of pool `{name}` to `{}` can never fire: {why}", fallback.to);
-            let when: Vec<&str> = fallback.when.iter().map(|when| when.name()).collect();
-            let witness = Witness::values([("in pool", *name), ("a request after", &when.join(" or "))]);
-            let finding = self.finding(Code::FallbackNeverFires, message, field, label);
-            Some(finding.witness(witness).help(help))
-        };
-        if let Some(earlier) = self.taken_before() {
-            let names: Vec<&str> = earlier.iter().map(|earlier| earlier.to.as_str()).collect();
-            let names = suggest::listed(&names);
-            let (subject, them) = match earlier.len() {
-                1 => (format!("the one to {names} before it is"), "that pool"),
-                _ => (format!("those to {names} before it are"), "each of those pools"),
-            };
-            return never(
-                format!("{subject} taken in every case"),
-                "when",
-                "nothing is left for it",
-                format!("to go on after {names}, give {them} a fallback of its own"),
-            );
-        }
-        let after_an_attempt = !self.has(FallbackWhen::Exhausted) && !self.has(FallbackWhen::ContextWindow);
-        // Where a request begins, and nowhere else, that pool's attempts count.
-        let leads_here = |pool: &Pool| pool.fallback.0.iter().any(|fallback| fallback.to == self.name);
-        let only_begins = || !self.context.manifest.pools.values().any(leads_here);
-        if self.pool.retry.max_attempts == Some(1) && after_an_attempt && only_begins() {
-            return never(
-                "it follows a failed attempt, and there is only one".to_owned(),
-                "when",
-                "after the last attempt",
-                "raise `retry.maxAttempts` of the pool, or write `when: [exhausted]`".to_owned(),
-            );
-        }
-        if self.is_for_content_only() && served(self.context, self.pool) & !PIPED == 0 {
-            return never(
-                "requests of this pool are passed through unread".to_owned(),
-                "when",
-                "nobody would know",
-                "write `when: [exhausted]`".to_owned(),
-            );
-        }
-        let manifest = self.context.manifest;
-        let nobody_left = fallback.unless.as_ref().is_some_and(|unless| {
-            manifest.routes.values().all(|route| route.public != Some(true))
-                && manifest.consumers.keys().all(|name| unless.consumers.contains(name))
-        });
-        if nobody_left {
-            return never(
-                "`unless` names every consumer there is".to_owned(),
-                "unless",
-                "all of them",
-                "leave out those that may go on, or remove the fallback".to_owned(),
-            );
-        }
-        None
-    }
-
-    /// Earlier fallbacks of the list that together are taken wherever this one could be, if they are.
-    fn taken_before(&self) -> Option<Vec<&Fallback>> {
-        let earlier: Vec<&Fallback> = self
-            .pool
-            .fallback
-            .0
-            .iter()
-            .take(self.index)
-            .filter(|earlier| self.spares_no_more(earlier))
-            .collect();
-        let mut taken: Vec<&Fallback> = Vec::new();
-        for when in &self.fallback.when {
-            let one = earlier.iter().find(|earlier| takes(earlier, *when))?;
-            if !taken.contains(one) {
-                taken.push(one);
-            }
-        }
-        taken.sort_by_key(|taken| self.pool.fallback.0.iter().position(|one| one == *taken));
-        Some(taken)
-    }
-
-    /// Whether nobody whom this one would take is kept from `earlier`.
-    fn spares_no_more(&self, earlier: &Fallback) -> bool {
-        let Some(theirs) = &earlier.unless else { return true };
-        let own = self.fallback.unless.as_ref();
-        let consumers = |name: &String| own.is_some_and(|own| own.consumers.contains(name));
-        let class = own.and_then(|own| own.data_class.as_ref());
-        theirs.consumers.iter().all(consumers)
-            && theirs.data_class.as_ref().is_none_or(|theirs| Some(theirs) == class)
-    }
-
     fn smaller_window(&self) -> Option<Finding> {
         let (here, there) = (self.largest_window(self.pool)?, self.largest_window(self.to)?);
         let for_length = self.has(FallbackWhen::ContextWindow);
@@ -372,10 +279,4 @@ impl Link<'_, '_> {
         );
         Some(finding.witness(witness).help("lead to a pool whose backends offer what the routes ask for"))
     }
-}
-
-/// Whether a fallback is taken in every case that `when` tells of.
-fn takes(fallback: &Fallback, when: FallbackWhen) -> bool {
-    let content = matches!(when, FallbackWhen::ContextWindow | FallbackWhen::ContentFilter);
-    fallback.when.contains(&when) || (!content && fallback.when.contains(&FallbackWhen::Exhausted))
 }

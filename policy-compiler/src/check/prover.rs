@@ -19,6 +19,11 @@ pub(in crate::check) fn decides(rule: &AclRule) -> bool {
     rule.mode == Mode::Enforce && rule.action != AclAction::Log
 }
 
+/// Whether a rule refuses.
+pub(in crate::check) fn blocks(rule: &AclRule) -> bool {
+    decides(rule) && rule.action != AclAction::Allow
+}
+
 /// Whether a rule is ever asked, and why not.
 #[derive(Debug)]
 pub(in crate::check) enum Reach<'r> {
@@ -125,6 +130,71 @@ impl<'n> Prover<'n> {
         let others: Vec<usize> = (1..all.len()).collect();
         let left = self.find(&cases, &[0], &others)?;
         Ok(if left.is_some() { Reach::Reached } else { Reach::Taken(before, Some(own)) })
+    }
+
+    /// The rules that together block every request of a route, and such a request; `None` where one gets
+    /// through. `list` is in the order in which rules are asked.
+    pub(in crate::check) fn blocked<'r>(
+        &mut self,
+        route: &'r Clause<'r>,
+        list: &'r [Ready<'r>],
+    ) -> Result<Option<(Vec<&'r Ready<'r>>, Witness)>, Exhausted> {
+        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
+        let near = || list.iter().filter(|ready| decides(ready.rule) && !route.is_apart(&ready.clause));
+        let blocking = near().filter(|ready| blocks(ready.rule)).collect();
+        let blocking = relevant(route, blocking, |ready: &Ready<'_>| &ready.clause);
+        if blocking.is_empty() {
+            return Ok(None);
+        }
+        if blocking.len() > MOST_BESIDE {
+            return Err(Exhausted);
+        }
+        let Some(own) = self.beyond(&[route], &[])? else { return Ok(None) };
+        let clauses: Vec<&Clause<'_>> = blocking.iter().map(|ready| &ready.clause).collect();
+        if self.beyond(&[route], &clauses)?.is_some() {
+            return Ok(None);
+        }
+        // Nothing is left by all of them; what a rule that allows takes before them may be.
+        for (at, allowing) in near().enumerate().filter(|(_, ready)| !blocks(ready.rule)) {
+            let before = near().take(at).filter(|ready| blocks(ready.rule)).map(|ready| &ready.clause);
+            let before: Vec<&Clause<'_>> = before.collect();
+            if before.len() > MOST_BESIDE {
+                return Err(Exhausted);
+            }
+            if self.beyond(&[route, &allowing.clause], &before)?.is_some() {
+                return Ok(None);
+            }
+        }
+        Ok(Some((self.needed(route, blocking)?, own)))
+    }
+
+    /// Leaves out rules without which the others block everything as well, the last first.
+    fn needed<'r>(
+        &mut self,
+        route: &'r Clause<'r>,
+        mut blocking: Vec<&'r Ready<'r>>,
+    ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
+        for at in (0..blocking.len()).rev() {
+            let mut fewer = blocking.clone();
+            fewer.remove(at);
+            let clauses: Vec<&Clause<'_>> = fewer.iter().map(|ready| &ready.clause).collect();
+            if self.beyond(&[route], &clauses)?.is_none() {
+                blocking = fewer;
+            }
+        }
+        Ok(blocking)
+    }
+
+    /// A request that all of `wanted` apply to and none of `others`.
+    fn beyond<'r>(
+        &mut self,
+        wanted: &[&'r Clause<'r>],
+        others: &[&'r Clause<'r>],
+    ) -> Result<Option<Witness>, Exhausted> {
+        let all = [wanted, others].concat();
+        let cases = self.cases(&all)?;
+        let (wanted, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|at| *at < wanted.len());
+        self.find(&cases, &wanted, &others)
     }
 }
 

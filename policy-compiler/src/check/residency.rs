@@ -243,7 +243,7 @@ fn wanted<'a>(context: &'a Context<'_>, team: Option<&str>) -> Option<Wanted<'a>
 }
 
 /// The teams a consumer may be of: its own, else, when it comes with a token, what that says; `None` for no team.
-fn teams_of<'a>(context: &'a Context<'_>, consumer: &'a Consumer) -> BTreeSet<Option<&'a str>> {
+pub(super) fn teams_of<'a>(context: &'a Context<'_>, consumer: &'a Consumer) -> BTreeSet<Option<&'a str>> {
     if consumer.team.is_some() {
         return BTreeSet::from([consumer.team.as_deref()]);
     }

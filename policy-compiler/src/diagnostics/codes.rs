@@ -481,6 +481,9 @@ AclNeverApplies "SG1422" Warning "conditions that nothing meets"
 AclUnknown "SG1423" Note "access rules that could not be proven"
 "Whether a rule decides anything is a question about all rules before it together. The work for that has a bound, and here it was reached, or conditions depend on each other (a country and an address, a kind of program and a pattern of its name) in ways that the compiler does not know. Nothing is wrong; nothing is proven either."
 
+RouteBlocked "SG1424" Warning "route behind rules that block everything"
+"The access control list is asked before routes are. Its rules, one or several together, block every request that this route takes, and none that allows comes before them. The proof is exact over what rules and routes look at, and takes for granted that an unknown country or size makes a rule do what its `onFailure` says."
+
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."
 

@@ -63,11 +63,11 @@ impl<'a> Clause<'a> {
             values: header.value.iter().cloned().collect(),
         };
         let host = Some(&matching.host).filter(|host| **host != HostMatch::Any);
-        let path = Some(&matching.path).filter(|path| **path != PathMatch::Prefix(String::new()));
         let of = AclConditions {
             methods: matching.methods.clone(),
             hosts: host.into_iter().cloned().collect(),
-            paths: path.into_iter().cloned().collect(),
+            // `/*` is a condition too: the target of `OPTIONS *` is no path.
+            paths: vec![matching.path.clone()],
             headers: matching.headers.iter().map(header).collect(),
             ..AclConditions::default()
         };
