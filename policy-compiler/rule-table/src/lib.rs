@@ -25,7 +25,10 @@ pub mod sections;
 mod upstream;
 mod verdict;
 
-pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
+pub use bundle::{
+    BUNDLE_VERSION, Bundle, BundleError, MAX_BUNDLE_BYTES, PublicKey, SectionSize, SigningKey,
+    SigningKeyError, Trust,
+};
 pub use digest::{Digest, DigestError};
 pub use facts::{Body, Facts, Headers, NoHeaders};
 pub use filtering::{AclStats, AclTable};
