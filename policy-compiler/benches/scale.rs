@@ -1,11 +1,7 @@
 //! How the compiler does with large manifests: what parsing, checking and lowering, loading and the memory for it
 //! take, by the number of routes and access rules. Run with `cargo bench -p policy-compiler`; a size may be given.
 
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a bench fails loudly and prints its figures"
-)]
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench fails loudly and prints its figures")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

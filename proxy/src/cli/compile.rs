@@ -6,10 +6,12 @@ use policy_compiler::{Finding, compile};
 
 use super::output::{Overlays, read_manifest, show_findings};
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
+use crate::policy::signing_key;
 
 const EXAMPLES: &str = "\
 Examples:
   sluicegate compile gateway.yaml --bundle gateway.bundle
+  sluicegate compile gateway.yaml --bundle gateway.bundle --sign signing.pem
   sluicegate compile gateway.yaml --output json | jq -r .digest";
 
 /// Compile a manifest.
@@ -23,12 +25,23 @@ pub(super) struct Args {
     /// Write the bundle to this file
     #[arg(long, short)]
     bundle: Option<PathBuf>,
+    /// Sign the bundle with this private key in a PEM file (`sluicegate keygen` makes one); can be repeated
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    sign: Vec<PathBuf>,
     /// How to write the result
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
 
 pub(super) fn run(args: &Args) -> u8 {
+    let keys: Result<Vec<_>, _> = args.sign.iter().map(|file| signing_key(file)).collect();
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(why) => {
+            complain(&format!("sluicegate: {why}\n"));
+            return BAD_INPUT;
+        }
+    };
     let source = match read_manifest(&args.manifest, &args.overlays) {
         Ok(source) => source,
         Err(code) => return code,
@@ -39,7 +52,7 @@ pub(super) fn run(args: &Args) -> u8 {
         return BAD_INPUT;
     };
     if let Some(file) = &args.bundle
-        && let Err(error) = std::fs::write(file, bundle.to_bytes())
+        && let Err(error) = std::fs::write(file, bundle.to_signed_bytes(&keys))
     {
         complain(&format!("sluicegate: {} cannot be written: {error}\n", file.display()));
         return FAILURE;

@@ -15,6 +15,7 @@ use super::output::{Overlays, colour, read_manifest, show_findings};
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
 use crate::clock::unix_nanos;
 use crate::countries::Countries;
+use crate::policy::{bundle_in, refusal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,9 +26,6 @@ Examples:
   sluicegate explain -m gateway.yaml --request req.http --at 2026-11-23T09:00Z --output json | jq .route
 
 Exit codes: 0 it would be sent on or answered, 1 it would be refused, 2 bad input.";
-
-/// How a bundle begins.
-const BUNDLE: &[u8] = b"sluicegate-bundle";
 
 /// Explain a code or a request.
 #[derive(Debug, clap::Args)]
@@ -136,12 +134,13 @@ fn foresee(args: &Args, manifest: &Path, request: &Path) -> Result<u8, u8> {
 
 /// A bundle, or a manifest with its overlays, whose errors are shown.
 fn read_policy(path: &Path, overlays: &Overlays) -> Result<Bundle, u8> {
-    let mut head = Vec::new();
-    if let Ok(file) = std::fs::File::open(path)
-        && file.take(BUNDLE.len() as u64).read_to_end(&mut head).is_ok()
-        && head == BUNDLE
+    if path != Path::new("-")
+        && let Ok(Some(written)) = bundle_in(path)
     {
-        return read_bundle(path);
+        return Bundle::from_bytes(written.bytes()).map_err(|error| {
+            complain(&format!("sluicegate: {} cannot be read: {}\n", path.display(), refusal(&error)));
+            BAD_INPUT
+        });
     }
     let source = read_manifest(path, overlays)?;
     let outcome = compile(&source);
@@ -149,15 +148,6 @@ fn read_policy(path: &Path, overlays: &Overlays) -> Result<Bundle, u8> {
         show_findings(&outcome.findings, &source, Output::Text);
         BAD_INPUT
     })
-}
-
-fn read_bundle(path: &Path) -> Result<Bundle, u8> {
-    let wrong = |what: String| {
-        complain(&format!("sluicegate: {} cannot be read: {what}\n", path.display()));
-        BAD_INPUT
-    };
-    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    Bundle::from_bytes(&bytes).map_err(|error| wrong(error.to_string()))
 }
 
 /// No more than a request may have, and one byte to tell that it has more.

@@ -13,6 +13,7 @@ mod hold;
 mod import;
 mod init;
 mod key;
+mod keygen;
 mod keys;
 mod limits;
 mod migrate;
@@ -72,6 +73,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Explain a finding's code
     Explain(explain::Args),
+    /// Make a pair of keys to sign bundles with
+    Keygen(keygen::Args),
     /// Make an API key for a consumer
     Key(key::Args),
     /// Tell why a request failed, was refused or went elsewhere
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Audit(args) => audit::run(&args),

@@ -289,8 +289,10 @@ async fn in_a_burst_translation_is_shed_and_moderation_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_s_forecasts_are_there_for_its_own_network_and_for_nobody_outside() {
     let forecast = json!({"megawatts": [412, 398]});
-    let (forecasting, analytics) =
-        (FakeBackend::always(Reply::json(200, &forecast)).await, FakeBackend::always(Reply::json(200, &json!({}))).await);
+    let (forecasting, analytics) = (
+        FakeBackend::always(Reply::json(200, &forecast)).await,
+        FakeBackend::always(Reply::json(200, &json!({}))).await,
+    );
     let example = Example::read("energy")
         .backend("forecasting", forecasting.address())
         .backend("analytics", analytics.address());
