@@ -11,6 +11,7 @@ mod predicate;
 mod tests;
 
 use hashbrown::HashSet;
+use serde::Serialize;
 
 use crate::acl::{AclAction, AclRule};
 use crate::facts::Facts;
@@ -20,7 +21,7 @@ use index::Index;
 use predicate::{PredicateId, Predicates, Request};
 
 /// What building found and left out, for whoever compiles a policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AclStats {
     /// Rules in the policy.
     pub rules: usize,

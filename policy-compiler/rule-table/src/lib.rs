@@ -32,7 +32,7 @@ pub use bundle::{
 pub use digest::{Digest, DigestError};
 pub use facts::{Body, Facts, Headers, NoHeaders};
 pub use filtering::{AclStats, AclTable};
-pub use matching::{Candidates, Head, RouteTable, Specificity};
+pub use matching::{Candidates, Head, RouteStats, RouteTable, Specificity};
 pub use references::DanglingId;
 pub use sections::*;
 pub use verdict::{AclVerdict, Routed};

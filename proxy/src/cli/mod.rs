@@ -23,6 +23,7 @@ mod reconcile;
 mod run;
 mod schema;
 mod shadow;
+mod stats;
 mod status;
 mod why;
 
