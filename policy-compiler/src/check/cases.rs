@@ -9,15 +9,17 @@
 //! where [`Cases::is_exact`].
 
 mod atoms;
+mod earlier;
 mod patterns;
 mod prover;
 
 use std::collections::HashSet;
 
 use ipnet::IpNet;
-use rule_table::{AclAction, AclConditions, AclRule, OnFailure};
+use rule_table::{AclAction, AclConditions, AclRule, HeaderCondition, OnFailure, PathMatch};
 
 use atoms::{Atom, Dimension, Truth, cut};
+pub(super) use earlier::Earlier;
 pub(super) use prover::{Prover, Reach, decides};
 
 use crate::diagnostics::{Request, Witness};
@@ -54,17 +56,46 @@ impl<'a> Ready<'a> {
         }
     }
 
+    /// Whether some request meets its conditions, as far as a look at them tells: no two of them, and no exception,
+    /// look at one thing. False where it may be.
+    fn surely_applies(&self) -> bool {
+        let when = self.when.of;
+        let names: HashSet<&String> = when.headers.iter().map(|header| &header.name).collect();
+        *self.unless.of == AclConditions::default()
+            && names.len() == when.headers.len()
+            && when.body_over.is_none()
+            && when.user_agents.is_empty()
+            && when.bots.is_empty()
+            && self.when.networks.len() == when.networks.len()
+    }
+
     /// Whether no request is both's, as far as a look at single lists tells; false where it may be.
     pub(super) fn is_apart(&self, other: &Self) -> bool {
         let (a, b) = (self.when.of, other.when.of);
         disjoint(&a.listeners, &b.listeners)
             || disjoint(&a.methods, &b.methods)
             || disjoint(&a.hosts, &b.hosts) && [a, b].iter().all(|side| atoms::exact_hosts(side))
-            || disjoint(&a.paths, &b.paths) && [a, b].iter().all(|side| atoms::exact_paths(side))
+            || !(a.paths.is_empty() || b.paths.is_empty())
+                && !a.paths.iter().any(|x| b.paths.iter().any(|y| paths_meet(x, y)))
+            || a.headers.iter().any(|x| b.headers.iter().any(|y| values_apart(x, y)))
             || !self.when.networks.is_empty()
                 && !other.when.networks.is_empty()
                 && !self.when.networks.iter().any(|x| other.when.networks.iter().any(|y| meet(x, y)))
     }
+}
+
+/// Whether some path may be one that both take.
+fn paths_meet(a: &PathMatch, b: &PathMatch) -> bool {
+    match (a, b) {
+        (PathMatch::Exact(path), other) | (other, PathMatch::Exact(path)) => other.takes(path),
+        (PathMatch::Prefix(x), PathMatch::Prefix(y)) => a.takes(y) || b.takes(x),
+        (PathMatch::Template(_), _) | (_, PathMatch::Template(_)) => true,
+    }
+}
+
+/// Whether two conditions on one header name no value alike.
+fn values_apart(a: &HeaderCondition, b: &HeaderCondition) -> bool {
+    a.name == b.name && disjoint(&a.values, &b.values)
 }
 
 fn meet(a: &IpNet, b: &IpNet) -> bool {

@@ -34,7 +34,10 @@ impl fmt::Display for Stats {
         }
         writeln!(f, "{:<12}{:>12}", "whole", self.bundle_bytes)?;
         let RouteStats { routes, paths, hosts, method_lists, index_bytes } = self.routes;
-        writeln!(f, "\n{routes} routes: {paths} paths, {hosts} hosts and {method_lists} lists of methods differ")?;
+        writeln!(
+            f,
+            "\n{routes} routes: {paths} paths, {hosts} hosts and {method_lists} lists of methods differ"
+        )?;
         writeln!(f, "  index of {index_bytes} bytes")?;
         let acl = self.acl;
         writeln!(f, "{} access rules: {} dropped, since they can change nothing", acl.rules, acl.dropped)?;

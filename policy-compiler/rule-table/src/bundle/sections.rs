@@ -168,6 +168,13 @@ fn content<T: DeserializeOwned>(section: Section, bytes: &[u8]) -> Result<T, Bun
 
 pub(super) fn read(body: &[u8]) -> Result<Policy, BundleError> {
     let [gateway, upstreams, routes, callers, limits, acl, access] = split(body)?;
+    // Routes and rules are nearly all of a large policy, and know nothing of each other.
+    let (routes, acl) = std::thread::scope(|scope| {
+        let routes = scope.spawn(|| content(Section::Routes, routes));
+        let acl = content(Section::Acl, acl);
+        let gone = |_| Err(BundleError::Malformed { section: "routes", why: "its reader failed".to_owned() });
+        (routes.join().unwrap_or_else(gone), acl)
+    });
     let (listeners, admin, countries, hooks, store, overload, telemetry) =
         content(Section::Gateway, gateway)?;
     let (backends, deployments, pools) = content(Section::Upstreams, upstreams)?;
@@ -178,13 +185,13 @@ pub(super) fn read(body: &[u8]) -> Result<Policy, BundleError> {
         backends,
         deployments,
         pools,
-        routes: content(Section::Routes, routes)?,
+        routes: routes?,
         consumers,
         teams,
         models,
         issuers,
         limits: content(Section::Limits, limits)?,
-        acl: content(Section::Acl, acl)?,
+        acl: acl?,
         access: content(Section::Access, access)?,
         countries,
         hooks,

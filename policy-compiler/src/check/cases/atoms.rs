@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use rule_table::{AclConditions, BotClass, HostMatch, PathMatch};
+use rule_table::{AclConditions, BotClass, HostMatch};
 
 use super::patterns::{self, Glob};
 use super::{Exhausted, Ready};
@@ -72,9 +72,18 @@ pub(super) fn exact_hosts(side: &AclConditions) -> bool {
     side.hosts.iter().all(|host| matches!(host, HostMatch::Exact(_)))
 }
 
-pub(super) fn exact_paths(side: &AclConditions) -> bool {
-    side.paths.iter().all(|path| matches!(path, PathMatch::Exact(_)))
-}
+/// What conditions look at, headers aside, in the order in which a search takes them.
+pub(super) const PLAIN: [Kind; 9] = [
+    Kind::Path,
+    Kind::Host,
+    Kind::Method,
+    Kind::Address,
+    Kind::Listener,
+    Kind::Country,
+    Kind::Bot,
+    Kind::UserAgent,
+    Kind::Body,
+];
 
 /// The dimensions of which there is always a value that none of these rules names.
 pub(super) fn unbounded(rules: &[&Ready<'_>]) -> Vec<Kind> {
@@ -83,9 +92,27 @@ pub(super) fn unbounded(rules: &[&Ready<'_>]) -> Vec<Kind> {
     if countries.len() < COUNTRIES {
         kinds.push(Kind::Country);
     }
+    if leave_an_address(rules) {
+        kinds.push(Kind::Address);
+    }
     let names = rules.iter().flat_map(|rule| &rule.rule.when.headers).map(|header| &header.name);
     kinds.extend(names.collect::<BTreeSet<_>>().into_iter().map(|name| Kind::Header(name.clone())));
     kinds
+}
+
+/// Whether the networks of some rules, even if none overlapped, are too small to hold every address.
+fn leave_an_address(rules: &[&Ready<'_>]) -> bool {
+    let (mut v4, mut v6) = (0_u64, 0_u128);
+    for network in rules.iter().flat_map(|rule| &rule.when.networks) {
+        match network {
+            IpNet::V4(network) => v4 = v4.saturating_add(1 << (32 - u32::from(network.prefix_len()))),
+            // In pairs of addresses, so that the whole space can be counted.
+            IpNet::V6(network) => {
+                v6 = v6.saturating_add(1 << (127_u32.saturating_sub(network.prefix_len().into())));
+            }
+        }
+    }
+    v4 < 1 << 32 || v6 < 1 << 127
 }
 
 impl Kind {
@@ -171,18 +198,7 @@ pub(super) fn cut(rules: &[&Ready<'_>], listeners: u32) -> Result<Vec<Dimension>
         rules.iter().flat_map(|rule| [&rule.rule.when, &rule.rule.unless]).collect();
     let names = sides.iter().flat_map(|side| &side.headers).map(|header| header.name.clone());
     let headers: BTreeSet<String> = names.collect();
-    let plain = [
-        Kind::Path,
-        Kind::Host,
-        Kind::Method,
-        Kind::Address,
-        Kind::Listener,
-        Kind::Country,
-        Kind::Bot,
-        Kind::UserAgent,
-        Kind::Body,
-    ];
-    let kinds = plain.into_iter().chain(headers.into_iter().map(Kind::Header));
+    let kinds = PLAIN.into_iter().chain(headers.into_iter().map(Kind::Header));
     let used = kinds.filter(|kind| sides.iter().any(|side| kind.constrains(side)));
     used.map(|kind| Ok(Dimension { atoms: values(&kind, rules, &sides, listeners)?, kind })).collect()
 }

@@ -3,7 +3,7 @@
 
 use rule_table::{AclAction, AclRule, Mode};
 
-use super::{Cases, Exhausted, Ready, relevant};
+use super::{Cases, Earlier, Exhausted, Ready, relevant};
 use crate::diagnostics::Witness;
 
 /// Pairs of rules that are looked at, and steps of all searches together.
@@ -43,14 +43,33 @@ impl<'n> Prover<'n> {
         Self { listeners, pairs: MOST_PAIRS, steps: MOST_STEPS }
     }
 
-    /// The rules of a list that decide and that a rule may have a request in common with.
+    /// The deciding rules before one that it may have a request in common with and that may help to hide it.
     pub(in crate::check) fn beside<'r>(
         &mut self,
         rule: &Ready<'_>,
-        list: &'r [Ready<'r>],
+        earlier: &Earlier<'r>,
     ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
-        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
-        Ok(list.iter().filter(|other| decides(other.rule) && !rule.is_apart(other)).collect())
+        let found = earlier.beside(rule);
+        self.pairs = self.pairs.checked_sub(found.len()).ok_or(Exhausted)?;
+        let others = found.into_iter().filter_map(|index| earlier.get(index));
+        Ok(others.filter(|other| !rule.is_apart(other)).collect())
+    }
+
+    /// The deciding rules before one that have its priority and do something else, and that it may have a request
+    /// in common with.
+    pub(in crate::check) fn peers<'r>(
+        &mut self,
+        rule: &Ready<'_>,
+        earlier: &Earlier<'r>,
+    ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
+        let mut peers = Vec::new();
+        for other in earlier.peers(rule) {
+            self.pairs = self.pairs.checked_sub(1).ok_or(Exhausted)?;
+            if other.rule.action != rule.rule.action && !rule.is_apart(other) {
+                peers.push(other);
+            }
+        }
+        Ok(peers)
     }
 
     fn cases<'r>(&self, rules: &'r [&'r Ready<'r>]) -> Result<Cases<'r>, Exhausted> {
@@ -89,6 +108,9 @@ impl<'n> Prover<'n> {
         rule: &'r Ready<'r>,
         before: Vec<&'r Ready<'r>>,
     ) -> Result<Reach<'r>, Exhausted> {
+        if before.is_empty() && rule.surely_applies() {
+            return Ok(Reach::Reached);
+        }
         let alone = [rule];
         let cases = self.cases(&alone)?;
         let Some(own) = self.find(&cases, &[0], &[])? else { return Ok(Reach::Empty) };
