@@ -109,7 +109,7 @@ fn route() -> Route {
         deadline: Duration::from_secs(120),
         heartbeat: None,
         pass_through: false,
-        rewrite: Rewrite::default(),
+        rewrite: Rewrite::default().into(),
         path_template: "/v1/chat/completions".to_owned(),
     }
 }

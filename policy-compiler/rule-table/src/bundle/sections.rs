@@ -15,6 +15,9 @@ use crate::sections::Policy;
 /// More sections than this are not looked at.
 const MOST_SECTIONS: u32 = 256;
 
+/// Bytes that a route or a rule takes at least.
+const LEAST_BYTES: usize = 16;
+
 /// What a section is for. The numbers are never given to anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
@@ -166,12 +169,28 @@ fn content<T: DeserializeOwned>(section: Section, bytes: &[u8]) -> Result<T, Bun
     if rest.is_empty() { Ok(content) } else { Err(malformed(format!("{} bytes too many", rest.len()))) }
 }
 
+/// A list whose place in memory is taken at once: growing it would move a large policy many times over.
+fn list<T: DeserializeOwned>(section: Section, bytes: &[u8]) -> Result<Vec<T>, BundleError> {
+    let malformed = |why: String| BundleError::Malformed { section: section.name(), why };
+    let read = |error: postcard::Error| malformed(error.to_string());
+    let (count, mut rest) = postcard::take_from_bytes::<u32>(bytes).map_err(read)?;
+    // Nothing in these lists takes less: a count that lies takes no more than a few times the file's length.
+    let most = bytes.len() / LEAST_BYTES;
+    let mut items = Vec::with_capacity((count as usize).min(most));
+    for _ in 0..count {
+        let (item, more) = postcard::take_from_bytes(rest).map_err(read)?;
+        items.push(item);
+        rest = more;
+    }
+    if rest.is_empty() { Ok(items) } else { Err(malformed(format!("{} bytes too many", rest.len()))) }
+}
+
 pub(super) fn read(body: &[u8]) -> Result<Policy, BundleError> {
     let [gateway, upstreams, routes, callers, limits, acl, access] = split(body)?;
     // Routes and rules are nearly all of a large policy, and know nothing of each other.
     let (routes, acl) = std::thread::scope(|scope| {
-        let routes = scope.spawn(|| content(Section::Routes, routes));
-        let acl = content(Section::Acl, acl);
+        let routes = scope.spawn(|| list(Section::Routes, routes));
+        let acl = list(Section::Acl, acl);
         let gone = |_| Err(BundleError::Malformed { section: "routes", why: "its reader failed".to_owned() });
         (routes.join().unwrap_or_else(gone), acl)
     });

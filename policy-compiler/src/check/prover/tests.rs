@@ -94,7 +94,7 @@ fn list(random: &mut Random) -> (Vec<AclRule>, Vec<usize>) {
         name: format!("r{index}"),
         priority: random.below(3) as u32,
         when: side(random, &dimensions, 2),
-        unless: side(random, &dimensions, 4),
+        unless: side(random, &dimensions, 4).into(),
         action: [AclAction::Allow, AclAction::Block(403), AclAction::Block(429), AclAction::Log]
             [random.below(4)],
         mode: if random.below(6) == 0 { Mode::Shadow } else { Mode::Enforce },
