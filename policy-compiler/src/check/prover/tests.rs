@@ -292,7 +292,7 @@ fn ten_thousand_routes_behind_lists_are_judged_as_by_trying_every_request() {
         for rule in &mut rules {
             if random.below(2) == 0 {
                 rule.action = AclAction::Block(403);
-                rule.unless = AclConditions::default();
+                rule.unless = AclConditions::default().into();
             }
         }
         let matching = route(&mut random, &dimensions);
