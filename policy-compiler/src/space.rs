@@ -187,12 +187,12 @@ impl Search<'_, '_> {
     }
 }
 
-/// Leaves out what cannot help to cover all that `clause` applies to: those with a condition on something of
-/// which there is always another value, where `clause` has none and nobody an exception. `of` is the clause of
-/// one.
+/// Leaves out what cannot help to cover all that every one of `wanted` applies to: what has a condition on
+/// something of which there is always another value, where none of `wanted` has one and nobody an exception.
+/// `of` is the clause of one.
 #[must_use]
 pub fn relevant<'r, T>(
-    clause: &Clause<'_>,
+    wanted: &[&Clause<'_>],
     mut others: Vec<&'r T>,
     of: impl Fn(&'r T) -> &'r Clause<'r>,
 ) -> Vec<&'r T> {
@@ -200,8 +200,7 @@ pub fn relevant<'r, T>(
         let before = others.len();
         let clauses: Vec<&Clause<'r>> = others.iter().map(|other| of(other)).collect();
         for kind in atoms::unbounded(&clauses) {
-            let free = !kind.constrains(&clause.when)
-                && !kind.constrains(&clause.unless)
+            let free = !wanted.iter().any(|one| kind.constrains(&one.when) || kind.constrains(&one.unless))
                 && !others.iter().any(|other| kind.constrains(&of(other).unless));
             if free {
                 others.retain(|other| !kind.constrains(&of(other).when));

@@ -98,11 +98,28 @@ impl Reach {
     }
 }
 
+/// How a class of requests is worded, where several routes have one like it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// Of routes whose own terms differ, or those of what they refer to.
+    Terms,
+    /// Of routes whose requests nobody takes now.
+    TakenBefore,
+    /// Of routes whose requests nobody took.
+    TakenNow,
+    /// Of routes that take such requests but for their method or model.
+    Nearly,
+    /// In words of its own.
+    Other,
+}
+
 /// Requests that are decided differently in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Class {
     /// What is decided differently.
     pub subject: Subject,
+    #[serde(skip)]
+    form: Form,
     /// Which requests, in words.
     pub requests: String,
     /// One of them.
@@ -152,11 +169,11 @@ pub fn diff(old: &Policy, new: &Policy, unix_seconds: u64) -> Diff {
     let aligned = Aligned::of(old, new, unix_seconds);
     let mut findings = Findings::default();
     if old != new {
-        let mut finder = Finder::new(&aligned);
-        acl::compare(&aligned, &mut finder, &mut findings);
-        doors::compare(&aligned, &mut finder, &mut findings);
-        routes::compare(&aligned, &mut finder, &mut findings);
-        parts::compare(&aligned, &mut finder, &mut findings);
+        let finder = Finder::new(&aligned);
+        acl::compare(&aligned, &finder, &mut findings);
+        doors::compare(&aligned, &finder, &mut findings);
+        routes::compare(&aligned, &finder, &mut findings);
+        parts::compare(&aligned, &finder, &mut findings);
     }
     let mut classes = merged(findings.classes);
     classes.sort_by(|a, b| {
@@ -182,16 +199,19 @@ impl Diff {
     }
 }
 
+/// What classes have in common that are told as one.
+type Likeness = (Subject, Form, Vec<Change>, String, String);
+
 /// Puts classes together that differ only in the route they are seen on.
 fn merged(classes: Vec<Class>) -> Vec<Class> {
     let mut kept: Vec<Class> = Vec::new();
-    let mut places: BTreeMap<(Subject, Vec<Change>, String, String), usize> = BTreeMap::new();
+    let mut places: BTreeMap<Likeness, usize> = BTreeMap::new();
     for class in classes {
-        if class.changes.is_empty() {
+        if class.form == Form::Other && class.changes.is_empty() {
             kept.push(class);
             continue;
         }
-        let key = (class.subject, class.changes.clone(), class.old.kind(), class.new.kind());
+        let key = (class.subject, class.form, class.changes.clone(), class.old.kind(), class.new.kind());
         match places.get(&key).and_then(|place| kept.get_mut(*place)) {
             None => {
                 places.insert(key, kept.len());
@@ -204,7 +224,7 @@ fn merged(classes: Vec<Class>) -> Vec<Class> {
                     all.extend(more);
                     all
                 });
-                first.requests = text::of_routes(&first.reach.routes);
+                first.requests = first.form.of(&first.reach.routes);
             }
         }
     }

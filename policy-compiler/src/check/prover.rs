@@ -110,7 +110,7 @@ impl<'n> Prover<'n> {
         let alone = [&rule.clause];
         let cases = self.cases(&alone)?;
         let Some(own) = self.find(&cases, &[0], &[])? else { return Ok(Reach::Empty) };
-        let before = relevant(&rule.clause, before, |ready| &ready.clause);
+        let before = relevant(&[&rule.clause], before, |ready| &ready.clause);
         // One rule that takes everything is the usual reason, and quickly found.
         for other in &before {
             let pair = [&rule.clause, &other.clause];

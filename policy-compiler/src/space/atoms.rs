@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use rule_table::{BotClass, HostMatch};
 use vocabulary::Operation;
 
@@ -82,8 +83,13 @@ const COUNTRIES: usize = 600;
 
 /// The dimensions of which there is always a value that none of these clauses names.
 pub(super) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
-    let mut kinds = vec![Kind::Method, Kind::Host, Kind::Path, Kind::UserAgent, Kind::Consumer, Kind::Model];
     let sides = || clauses.iter().map(|clause| &clause.when);
+    // Requests without a body, user agent or kind of program are none that these conditions hold for.
+    let mut kinds = vec![Kind::Method, Kind::Host, Kind::Path, Kind::Consumer, Kind::Model];
+    kinds.extend([Kind::UserAgent, Kind::Bot, Kind::Body]);
+    if !all_addresses(sides().flat_map(|side| &side.networks)) {
+        kinds.push(Kind::Address);
+    }
     let countries: BTreeSet<&String> = sides().flat_map(|side| &side.of.countries).collect();
     if countries.len() < COUNTRIES {
         kinds.push(Kind::Country);
@@ -94,6 +100,20 @@ pub(super) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
     let query: BTreeSet<&String> = sides().flat_map(|side| side.query).map(|query| &query.name).collect();
     kinds.extend(query.into_iter().map(|name| Kind::Query(name.clone())));
     kinds
+}
+
+/// Whether networks may cover every address there is, as far as their sizes tell.
+fn all_addresses<'n>(networks: impl Iterator<Item = &'n IpNet>) -> bool {
+    let (mut v4, mut v6) = (0.0, 0.0);
+    for network in networks {
+        let share = 0.5_f64.powi(i32::from(network.prefix_len()));
+        match network {
+            IpNet::V4(_) => v4 += share,
+            IpNet::V6(_) => v6 += share,
+        }
+    }
+    // Shares are powers of two; what is lost of very small ones is made up for.
+    v4 >= 0.999 && v6 >= 0.999
 }
 
 impl Kind {

@@ -9,6 +9,8 @@ use rule_table::{
     QueryMatch, RouteMatch, TimeWindow,
 };
 
+use super::patterns;
+
 /// Conditions that must hold, and exceptions.
 #[derive(Debug)]
 pub struct Clause<'a> {
@@ -37,10 +39,6 @@ impl<'a> Side<'a> {
 
     fn exact_hosts(&self) -> bool {
         self.of.hosts.iter().all(|host| matches!(host, HostMatch::Exact(_)))
-    }
-
-    fn exact_paths(&self) -> bool {
-        self.of.paths.iter().all(|path| matches!(path, PathMatch::Exact(_)))
     }
 }
 
@@ -124,13 +122,22 @@ impl<'a> Clause<'a> {
         disjoint(&a.listeners, &b.listeners)
             || disjoint(&a.methods, &b.methods)
             || disjoint(&a.hosts, &b.hosts) && x.exact_hosts() && y.exact_hosts()
-            || disjoint(&a.paths, &b.paths) && x.exact_paths() && y.exact_paths()
+            || !a.paths.is_empty() && !b.paths.is_empty() && no_path(&a.paths, &b.paths)
             || disjoint(x.consumers, y.consumers)
             || x.model.is_some() && y.model.is_some() && x.model != y.model
             || !x.networks.is_empty()
                 && !y.networks.is_empty()
                 && !x.networks.iter().any(|one| y.networks.iter().any(|two| meet(one, two)))
     }
+}
+
+/// Pairs of conditions on paths that are compared; lists with more are looked at by the search.
+const MOST_PATHS: usize = 256;
+
+/// Whether no path meets a condition of both lists.
+fn no_path(a: &[PathMatch], b: &[PathMatch]) -> bool {
+    a.len().saturating_mul(b.len()) <= MOST_PATHS
+        && !a.iter().any(|one| b.iter().any(|other| patterns::some_path(one, other)))
 }
 
 fn meet(a: &IpNet, b: &IpNet) -> bool {

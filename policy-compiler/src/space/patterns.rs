@@ -174,6 +174,23 @@ impl<'p> Segments<'p> {
     }
 }
 
+/// Whether some path meets both conditions.
+pub(super) fn some_path(a: &PathMatch, b: &PathMatch) -> bool {
+    let (a, b) = (Segments::of(a), Segments::of(b));
+    let fits = |x: Option<&str>, y: Option<&str>| match (x, y) {
+        (Some(x), Some(y)) => x == y,
+        (Some(segment), None) | (None, Some(segment)) => !segment.is_empty(),
+        (None, None) => true,
+    };
+    let common = a.wanted.iter().zip(&b.wanted).all(|(x, y)| fits(*x, *y));
+    let ends = match a.wanted.len().cmp(&b.wanted.len()) {
+        std::cmp::Ordering::Less => a.open,
+        std::cmp::Ordering::Equal => true,
+        std::cmp::Ordering::Greater => b.open,
+    };
+    common && ends
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,5 +236,28 @@ mod tests {
         assert_eq!(sets.len(), paths.len(), "{paths:?}");
         // Nothing; below the root; below /a; the template as well; all of them.
         assert_eq!(sets.len(), 5, "{paths:?}");
+    }
+
+    #[test]
+    fn two_conditions_on_paths_meet_where_some_path_does() {
+        let text = |text: &str| text.to_owned();
+        let all = [
+            PathMatch::Exact(text("/a")),
+            PathMatch::Exact(text("/a/b")),
+            PathMatch::Exact(text("/a/")),
+            PathMatch::Prefix(text("/a")),
+            PathMatch::Prefix(text("/b")),
+            PathMatch::Prefix(String::new()),
+            PathMatch::Template(vec![Some(text("a")), None]),
+            PathMatch::Template(vec![None, Some(text("b"))]),
+            PathMatch::Template(vec![None]),
+        ];
+        for a in &all {
+            for b in &all {
+                let found = paths([a, b].into_iter()).unwrap();
+                let meet = found.iter().any(|path| a.takes(path) && b.takes(path));
+                assert_eq!(some_path(a, b), meet, "{a:?} {b:?}");
+            }
+        }
     }
 }

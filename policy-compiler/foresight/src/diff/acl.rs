@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy_compiler::space::Clause;
+use policy_compiler::diagnostics::Request;
+use policy_compiler::space::{Clause, Exhausted};
 use rule_table::{AclAction, AclRule};
 
 use super::aligned::{Aligned, Half};
 use super::finder::Finder;
 use super::outcome::course;
 use super::reach::{Seen, anybody, best, variants};
-use super::{Change, Class, Findings, Reach, Subject, terms, text};
+use super::{Change, Class, Findings, Form, Subject, terms, text};
 
 /// Routes on which a rule is looked for, the widest first.
 const MOST_ROUTES: usize = 8;
@@ -31,116 +32,116 @@ fn content(rule: &AclRule, with_priority: bool) -> String {
     serde_json::to_string(&rule).unwrap_or_default()
 }
 
-pub(super) fn compare(aligned: &Aligned<'_>, finder: &mut Finder<'_>, findings: &mut Findings) {
+pub(super) fn compare(aligned: &Aligned<'_>, finder: &Finder<'_>, findings: &mut Findings) {
     let mut told = BTreeSet::new();
+    let contents =
+        |half: &Half<'_>| -> BTreeSet<String> { half.acl.iter().map(|rule| content(rule, true)).collect() };
+    let known = [contents(&aligned.old), contents(&aligned.new)];
     for (here, there, here_is_old) in aligned.sides() {
-        let known: BTreeSet<String> = there.acl.iter().map(|rule| content(rule, true)).collect();
-        let kept: Vec<bool> = here.acl.iter().map(|rule| known.contains(&content(rule, true))).collect();
-        for (index, _) in kept.iter().enumerate().filter(|(_, kept)| !**kept) {
-            let asked = Asked { aligned, here, there, here_is_old, index };
-            asked.compare(finder, findings, &mut told);
+        let [old, new] = &known;
+        let (ours, theirs) = if here_is_old { (old, new) } else { (new, old) };
+        for (index, rule) in here.acl.iter().enumerate() {
+            if theirs.contains(&content(rule, true)) {
+                continue;
+            }
+            let Some(own) = finder.rule(here, index) else { continue };
+            Asked { aligned, finder, here, there, ours, rule, own, index }.compare(findings, &mut told);
         }
     }
-    beside(aligned, findings, &told);
+    let names = told.into_iter().map(|(name, ..)| name).collect();
+    beside(aligned, findings, &names);
 }
+
+/// What has been told: of which rule, and what became and becomes of its requests.
+type Told = BTreeSet<(String, String, String)>;
 
 /// A rule that the other policy does not have.
 struct Asked<'a, 'p> {
     aligned: &'a Aligned<'p>,
+    finder: &'a Finder<'a>,
     here: &'a Half<'p>,
     there: &'a Half<'p>,
-    here_is_old: bool,
+    /// What rules there are here.
+    ours: &'a BTreeSet<String>,
+    rule: &'a AclRule,
+    own: &'a Clause<'a>,
     index: usize,
 }
 
 impl Asked<'_, '_> {
     /// Who may decide on the other side: nobody, rules that are not here, and rules of both that come later.
-    fn counterparts(&self, rule: &AclRule) -> Vec<Option<usize>> {
-        let known: BTreeSet<String> = self.here.acl.iter().map(|rule| content(rule, true)).collect();
-        let own = Clause::of_rule(rule);
-        let may = |(index, other): (usize, &AclRule)| {
-            let later = other.priority >= rule.priority || !known.contains(&content(other, true));
-            (later && effect(Some(other)) != effect(Some(rule)) && !own.is_apart(&Clause::of_rule(other)))
-                .then_some(Some(index))
+    fn counterparts(&self) -> Vec<Option<usize>> {
+        let clauses = self.finder.rules(self.there, self.there.acl.len());
+        let may = |(index, (other, clause)): (usize, (&AclRule, &Clause<'_>))| {
+            let differs = effect(Some(other)) != effect(Some(self.rule)) && !self.own.is_apart(clause);
+            let later = || other.priority >= self.rule.priority || !self.ours.contains(&content(other, true));
+            (differs && later()).then_some(Some(index))
         };
-        let nobody = effect(Some(rule)).is_some().then_some(None);
-        nobody.into_iter().chain(self.there.acl.iter().enumerate().filter_map(may)).collect()
+        let nobody = effect(Some(self.rule)).is_some().then_some(None);
+        let others = self.there.acl.iter().zip(clauses).enumerate().filter_map(may);
+        nobody.into_iter().chain(others).collect()
     }
 
-    fn compare(&self, finder: &mut Finder<'_>, findings: &mut Findings, told: &mut BTreeSet<String>) {
-        let Some(rule) = self.here.acl.get(self.index) else { return };
+    fn compare(&self, findings: &mut Findings, told: &mut Told) {
         let mut effects = BTreeSet::new();
-        for counterpart in self.counterparts(rule) {
+        for counterpart in self.counterparts() {
             let other = counterpart.and_then(|index| self.there.acl.get(index));
-            if !effects.contains(&effect(other)) {
-                match self.find(finder, rule, counterpart) {
-                    Ok(None) => {}
-                    Ok(Some(seen)) => {
-                        effects.insert(effect(other));
-                        told.extend([Some(rule), other].into_iter().flatten().map(|rule| rule.name.clone()));
-                        findings.classes.push(self.class(rule, seen));
+            if effects.contains(&effect(other)) {
+                continue;
+            }
+            match self.find(counterpart) {
+                Ok(None) => {}
+                Ok(Some(seen)) => {
+                    effects.insert(effect(other));
+                    let key = |rule: &AclRule| (rule.name.clone(), seen.old.kind(), seen.new.kind());
+                    if told.insert(key(self.rule)) {
+                        findings.classes.push(self.class(seen.clone()));
                     }
-                    Err(_) => {
-                        let name = &rule.name;
-                        findings.unknown.insert(format!("whether rule `{name}` of `acl` decides otherwise"));
-                    }
+                    told.extend(other.map(key));
+                }
+                Err(_) => {
+                    let name = &self.rule.name;
+                    findings.unknown.insert(format!("whether rule `{name}` of `acl` decides otherwise"));
                 }
             }
         }
     }
 
-    fn find(
-        &self,
-        finder: &mut Finder<'_>,
-        rule: &AclRule,
-        counterpart: Option<usize>,
-    ) -> Result<Option<Seen>, policy_compiler::space::Exhausted> {
+    fn find(&self, counterpart: Option<usize>) -> Result<Option<Seen>, Exhausted> {
         let other = counterpart.and_then(|index| self.there.acl.get(index));
-        let own = Clause::of_rule(rule);
-        let theirs = other.map(Clause::of_rule);
+        let theirs = counterpart.and_then(|index| self.finder.rule(self.there, index));
         let until = counterpart.unwrap_or(self.there.acl.len());
-        let earlier = self.here.acl.iter().take(self.index).chain(self.there.acl.iter().take(until));
-        let earlier: Vec<Clause<'_>> = earlier.map(Clause::of_rule).collect();
-        let others: Vec<&Clause<'_>> = earlier.iter().collect();
+        let others: Vec<&Clause<'_>> =
+            self.finder.rules(self.here, self.index).chain(self.finder.rules(self.there, until)).collect();
         let mut order: Vec<(usize, usize)> = self.here.rank.iter().copied().enumerate().collect();
-        order.sort_by_key(|(_, rank)| std::cmp::Reverse(*rank));
-        let routes = order.into_iter().filter_map(|(id, _)| self.here.matching.get(id));
-        let routes: Vec<Clause<'_>> = routes
-            .map(|matching| Clause::of_route(matching))
-            .filter(|route| !own.is_apart(route))
-            .take(MOST_ROUTES)
-            .collect();
-        let wanted: Vec<&Clause<'_>> = [Some(&own), theirs.as_ref()].into_iter().flatten().collect();
-        for route in &routes {
+        order.sort_unstable_by_key(|(_, rank)| std::cmp::Reverse(*rank));
+        let routes = order.into_iter().filter_map(|(id, _)| self.finder.route(self.here, id));
+        let routes = routes.filter(|route| !self.own.is_apart(route)).take(MOST_ROUTES);
+        let wanted: Vec<&Clause<'_>> = [Some(self.own), theirs].into_iter().flatten().collect();
+        for route in routes {
             let with_route: Vec<&Clause<'_>> = wanted.iter().copied().chain([route]).collect();
-            let found = finder.find(&with_route, &others, |request| self.differs(&request, rule, other));
+            let found = self.finder.find(&with_route, &others, |request| self.differs(&request, other));
             if let Ok(Some(seen)) = found {
                 return Ok(Some(seen));
             }
         }
-        finder.find(&wanted, &others, |request| self.differs(&request, rule, other))
+        self.finder.find(&wanted, &others, |request| self.differs(&request, other))
     }
 
-    /// Whether these two rules decide on a request, and what comes of it.
-    fn differs(
-        &self,
-        request: &policy_compiler::diagnostics::Request,
-        rule: &AclRule,
-        other: Option<&AclRule>,
-    ) -> Option<Seen> {
+    /// What comes of a request that these two rules decide on, where that differs.
+    fn differs(&self, request: &Request, other: Option<&AclRule>) -> Option<Seen> {
         let at = self.aligned.unix_seconds;
         // Anybody may show it, best somebody who is let in.
-        let wishes = anybody(self.aligned).into_iter();
-        let tried = wishes.flat_map(|wish| {
-            let routes = [self.here.widest(), self.there.widest()];
+        let tried = anybody(self.aligned).into_iter().flat_map(|wish| {
+            let routes = [self.aligned.old.widest(), self.aligned.new.widest()];
             variants(self.aligned, request, routes, wish)
         });
         best(tried.filter_map(|witness| {
-            let here = course(self.here.policy, &witness, at);
-            let there = course(self.there.policy, &witness, at);
-            let decides = here.rule.as_ref() == Some(&rule.name);
+            let here = course(self.here, &witness, at);
+            let there = course(self.there, &witness, at);
+            let decides = here.rule.as_ref() == Some(&self.rule.name);
             let theirs = other.map(|other| &other.name) == there.rule.as_ref();
-            let (old, new) = if self.here_is_old { (here, there) } else { (there, here) };
+            let (old, new) = if self.here.is_old { (here, there) } else { (there, here) };
             (decides && theirs && old.outcome != new.outcome).then_some(Seen {
                 witness,
                 old: old.outcome,
@@ -149,30 +150,26 @@ impl Asked<'_, '_> {
         }))
     }
 
-    fn class(&self, rule: &AclRule, seen: Seen) -> Class {
-        let own = Clause::of_rule(rule);
+    fn class(&self, seen: Seen) -> Class {
         let mut routes = BTreeSet::new();
         for half in [self.here, self.there] {
-            for (route, matching) in half.policy.routes.iter().zip(&half.matching) {
-                if !own.is_apart(&Clause::of_route(matching)) {
+            for (route, clause) in half.policy.routes.iter().zip(self.finder.routes(half)) {
+                if !self.own.is_apart(clause) {
                     routes.insert(route.name.clone());
                 }
             }
         }
-        let when = if self.here_is_old { "decided on before" } else { "decides on now" };
+        let when = if self.here.is_old { "decided on before" } else { "decides on now" };
+        let requests = format!("that rule `{}` {when}: {}", self.rule.name, text::of_rule(self.rule));
         Class {
             subject: Subject::Acl,
-            requests: format!("that rule `{}` {when}: {}", rule.name, text::of_rule(rule)),
+            form: Form::Other,
+            requests,
             witness: seen.witness,
             old: seen.old,
             new: seen.new,
             changes: Vec::new(),
-            reach: Reach {
-                routes,
-                consumers: None,
-                of_routes: self.aligned.routes,
-                of_consumers: self.aligned.consumers.len(),
-            },
+            reach: self.aligned.reach(routes, None),
             recorded: None,
         }
     }

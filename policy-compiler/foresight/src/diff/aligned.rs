@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use policy_compiler::space::Clause;
-use rule_table::{AclAction, AclConditions, AclRule, Mode, Policy, Route, RouteMatch, Specificity};
+use ipnet::IpNet;
+use rule_table::{
+    AclAction, AclConditions, AclRule, AclTable, Mode, Policy, Route, RouteMatch, RouteTable, Specificity,
+};
 
-/// Ways past the access control list that are tried.
-const MOST_WAYS: usize = 8;
+use super::Reach;
 
 /// One of the two.
 pub(super) struct Half<'p> {
@@ -21,6 +23,9 @@ pub(super) struct Half<'p> {
     pub(super) rank: Vec<usize>,
     /// Routes by name.
     pub(super) routes: BTreeMap<&'p str, usize>,
+    pub(super) is_old: bool,
+    pub(super) acl_table: AclTable,
+    pub(super) route_table: RouteTable,
 }
 
 /// Both, and the names of what is numbered.
@@ -30,6 +35,8 @@ pub(super) struct Aligned<'p> {
     pub(super) listeners: Vec<&'p str>,
     pub(super) consumers: Vec<&'p str>,
     pub(super) routes: usize,
+    /// An address that neither access control list names, if there is one.
+    pub(super) outside: String,
     /// When requests arrive that say nothing of it.
     pub(super) unix_seconds: u64,
 }
@@ -50,18 +57,20 @@ impl<'p> Aligned<'p> {
         let names = |policy: &'p Policy| policy.routes.iter().map(|route| &route.name);
         let all_listeners = union(listeners(old), listeners(new));
         let all_consumers = union(consumers(old), consumers(new));
-        let half = |policy: &'p Policy| {
+        let half = |policy: &'p Policy, is_old: bool| {
             let numbers = |own: Vec<&String>, all: &[&str]| -> Vec<u32> {
                 let number = |name: &&String| all.binary_search(&name.as_str()).ok();
                 own.iter().filter_map(number).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).collect()
             };
             let listeners = numbers(listeners(policy).collect(), &all_listeners);
             let consumers = numbers(consumers(policy).collect(), &all_consumers);
-            Half::of(policy, &listeners, &consumers)
+            Half::of(policy, &listeners, &consumers, is_old)
         };
+        let (old_half, new_half) = (half(old, true), half(new, false));
         Self {
-            old: half(old),
-            new: half(new),
+            outside: outside([&old_half, &new_half]),
+            old: old_half,
+            new: new_half,
             routes: union(names(old), names(new)).len(),
             listeners: all_listeners,
             consumers: all_consumers,
@@ -69,10 +78,31 @@ impl<'p> Aligned<'p> {
         }
     }
 
+    /// How far something reaches that touches these routes and consumers, everybody where none are given.
+    pub(super) fn reach(&self, routes: BTreeSet<String>, consumers: Option<BTreeSet<String>>) -> Reach {
+        Reach { routes, consumers, of_routes: self.routes, of_consumers: self.consumers.len() }
+    }
+
     /// Old seen from new, and new seen from old.
     pub(super) fn sides(&self) -> [(&Half<'p>, &Half<'p>, bool); 2] {
         [(&self.old, &self.new, true), (&self.new, &self.old, false)]
     }
+}
+
+/// Addresses that requests come from, if nothing is said: private ones, then those of RFC 5737 and RFC 3849.
+const CALLERS: [&str; 6] =
+    ["10.0.0.1", "172.16.0.1", "192.168.0.1", "192.0.2.1", "203.0.113.1", "2001:db8::1"];
+
+fn outside(halves: [&Half<'_>; 2]) -> String {
+    let sides = halves.into_iter().flat_map(|half| &half.acl).flat_map(|rule| [&rule.when, &rule.unless]);
+    let networks: Vec<IpNet> =
+        sides.flat_map(|side| &side.networks).filter_map(|network| network.parse().ok()).collect();
+    let is_free = |text: &&&str| {
+        let address: Option<IpAddr> = text.parse().ok();
+        address.is_some_and(|address| !networks.iter().any(|network| network.contains(&address)))
+    };
+    let [first, ..] = CALLERS;
+    CALLERS.iter().find(is_free).copied().unwrap_or(first).to_owned()
 }
 
 /// Numbers of one policy as those of both.
@@ -84,7 +114,7 @@ fn renumbered(ids: &[u32], numbers: &[u32]) -> Vec<u32> {
 }
 
 impl<'p> Half<'p> {
-    fn of(policy: &'p Policy, listeners: &[u32], consumers: &[u32]) -> Self {
+    fn of(policy: &'p Policy, listeners: &[u32], consumers: &[u32], is_old: bool) -> Self {
         let side = |of: &AclConditions| AclConditions {
             listeners: renumbered(&of.listeners, listeners),
             ..of.clone()
@@ -115,6 +145,9 @@ impl<'p> Half<'p> {
             matching: policy.routes.iter().map(matching).collect(),
             rank,
             routes: policy.routes.iter().enumerate().map(|(id, route)| (route.name.as_str(), id)).collect(),
+            is_old,
+            acl_table: AclTable::build(policy),
+            route_table: RouteTable::build(policy),
         }
     }
 
@@ -127,35 +160,4 @@ impl<'p> Half<'p> {
         let (id, _) = self.rank.iter().enumerate().max_by_key(|(_, rank)| **rank)?;
         self.policy.routes.get(id)
     }
-
-    /// The ways past the access control list for requests that all of `wanted` apply to: by a rule that allows
-    /// them before any blocks them, or by none. The second value says whether these are all ways.
-    pub(super) fn ways(&self, wanted: &[&Clause<'_>]) -> (Vec<Way<'_>>, bool) {
-        let mut ways = Vec::new();
-        let mut blocks = Vec::new();
-        for rule in &self.acl {
-            let clause = Clause::of_rule(rule);
-            if wanted.iter().any(|one| one.is_apart(&clause)) {
-                continue;
-            }
-            if rule.action == AclAction::Allow {
-                if ways.len() >= MOST_WAYS {
-                    return (ways, false);
-                }
-                ways.push(Way { allowed: Some(rule), blocks: blocks.clone() });
-            } else {
-                blocks.push(rule);
-            }
-        }
-        ways.push(Way { allowed: None, blocks });
-        // Most requests are let through by no rule at all.
-        ways.reverse();
-        (ways, true)
-    }
-}
-
-/// A way past the access control list.
-pub(super) struct Way<'h> {
-    pub(super) allowed: Option<&'h AclRule>,
-    pub(super) blocks: Vec<&'h AclRule>,
 }

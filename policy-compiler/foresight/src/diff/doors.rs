@@ -7,7 +7,7 @@ use rule_table::{AccessRule, Mode, Policy};
 use super::aligned::{Aligned, Half};
 use super::finder::Finder;
 use super::reach::{self, Seen, Wish, variants};
-use super::{Change, Class, Findings, Reach, Subject, text};
+use super::{Change, Class, Findings, Form, Subject, text};
 
 /// A place with a door: a listener or a route, by name.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ impl Place<'_> {
     }
 }
 
-pub(super) fn compare(aligned: &Aligned<'_>, finder: &mut Finder<'_>, findings: &mut Findings) {
+pub(super) fn compare(aligned: &Aligned<'_>, finder: &Finder<'_>, findings: &mut Findings) {
     if aligned.old.policy.access.is_empty() && aligned.new.policy.access.is_empty() {
         return;
     }
@@ -68,33 +68,32 @@ struct Door<'a, 'p> {
 impl Door<'_, '_> {
     fn compare(
         &self,
-        finder: &mut Finder<'_>,
+        finder: &Finder<'_>,
         findings: &mut Findings,
         lets_in: &[&AccessRule],
         keeps_out: &AccessRule,
     ) {
-        let mut wanted: Vec<Clause<'_>> = lets_in.iter().map(|rule| Clause::of_access(rule)).collect();
-        let mut others = vec![Clause::of_access(keeps_out)];
+        let lets_in: Vec<Clause<'_>> = lets_in.iter().map(|rule| Clause::of_access(rule)).collect();
+        let keeps_out_clause = Clause::of_access(keeps_out);
+        let mut wanted: Vec<&Clause<'_>> = lets_in.iter().collect();
+        let mut others = vec![&keeps_out_clause];
         let mut names = [None, None];
         let mut wish = Wish::default();
         match self.place {
             Place::Listener(name) => {
                 wish.listener = Some(name);
-                wanted.extend(
-                    self.here.matching.iter().min_by_key(|m| m.headers.len()).map(|m| Clause::of_route(m)),
-                );
+                let widest = self.here.rank.iter().enumerate().max_by_key(|(_, rank)| **rank);
+                wanted.extend(widest.and_then(|(id, _)| finder.route(self.here, id)));
             }
             Place::Route(name) => {
                 names = [Some(name), Some(name)];
                 for half in [self.here, self.there] {
                     let Some(id) = half.routes.get(name).copied() else { continue };
-                    wanted.extend(half.matching.get(id).map(|matching| Clause::of_route(matching)));
-                    others.extend(reach::before(half, id));
+                    wanted.extend(finder.route(half, id));
+                    others.extend(finder.before(half, id));
                 }
             }
         }
-        let wanted: Vec<&Clause<'_>> = wanted.iter().collect();
-        let others: Vec<&Clause<'_>> = others.iter().collect();
         let routes = names.map(|name| name.and_then(|name| self.here.route(name)));
         let found = finder.find(&wanted, &others, |request| {
             let widest = [self.here.widest(), self.there.widest()];
@@ -131,17 +130,13 @@ impl Door<'_, '_> {
         let change = Change { what, old: text(&self.aligned.old), new: text(&self.aligned.new) };
         Class {
             subject: Subject::Access,
+            form: Form::Other,
             requests: format!("{where_} that access rule `{}` {does}", rule.name),
             witness: seen.witness,
             old: seen.old,
             new: seen.new,
             changes: vec![change],
-            reach: Reach {
-                routes: routes.into_iter().collect(),
-                consumers: None,
-                of_routes: self.aligned.routes,
-                of_consumers: self.aligned.consumers.len(),
-            },
+            reach: self.aligned.reach(routes.into_iter().collect(), None),
             recorded: None,
         }
     }

@@ -6,10 +6,13 @@ use std::net::IpAddr;
 
 use policy_compiler::diagnostics::Request;
 use rule_table::{
-    AccessRule, AclAction, Body, Facts, Listener, Mode, OnFailure, Policy, Route, Routed, plain,
+    AccessRule, AclAction, AclVerdict, Body, Facts, Head, Listener, Mode, OnFailure, Policy, Route, Routed,
+    plain,
 };
 use serde::Serialize;
 use vocabulary::{Operation, Reason};
+
+use super::aligned::Half;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,13 +63,33 @@ pub(super) struct Course {
     pub(super) route: Option<String>,
 }
 
-/// Decides a request under a policy. `unix_seconds` is when it arrives, unless it says so itself.
+/// Decides a request under a policy, by its plain meaning. `unix_seconds` is when it arrives, unless it says so
+/// itself.
 #[must_use]
 pub fn replay(policy: &Policy, request: &Request, unix_seconds: u64) -> Outcome {
-    course(policy, request, unix_seconds).outcome
+    let ask = |facts: &Facts<'_>| (plain::acl(policy, facts), plain::route(policy, facts));
+    follow(policy, request, unix_seconds, ask).outcome
 }
 
-pub(super) fn course(policy: &Policy, request: &Request, unix_seconds: u64) -> Course {
+/// The same by a policy's tables, which do not take longer for a larger policy.
+pub(super) fn course(half: &Half<'_>, request: &Request, unix_seconds: u64) -> Course {
+    let ask = |facts: &Facts<'_>| {
+        let routed = match half.route_table.head(facts) {
+            Head::Found(found) => found.by_model(facts.model).map_or(Routed::NoModel, Routed::Found),
+            Head::MethodNotAllowed(_) => Routed::MethodNotAllowed(Vec::new()),
+            Head::NoRoute => Routed::NoRoute,
+        };
+        (half.acl_table.ask(facts), routed)
+    };
+    follow(half.policy, request, unix_seconds, ask)
+}
+
+fn follow(
+    policy: &Policy,
+    request: &Request,
+    unix_seconds: u64,
+    ask: impl FnOnce(&Facts<'_>) -> (AclVerdict, Routed),
+) -> Course {
     let mut course = Course { outcome: Outcome::NotListening, rule: None, route: None };
     let place = match &request.listener {
         None => Some(0),
@@ -99,12 +122,12 @@ pub(super) fn course(policy: &Policy, request: &Request, unix_seconds: u64) -> C
         unix_seconds: request.at.as_ref().and_then(|at| at.parse().ok()).unwrap_or(unix_seconds),
         model: request.model.as_deref(),
     };
-    let routed = plain::route(policy, &facts);
+    let (acl, routed) = ask(&facts);
     if let Routed::Found(id) = routed {
         let route = usize::try_from(id).ok().and_then(|id| policy.routes.get(id));
         course.route = route.map(|route| route.name.clone());
     }
-    course.outcome = decide(policy, listener, &facts, request, &mut course, &routed);
+    course.outcome = decide(policy, listener, &facts, request, &mut course, (&acl, &routed));
     course
 }
 
@@ -114,9 +137,9 @@ fn decide(
     facts: &Facts<'_>,
     request: &Request,
     course: &mut Course,
-    routed: &Routed,
+    (acl, routed): (&AclVerdict, &Routed),
 ) -> Outcome {
-    if let Some((id, action)) = plain::acl(policy, facts).decided {
+    if let Some((id, action)) = acl.decided {
         course.rule = usize::try_from(id).ok().and_then(|id| Some(policy.acl.get(id)?.name.clone()));
         if let AclAction::Block(status) = action {
             return Outcome::Refused { status, reason: Reason::AclBlocked, by: course.rule.clone() };

@@ -9,7 +9,7 @@ use super::aligned::Aligned;
 use super::finder::Finder;
 use super::reach::{self, Seen, Wish};
 use super::terms::{self, Part, Terms};
-use super::{Change, Class, Findings, Reach, Subject, text};
+use super::{Change, Class, Findings, Form, Subject, text};
 
 /// Routes on which a part is looked for.
 const MOST_ROUTES: usize = 8;
@@ -22,7 +22,7 @@ struct Touched {
     consumers: BTreeSet<String>,
 }
 
-pub(super) fn compare(aligned: &Aligned<'_>, finder: &mut Finder<'_>, findings: &mut Findings) {
+pub(super) fn compare(aligned: &Aligned<'_>, finder: &Finder<'_>, findings: &mut Findings) {
     let (old, new) = (terms::parts(aligned.old.policy), terms::parts(aligned.new.policy));
     let touched = [touched(aligned.old.policy), touched(aligned.new.policy)];
     let keys: BTreeSet<&(Part, &str)> = old.keys().chain(new.keys()).collect();
@@ -103,7 +103,7 @@ struct Asked<'a, 'p> {
 }
 
 impl Asked<'_, '_> {
-    fn compare(&self, both: [Option<&Terms>; 2], finder: &mut Finder<'_>, findings: &mut Findings) {
+    fn compare(&self, both: [Option<&Terms>; 2], finder: &Finder<'_>, findings: &mut Findings) {
         let what = format!("{} {}", self.part.name(), self.name);
         let none = Terms::new();
         let [old, new] = both;
@@ -172,7 +172,7 @@ impl Asked<'_, '_> {
     }
 
     /// A request that it touches.
-    fn witness(&self, touched: &Touched, changes: &[Change], finder: &mut Finder<'_>) -> Option<Seen> {
+    fn witness(&self, touched: &Touched, changes: &[Change], finder: &Finder<'_>) -> Option<Seen> {
         let mut wish = Wish::default();
         let deployment = |policy: &'_ Policy| {
             let found = policy.deployments.iter().find(|one| one.name == self.name);
@@ -246,17 +246,13 @@ impl Asked<'_, '_> {
         };
         Class {
             subject,
+            form: Form::Terms,
             requests,
             witness: seen.witness,
             old: seen.old,
             new: seen.new,
             changes,
-            reach: Reach {
-                routes,
-                consumers,
-                of_routes: self.aligned.routes,
-                of_consumers: self.aligned.consumers.len(),
-            },
+            reach: self.aligned.reach(routes, consumers),
             recorded: None,
         }
     }

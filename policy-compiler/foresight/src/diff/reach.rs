@@ -5,7 +5,7 @@ use policy_compiler::diagnostics::Request;
 use policy_compiler::space::{Clause, Exhausted};
 use rule_table::{Mode, Policy, Route};
 
-use super::aligned::{Aligned, Half};
+use super::aligned::Aligned;
 use super::finder::{Finder, with_method};
 use super::outcome::{Course, Outcome, course, models};
 
@@ -13,7 +13,7 @@ use super::outcome::{Course, Outcome, course, models};
 const TRIES: usize = 4;
 
 /// A request and what becomes of it under both policies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) witness: Request,
     pub(super) old: Outcome,
@@ -90,7 +90,7 @@ pub(super) fn variants(
         for model in &models {
             let mut one = with_method(request.clone());
             one.listener.clone_from(&listener);
-            one.from.get_or_insert_with(|| wish.from.unwrap_or("10.0.0.1").to_owned());
+            one.from.get_or_insert_with(|| wish.from.unwrap_or(&aligned.outside).to_owned());
             one.consumer = consumer.map(str::to_owned);
             one.model = model.map(str::to_owned);
             all.push(one);
@@ -133,8 +133,8 @@ pub(super) fn best(all: impl Iterator<Item = Seen>) -> Option<Seen> {
 /// What becomes of a request, where it comes to these routes.
 pub(super) fn seen(aligned: &Aligned<'_>, request: Request, routes: [Option<&str>; 2]) -> Option<Seen> {
     let at = aligned.unix_seconds;
-    let old = course(aligned.old.policy, &request, at);
-    let new = course(aligned.new.policy, &request, at);
+    let old = course(&aligned.old, &request, at);
+    let new = course(&aligned.new, &request, at);
     let comes = |wanted: Option<&str>, course: &Course| {
         wanted.is_none_or(|wanted| Some(wanted) == course.route.as_deref())
     };
@@ -152,19 +152,10 @@ pub(super) fn doors(policy: &Policy, ids: &[u32]) -> Vec<Clause<'static>> {
     rules.filter(|rule| rule.mode == Mode::Enforce).map(Clause::of_access).collect()
 }
 
-/// Clauses of the routes that are asked before one.
-pub(super) fn before<'h>(half: &'h Half<'_>, route: usize) -> Vec<Clause<'h>> {
-    let rank = half.rank.get(route).copied().unwrap_or_default();
-    let own = half.matching.get(route).map(|matching| Clause::of_route(matching));
-    let earlier = half.matching.iter().zip(&half.rank).filter(|(_, other)| **other < rank);
-    let clauses = earlier.map(|(matching, _)| Clause::of_route(matching));
-    clauses.filter(|clause| own.as_ref().is_none_or(|own| !own.is_apart(clause))).collect()
-}
-
 /// A request that both policies give to their route of this name, sent on by both if that can be.
 pub(super) fn on_route(
     aligned: &Aligned<'_>,
-    finder: &mut Finder<'_>,
+    finder: &Finder<'_>,
     name: &str,
     wish: Wish<'_>,
 ) -> Result<Option<Seen>, Exhausted> {
@@ -173,21 +164,21 @@ pub(super) fn on_route(
     let routes = [aligned.old.route(name), aligned.new.route(name)];
     let mut wanted = Vec::new();
     let mut others = Vec::new();
+    let mut open = Vec::new();
     for (half, id) in halves.into_iter().zip(ids) {
         let Some(id) = id else { continue };
-        wanted.extend(half.matching.get(id).map(|matching| Clause::of_route(matching)));
-        others.extend(before(half, id));
+        wanted.extend(finder.route(half, id));
+        others.extend(finder.before(half, id));
         let route = half.policy.routes.get(id);
-        wanted.extend(route.map(|route| doors(half.policy, &route.access)).unwrap_or_default());
+        open.extend(route.map(|route| doors(half.policy, &route.access)).unwrap_or_default());
         let listener = wish.listener.map(str::to_owned).or_else(|| common_listener(aligned));
         let listener = half.policy.listeners.iter().find(|one| Some(&one.name) == listener.as_ref());
-        wanted.extend(listener.map(|one| doors(half.policy, &one.access)).unwrap_or_default());
+        open.extend(listener.map(|one| doors(half.policy, &one.access)).unwrap_or_default());
     }
     let names = ids.map(|id| id.map(|_| name));
-    let wanted: Vec<&Clause<'_>> = wanted.iter().collect();
-    let others: Vec<&Clause<'_>> = others.iter().collect();
+    let wanted: Vec<&Clause<'_>> = wanted.into_iter().chain(&open).collect();
     let mut second = None;
-    let found = finder.find_let_in(aligned, &wanted, &others, |request| {
+    let found = finder.find_let_in(&wanted, &others, |request| {
         let tried = variants(aligned, &request, routes, wish).into_iter();
         let found = best(tried.filter_map(|request| seen(aligned, request, names)))?;
         if found.is_telling() {

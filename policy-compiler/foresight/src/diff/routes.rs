@@ -12,7 +12,7 @@ use super::finder::Finder;
 use super::outcome::{Outcome, course};
 use super::reach::{self, Seen, Wish, variants};
 use super::terms::{self, Terms};
-use super::{Change, Class, Findings, Reach, Subject, text};
+use super::{Change, Class, Findings, Form, Subject};
 
 /// What makes two routes the same, names aside.
 type Content = (String, Terms);
@@ -24,7 +24,7 @@ fn contents(half: &Half<'_>) -> Vec<Content> {
     half.policy.routes.iter().zip(&half.matching).map(one).collect()
 }
 
-pub(super) fn compare(aligned: &Aligned<'_>, finder: &mut Finder<'_>, findings: &mut Findings) {
+pub(super) fn compare(aligned: &Aligned<'_>, finder: &Finder<'_>, findings: &mut Findings) {
     let all = [contents(&aligned.old), contents(&aligned.new)];
     let [old, new] = &all;
     let known: [BTreeSet<&Content>; 2] = [old.iter().collect(), new.iter().collect()];
@@ -43,40 +43,35 @@ pub(super) fn compare(aligned: &Aligned<'_>, finder: &mut Finder<'_>, findings: 
 }
 
 /// Without a public route, who is not known learns nothing of routes; with one, what is taken and what not.
-fn strangers(aligned: &Aligned<'_>, finder: &mut Finder<'_>) -> Option<Class> {
+fn strangers(aligned: &Aligned<'_>, finder: &Finder<'_>) -> Option<Class> {
     let public = |half: &Half<'_>| half.policy.routes.iter().any(|route| route.public);
     if public(&aligned.old) == public(&aligned.new) {
         return None;
     }
-    let all = aligned.old.matching.iter().chain(&aligned.new.matching);
-    let all: Vec<Clause<'_>> = all.map(|matching| Clause::of_route(matching)).collect();
-    let others: Vec<&Clause<'_>> = all.iter().collect();
-    let seen = finder.find_let_in(aligned, &[], &others, |request| {
+    let all = finder.routes(&aligned.old).chain(finder.routes(&aligned.new));
+    let others: Vec<&Clause<'_>> = all.collect();
+    let seen = finder.find_let_in(&[], &others, |request| {
         let mut tried = variants(aligned, &request, [None, None], Wish::default()).into_iter();
         tried.find_map(|request| taken_by_nobody(aligned, request).filter(|seen| seen.old != seen.new))
     });
     let seen = seen.ok().flatten()?;
     Some(Class {
         subject: Subject::Access,
+        form: Form::Other,
         requests: "of callers who are not known, that no public route takes".to_owned(),
         witness: seen.witness,
         old: seen.old,
         new: seen.new,
         changes: Vec::new(),
-        reach: Reach {
-            routes: BTreeSet::new(),
-            consumers: None,
-            of_routes: aligned.routes,
-            of_consumers: aligned.consumers.len(),
-        },
+        reach: aligned.reach(BTreeSet::new(), None),
         recorded: None,
     })
 }
 
 /// What becomes of a request that no route of either policy takes.
 fn taken_by_nobody(aligned: &Aligned<'_>, witness: Request) -> Option<Seen> {
-    let old = course(aligned.old.policy, &witness, aligned.unix_seconds);
-    let new = course(aligned.new.policy, &witness, aligned.unix_seconds);
+    let old = course(&aligned.old, &witness, aligned.unix_seconds);
+    let new = course(&aligned.new, &witness, aligned.unix_seconds);
     let nobody = old.route.is_none() && new.route.is_none();
     nobody.then_some(Seen { witness, old: old.outcome, new: new.outcome })
 }
@@ -113,14 +108,18 @@ impl Pair<'_, '_> {
 
     /// Who may take its requests on the other side: nobody, routes that are not here, and routes of both that
     /// are less specific.
-    fn counterparts(&self, id: usize) -> Vec<Option<usize>> {
-        let Some(matching) = self.here.matching.get(id) else { return Vec::new() };
-        let own = Clause::of_route(matching);
+    fn counterparts(&self, id: usize, finder: &Finder<'_>) -> Vec<Option<usize>> {
+        let own = self.here.matching.get(id).zip(finder.route(self.here, id));
+        let Some((matching, own)) = own else { return Vec::new() };
+        let clauses = finder.routes(self.there);
         let specificity = Specificity::of(matching);
         let mut may: Vec<usize> = Vec::new();
-        for (other, (theirs, content)) in self.there.matching.iter().zip(self.theirs).enumerate() {
-            let later = !self.here_known.contains(content) || Specificity::of(theirs) <= specificity;
-            if later && !own.is_apart(&Clause::of_route(theirs)) {
+        let all = self.there.matching.iter().zip(self.theirs).zip(clauses).enumerate();
+        for (other, ((theirs, content), clause)) in all {
+            if own.is_apart(clause) {
+                continue;
+            }
+            if !self.here_known.contains(content) || Specificity::of(theirs) <= specificity {
                 may.push(other);
             }
         }
@@ -132,11 +131,11 @@ impl Pair<'_, '_> {
     fn compare(
         &self,
         id: usize,
-        finder: &mut Finder<'_>,
+        finder: &Finder<'_>,
         findings: &mut Findings,
         asked: &mut BTreeSet<[Option<String>; 2]>,
     ) {
-        for other in self.counterparts(id) {
+        for other in self.counterparts(id, finder) {
             let names = self.old_and_new(Self::route(self.here, Some(id)), Self::route(self.there, other));
             if !asked.insert(names.clone()) {
                 continue;
@@ -176,22 +175,13 @@ impl Pair<'_, '_> {
     }
 
     /// A request that goes from one to the other.
-    fn find(
-        &self,
-        id: usize,
-        other: Option<usize>,
-        finder: &mut Finder<'_>,
-    ) -> Result<Option<Seen>, Exhausted> {
-        let Some(matching) = self.here.matching.get(id) else { return Ok(None) };
-        let own = Clause::of_route(matching);
-        let theirs = other.and_then(|other| self.there.matching.get(other)).map(|m| Clause::of_route(m));
-        let mut others = reach::before(self.here, id);
+    fn find(&self, id: usize, other: Option<usize>, finder: &Finder<'_>) -> Result<Option<Seen>, Exhausted> {
+        let Some(own) = finder.route(self.here, id) else { return Ok(None) };
+        let theirs = other.and_then(|other| finder.route(self.there, other));
+        let mut others = finder.before(self.here, id);
         match other {
-            Some(other) => others.extend(reach::before(self.there, other)),
-            None => {
-                let all = self.there.matching.iter().map(|matching| Clause::of_route(matching));
-                others.extend(all.filter(|clause| !own.is_apart(clause)));
-            }
+            Some(other) => others.extend(finder.before(self.there, other)),
+            None => others.extend(finder.routes(self.there).filter(|clause| !own.is_apart(clause))),
         }
         let mut doors: Vec<Clause<'_>> = Vec::new();
         for (half, route) in [(self.here, Some(id)), (self.there, other)] {
@@ -200,10 +190,8 @@ impl Pair<'_, '_> {
             let listener = half.policy.listeners.first();
             doors.extend(listener.map(|one| reach::doors(half.policy, &one.access)).unwrap_or_default());
         }
-        let wanted: Vec<&Clause<'_>> = [Some(&own), theirs.as_ref()].into_iter().flatten().collect();
-        let open: Vec<&Clause<'_>> = wanted.iter().copied().chain(&doors).collect();
-        let others: Vec<&Clause<'_>> = others.iter().collect();
-        finder.find_let_in(self.aligned, &open, &others, |request| self.goes(&request, id, other))
+        let open: Vec<&Clause<'_>> = [Some(own), theirs].into_iter().flatten().chain(&doors).collect();
+        finder.find_let_in(&open, &others, |request| self.goes(&request, id, other))
     }
 
     fn goes(&self, request: &Request, id: usize, other: Option<usize>) -> Option<Seen> {
@@ -216,8 +204,8 @@ impl Pair<'_, '_> {
         let tried = variants(self.aligned, request, routes, Wish::default());
         let mut best: Option<Seen> = None;
         for witness in tried {
-            let old = course(self.aligned.old.policy, &witness, at);
-            let new = course(self.aligned.new.policy, &witness, at);
+            let old = course(&self.aligned.old, &witness, at);
+            let new = course(&self.aligned.new, &witness, at);
             if [old.route, new.route] != wanted {
                 continue;
             }
@@ -235,7 +223,7 @@ impl Pair<'_, '_> {
     }
 
     /// Requests that only lack its method or model, and are told something else for it.
-    fn refused_otherwise(&self, id: usize, finder: &mut Finder<'_>) -> Result<Option<Class>, Exhausted> {
+    fn refused_otherwise(&self, id: usize, finder: &Finder<'_>) -> Result<Option<Class>, Exhausted> {
         let Some(matching) = self.here.matching.get(id) else { return Ok(None) };
         if matching.methods.is_empty() && matching.model.is_none() {
             return Ok(None);
@@ -249,27 +237,26 @@ impl Pair<'_, '_> {
         let own = Clause::of_route(&own);
         let everybody: Vec<u32> = (0..).zip(&self.aligned.consumers).map(|(id, _)| id).collect();
         let everybody = Clause::of_consumers(&everybody);
-        let taken = self.here.matching.iter().map(|matching| Clause::of_route(matching));
-        let others: Vec<Clause<'_>> = taken.chain(nearly.iter().map(Clause::of_route)).collect();
-        let others: Vec<&Clause<'_>> = others.iter().collect();
+        let nearly: Vec<Clause<'_>> = nearly.iter().map(Clause::of_route).collect();
+        let others: Vec<&Clause<'_>> = finder.routes(self.here).chain(&nearly).collect();
         let is_one = |request: Request| {
             let tried = reach::anybody(self.aligned).into_iter();
             let tried = tried.flat_map(|wish| variants(self.aligned, &request, [None, None], wish));
             let mut seen = tried.filter_map(|witness| taken_by_nobody(self.aligned, witness));
             seen.find(|seen| seen.old.kind() != seen.new.kind())
         };
-        let mut seen = finder.find_let_in(self.aligned, &[&own, &everybody], &others, is_one)?;
+        let mut seen = finder.find_let_in(&[&own, &everybody], &others, is_one)?;
         // Who is not known is told so only where something is public.
         let open = |half: &Half<'_>| half.policy.routes.iter().any(|route| route.public);
         if seen.is_none() && open(self.here) && open(self.there) {
             let others: Vec<&Clause<'_>> = others.iter().copied().chain([&everybody]).collect();
-            seen = finder.find_let_in(self.aligned, &[&own], &others, is_one)?;
+            seen = finder.find_let_in(&[&own], &others, is_one)?;
         }
         let (Some(seen), Some(name)) = (seen, Self::route(self.here, Some(id))) else { return Ok(None) };
         let names = self.old_and_new(Some(name.clone()), None);
         let class = self.class(seen, &names, [None, None]);
-        let requests = format!("that route `{name}` takes but for their method or model");
-        Ok(Some(Class { requests, ..class }))
+        let form = Form::Nearly;
+        Ok(Some(Class { requests: form.of(&class.reach.routes), form, ..class }))
     }
 
     fn class(&self, seen: Seen, names: &[Option<String>; 2], both: [Option<&Terms>; 2]) -> Class {
@@ -278,27 +265,28 @@ impl Pair<'_, '_> {
             [Some(old), Some(new)] => terms::changes("", old, new),
             _ => Vec::new(),
         };
+        let form = match (old, new) {
+            (Some(old), Some(new)) if old == new => Form::Terms,
+            (Some(_), Some(_)) => Form::Other,
+            (Some(_), None) => Form::TakenBefore,
+            (None, _) => Form::TakenNow,
+        };
         let requests = match (old, new) {
-            (Some(old), Some(new)) if old == new => text::of_routes(&BTreeSet::from([old.clone()])),
-            (Some(old), Some(new)) => format!("that go from route `{old}` to `{new}`"),
-            (Some(old), None) => format!("that only route `{old}` took"),
-            (None, Some(new)) => format!("that nobody took before route `{new}`"),
-            (None, None) => String::new(),
+            (Some(old), Some(new)) if old != new => format!("that go from route `{old}` to `{new}`"),
+            _ => form.of(&names.iter().flatten().cloned().collect()),
         };
         let same = old == new;
         let subject = if same { subject(&changes) } else { Subject::Route };
         Class {
             subject,
+            form,
             requests,
             witness: seen.witness,
             old: seen.old,
             new: seen.new,
-            reach: Reach {
-                routes: names.iter().flatten().cloned().collect(),
-                consumers: self.touched(names, &changes),
-                of_routes: self.aligned.routes,
-                of_consumers: self.aligned.consumers.len(),
-            },
+            reach: self
+                .aligned
+                .reach(names.iter().flatten().cloned().collect(), self.touched(names, &changes)),
             changes,
             recorded: None,
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rule_table::{AccessRule, AclAction, AclRule};
 
 use super::terms::{self, Terms};
-use super::{Change, Class, Diff, Outcome, Reach, Subject};
+use super::{Change, Class, Diff, Form, Outcome, Reach, Subject};
 use crate::ink::{Ink, printable};
 
 /// Names that are written out.
@@ -25,8 +25,21 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
+impl Form {
+    /// In words, of these routes.
+    pub(super) fn of(self, routes: &BTreeSet<String>) -> String {
+        let some = format!("{} {}", if routes.len() == 1 { "route" } else { "routes" }, names(routes));
+        match self {
+            Self::Terms | Self::Other => format!("of {some}"),
+            Self::TakenBefore => format!("that only {some} took"),
+            Self::TakenNow => format!("that nobody took before {some}"),
+            Self::Nearly => format!("that {some} would take but for their method or model"),
+        }
+    }
+}
+
 pub(super) fn of_routes(routes: &BTreeSet<String>) -> String {
-    format!("of {} {}", if routes.len() == 1 { "route" } else { "routes" }, names(routes))
+    Form::Terms.of(routes)
 }
 
 pub(super) fn of_consumers(consumers: &BTreeSet<String>) -> String {
