@@ -19,11 +19,11 @@ fn manifest(routes: u32) -> String {
     let mut text = String::from(
         "apiVersion: sluicegate/v1\n\
          listeners:\n  gateway: {address: 127.0.0.1:8080}\n\
-         backends:\n  vllm: {kind: vllm, url: \"http://127.0.0.1:8000\", models: {llama-70b: {}}}\n\
+         backends:\n  services: {kind: http, url: \"http://127.0.0.1:8000\"}\n\
          pools:\n",
     );
     for pool in 0..20 {
-        let _ = writeln!(text, "  pool-{pool}: {{members: [vllm]}}");
+        let _ = writeln!(text, "  pool-{pool}: {{members: [services]}}");
     }
     text.push_str("routes:\n");
     for index in 0..routes {

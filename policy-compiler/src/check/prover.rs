@@ -142,7 +142,7 @@ impl<'n> Prover<'n> {
         self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
         let near = || list.iter().filter(|ready| decides(ready.rule) && !route.is_apart(&ready.clause));
         let blocking = near().filter(|ready| blocks(ready.rule)).collect();
-        let blocking = relevant(route, blocking, |ready: &Ready<'_>| &ready.clause);
+        let blocking = relevant(&[route], blocking, |ready: &Ready<'_>| &ready.clause);
         if blocking.is_empty() {
             return Ok(None);
         }
