@@ -211,3 +211,22 @@ pub fn relevant<'r, T>(
         }
     }
 }
+
+/// Whether a header that is sent more than once may make a difference to whether some request is all of
+/// `wanted`'s and none of `others`'. The search looks at single values: more of them help where an exception
+/// of `others` names one value and another condition another, or two of `wanted` name different ones.
+#[must_use]
+pub fn repeats_matter(wanted: &[&Clause<'_>], others: &[&Clause<'_>]) -> bool {
+    let stated = |side: &Side<'_>| -> Vec<(String, Vec<String>)> {
+        let headers = side.of.headers.iter().filter(|header| !header.values.is_empty());
+        headers.map(|header| (header.name.clone(), header.values.clone())).collect()
+    };
+    let differ = |clauses: &[&Clause<'_>], name: &str, exceptions: bool| {
+        let sides = clauses.iter().flat_map(|c| [Some(&c.when), Some(&c.unless).filter(|_| exceptions)]);
+        let lists = sides.flatten().flat_map(stated).filter(|(other, _)| other == name);
+        lists.map(|(_, values)| values).collect::<HashSet<_>>().len() > 1
+    };
+    let all = [wanted, others].concat();
+    others.iter().flat_map(|other| stated(&other.unless)).any(|(name, _)| differ(&all, &name, true))
+        || wanted.iter().flat_map(|one| stated(&one.when)).any(|(name, _)| differ(wanted, &name, false))
+}

@@ -4,7 +4,7 @@
 use rule_table::{AclAction, AclRule, Mode};
 
 use crate::diagnostics::Witness;
-use crate::space::{Cases, Clause, Exhausted, relevant};
+use crate::space::{Cases, Clause, Exhausted, relevant, repeats_matter};
 
 /// Pairs of rules that are looked at, and steps of all searches together.
 const MOST_PAIRS: usize = 2_000_000;
@@ -115,7 +115,8 @@ impl<'n> Prover<'n> {
         for other in &before {
             let pair = [&rule.clause, &other.clause];
             let cases = self.cases(&pair)?;
-            if self.find(&cases, &[0], &[1])?.is_none() {
+            let sure = !repeats_matter(&[&rule.clause], &[&other.clause]);
+            if sure && self.find(&cases, &[0], &[1])?.is_none() {
                 return Ok(Reach::Taken(vec![other], Some(own)));
             }
         }
@@ -129,6 +130,9 @@ impl<'n> Prover<'n> {
         let cases = self.cases(&all)?;
         let others: Vec<usize> = (1..all.len()).collect();
         let left = self.find(&cases, &[0], &others)?;
+        if left.is_none() && repeats_matter(&[&rule.clause], all.get(1..).unwrap_or_default()) {
+            return Err(Exhausted);
+        }
         Ok(if left.is_some() { Reach::Reached } else { Reach::Taken(before, Some(own)) })
     }
 
@@ -140,7 +144,11 @@ impl<'n> Prover<'n> {
         list: &'r [Ready<'r>],
     ) -> Result<Option<(Vec<&'r Ready<'r>>, Witness)>, Exhausted> {
         self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
-        let near = || list.iter().filter(|ready| decides(ready.rule) && !route.is_apart(&ready.clause));
+        // What allows may do so for another value of a header that is sent twice.
+        let near = || {
+            let near = |ready: &&Ready<'_>| !blocks(ready.rule) || !route.is_apart(&ready.clause);
+            list.iter().filter(|ready| decides(ready.rule)).filter(near)
+        };
         let blocking = near().filter(|ready| blocks(ready.rule)).collect();
         let blocking = relevant(&[route], blocking, |ready: &Ready<'_>| &ready.clause);
         if blocking.is_empty() {
@@ -193,8 +201,9 @@ impl<'n> Prover<'n> {
     ) -> Result<Option<Witness>, Exhausted> {
         let all = [wanted, others].concat();
         let cases = self.cases(&all)?;
-        let (wanted, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|at| *at < wanted.len());
-        self.find(&cases, &wanted, &others)
+        let (these, those): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|at| *at < wanted.len());
+        let found = self.find(&cases, &these, &those)?;
+        if found.is_none() && repeats_matter(wanted, others) { Err(Exhausted) } else { Ok(found) }
     }
 }
 

@@ -125,10 +125,17 @@ impl<'a> Clause<'a> {
             || !a.paths.is_empty() && !b.paths.is_empty() && no_path(&a.paths, &b.paths)
             || disjoint(x.consumers, y.consumers)
             || x.model.is_some() && y.model.is_some() && x.model != y.model
+            || a.headers.iter().any(|one| b.headers.iter().any(|other| no_value(one, other)))
             || !x.networks.is_empty()
                 && !y.networks.is_empty()
                 && !x.networks.iter().any(|one| y.networks.iter().any(|two| meet(one, two)))
     }
+}
+
+/// Whether no value of one header meets both; of a header that is sent twice each may meet one.
+fn no_value(a: &HeaderCondition, b: &HeaderCondition) -> bool {
+    let stated = !a.values.is_empty() && !b.values.is_empty();
+    stated && a.name == b.name && !a.values.iter().any(|value| b.values.contains(value))
 }
 
 /// Pairs of conditions on paths that are compared; lists with more are looked at by the search.
