@@ -10,6 +10,7 @@
 
 mod atoms;
 mod clause;
+mod nearby;
 mod patterns;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ pub use atoms::Atom;
 use atoms::{Dimension, Truth, cut};
 pub use clause::Clause;
 use clause::Side;
+pub use nearby::Nearby;
 
 use crate::diagnostics::Request;
 
