@@ -14,7 +14,6 @@ mod callers;
 mod capabilities;
 mod connections;
 mod doors;
-mod earlier;
 mod exposure;
 mod failover;
 mod fallbacks;

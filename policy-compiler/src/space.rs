@@ -8,8 +8,9 @@
 //! not quite (an address has one country): that nothing is found is a proof, that something is found is one
 //! where [`Cases::is_exact`].
 
-pub(crate) mod atoms;
+mod atoms;
 mod clause;
+mod nearby;
 mod patterns;
 
 use std::collections::HashSet;
@@ -17,7 +18,8 @@ use std::collections::HashSet;
 pub use atoms::Atom;
 use atoms::{Dimension, Truth, cut};
 pub use clause::Clause;
-pub(crate) use clause::Side;
+use clause::Side;
+pub use nearby::Nearby;
 
 use crate::diagnostics::Request;
 
@@ -210,4 +212,23 @@ pub fn relevant<'r, T>(
             return others;
         }
     }
+}
+
+/// Whether a header that is sent more than once may make a difference to whether some request is all of
+/// `wanted`'s and none of `others`'. The search looks at single values: more of them help where an exception
+/// of `others` names one value and another condition another, or two of `wanted` name different ones.
+#[must_use]
+pub fn repeats_matter(wanted: &[&Clause<'_>], others: &[&Clause<'_>]) -> bool {
+    let stated = |side: &Side<'_>| -> Vec<(String, Vec<String>)> {
+        let headers = side.of.headers.iter().filter(|header| !header.values.is_empty());
+        headers.map(|header| (header.name.clone(), header.values.clone())).collect()
+    };
+    let differ = |clauses: &[&Clause<'_>], name: &str, exceptions: bool| {
+        let sides = clauses.iter().flat_map(|c| [Some(&c.when), Some(&c.unless).filter(|_| exceptions)]);
+        let lists = sides.flatten().flat_map(stated).filter(|(other, _)| other == name);
+        lists.map(|(_, values)| values).collect::<HashSet<_>>().len() > 1
+    };
+    let all = [wanted, others].concat();
+    others.iter().flat_map(|other| stated(&other.unless)).any(|(name, _)| differ(&all, &name, true))
+        || wanted.iter().flat_map(|one| stated(&one.when)).any(|(name, _)| differ(wanted, &name, false))
 }

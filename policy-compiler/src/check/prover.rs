@@ -3,9 +3,8 @@
 
 use rule_table::{AclAction, AclRule, Mode};
 
-use super::earlier::Earlier;
 use crate::diagnostics::Witness;
-use crate::space::{Cases, Clause, Exhausted, relevant};
+use crate::space::{Cases, Clause, Exhausted, Nearby, relevant, repeats_matter};
 
 /// Pairs of rules that are looked at, and steps of all searches together.
 const MOST_PAIRS: usize = 2_000_000;
@@ -62,33 +61,20 @@ impl<'n> Prover<'n> {
         Self { listeners, pairs: MOST_PAIRS, steps: MOST_STEPS }
     }
 
-    /// The deciding rules before one that it may have a request in common with and that may help to hide it.
+    /// Those of some rules that decide and that a rule may have a request in common with.
     pub(in crate::check) fn beside<'r>(
         &mut self,
         rule: &Ready<'_>,
-        earlier: &Earlier<'r>,
+        list: impl IntoIterator<Item = &'r Ready<'r>>,
     ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
-        let found = earlier.beside(rule);
-        self.pairs = self.pairs.checked_sub(found.len()).ok_or(Exhausted)?;
-        let others = found.into_iter().filter_map(|index| earlier.get(index));
-        Ok(others.filter(|other| !rule.clause.is_apart(&other.clause)).collect())
-    }
-
-    /// The deciding rules before one that have its priority and do something else, and that it may have a request
-    /// in common with.
-    pub(in crate::check) fn peers<'r>(
-        &mut self,
-        rule: &Ready<'_>,
-        earlier: &Earlier<'r>,
-    ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
-        let mut peers = Vec::new();
-        for other in earlier.peers(rule) {
+        let mut beside = Vec::new();
+        for other in list {
             self.pairs = self.pairs.checked_sub(1).ok_or(Exhausted)?;
-            if other.rule.action != rule.rule.action && !rule.clause.is_apart(&other.clause) {
-                peers.push(other);
+            if decides(other.rule) && !rule.clause.is_apart(&other.clause) {
+                beside.push(other);
             }
         }
-        Ok(peers)
+        Ok(beside)
     }
 
     fn cases<'r>(&self, rules: &'r [&'r Clause<'r>]) -> Result<Cases<'r>, Exhausted> {
@@ -127,9 +113,6 @@ impl<'n> Prover<'n> {
         rule: &'r Ready<'r>,
         before: Vec<&'r Ready<'r>>,
     ) -> Result<Reach<'r>, Exhausted> {
-        if before.is_empty() && rule.clause.surely_applies() {
-            return Ok(Reach::Reached);
-        }
         let alone = [&rule.clause];
         let cases = self.cases(&alone)?;
         let Some(own) = self.find(&cases, &[0], &[])? else { return Ok(Reach::Empty) };
@@ -138,7 +121,8 @@ impl<'n> Prover<'n> {
         for other in &before {
             let pair = [&rule.clause, &other.clause];
             let cases = self.cases(&pair)?;
-            if self.find(&cases, &[0], &[1])?.is_none() {
+            let sure = !repeats_matter(&[&rule.clause], &[&other.clause]);
+            if sure && self.find(&cases, &[0], &[1])?.is_none() {
                 return Ok(Reach::Taken(vec![other], Some(own)));
             }
         }
@@ -152,6 +136,9 @@ impl<'n> Prover<'n> {
         let cases = self.cases(&all)?;
         let others: Vec<usize> = (1..all.len()).collect();
         let left = self.find(&cases, &[0], &others)?;
+        if left.is_none() && repeats_matter(&[&rule.clause], all.get(1..).unwrap_or_default()) {
+            return Err(Exhausted);
+        }
         Ok(if left.is_some() { Reach::Reached } else { Reach::Taken(before, Some(own)) })
     }
 
@@ -161,10 +148,12 @@ impl<'n> Prover<'n> {
         &mut self,
         route: &'r Clause<'r>,
         list: &'r [Ready<'r>],
+        index: &Nearby,
     ) -> Result<Option<(Vec<&'r Ready<'r>>, Witness)>, Exhausted> {
-        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
-        let near = || list.iter().filter(|ready| decides(ready.rule) && !route.is_apart(&ready.clause));
-        let blocking = near().filter(|ready| blocks(ready.rule)).collect();
+        let near_it = index.to(route);
+        self.pairs = self.pairs.checked_sub(near_it.len()).ok_or(Exhausted)?;
+        let may_block = |ready: &&Ready<'_>| blocks(ready.rule) && !route.is_apart(&ready.clause);
+        let blocking = near_it.into_iter().filter_map(|at| list.get(at)).filter(may_block).collect();
         let blocking = relevant(&[route], blocking, |ready: &Ready<'_>| &ready.clause);
         if blocking.is_empty() {
             return Ok(None);
@@ -177,7 +166,13 @@ impl<'n> Prover<'n> {
         if self.beyond(&[route], &clauses)?.is_some() {
             return Ok(None);
         }
-        // Nothing is left by all of them; what a rule that allows takes before them may be.
+        // Nothing is left by all of them; what a rule that allows takes before them may be. It may do so for
+        // another value of a header that is sent twice.
+        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
+        let near = || {
+            let near = |ready: &&Ready<'_>| !blocks(ready.rule) || !route.is_apart(&ready.clause);
+            list.iter().filter(|ready| decides(ready.rule)).filter(near)
+        };
         for (at, allowing) in near().enumerate().filter(|(_, ready)| !blocks(ready.rule)) {
             let before = near().take(at).filter(|ready| blocks(ready.rule)).map(|ready| &ready.clause);
             let before: Vec<&Clause<'_>> = before.collect();
@@ -188,24 +183,20 @@ impl<'n> Prover<'n> {
                 return Ok(None);
             }
         }
-        Ok(Some((self.needed(route, blocking)?, own)))
+        Ok(Some((self.needed(route, blocking), own)))
     }
 
     /// Leaves out rules without which the others block everything as well, the last first.
-    fn needed<'r>(
-        &mut self,
-        route: &'r Clause<'r>,
-        mut blocking: Vec<&'r Ready<'r>>,
-    ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
+    fn needed<'r>(&mut self, route: &'r Clause<'r>, mut blocking: Vec<&'r Ready<'r>>) -> Vec<&'r Ready<'r>> {
         for at in (0..blocking.len()).rev() {
             let mut fewer = blocking.clone();
             fewer.remove(at);
             let clauses: Vec<&Clause<'_>> = fewer.iter().map(|ready| &ready.clause).collect();
-            if self.beyond(&[route], &clauses)?.is_none() {
+            if matches!(self.beyond(&[route], &clauses), Ok(None)) {
                 blocking = fewer;
             }
         }
-        Ok(blocking)
+        blocking
     }
 
     /// A request that all of `wanted` apply to and none of `others`.
@@ -216,8 +207,9 @@ impl<'n> Prover<'n> {
     ) -> Result<Option<Witness>, Exhausted> {
         let all = [wanted, others].concat();
         let cases = self.cases(&all)?;
-        let (wanted, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|at| *at < wanted.len());
-        self.find(&cases, &wanted, &others)
+        let (these, those): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|at| *at < wanted.len());
+        let found = self.find(&cases, &these, &those)?;
+        if found.is_none() && repeats_matter(wanted, others) { Err(Exhausted) } else { Ok(found) }
     }
 }
 

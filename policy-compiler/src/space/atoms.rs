@@ -29,7 +29,7 @@ impl From<bool> for Truth {
 
 /// What a condition looks at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Listener,
     Address,
     Country,
@@ -82,7 +82,7 @@ pub(super) struct Dimension {
 const COUNTRIES: usize = 600;
 
 /// What conditions look at, headers and parameters aside, in the order in which a search takes them.
-pub(crate) const PLAIN: [Kind; 12] = [
+const PLAIN: [Kind; 12] = [
     Kind::Path,
     Kind::Host,
     Kind::Method,
@@ -98,7 +98,7 @@ pub(crate) const PLAIN: [Kind; 12] = [
 ];
 
 /// The dimensions of which there is always a value that none of these clauses names.
-pub(crate) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
+pub(super) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
     let sides = || clauses.iter().map(|clause| &clause.when);
     // Requests without a body, user agent or kind of program are none that these conditions hold for.
     let mut kinds = vec![Kind::Method, Kind::Host, Kind::Path, Kind::Consumer, Kind::Model];
@@ -148,7 +148,7 @@ impl Kind {
     }
 
     /// Whether one side of a clause looks at it.
-    pub(crate) fn constrains(&self, side: &Side<'_>) -> bool {
+    pub(super) fn constrains(&self, side: &Side<'_>) -> bool {
         let of = &side.of;
         match self {
             Self::Listener => !of.listeners.is_empty(),
@@ -219,6 +219,14 @@ fn is_host(wanted: &HostMatch, host: &str) -> bool {
         HostMatch::Suffix(suffix) => host.ends_with(suffix.as_str()),
         HostMatch::Any => true,
     }
+}
+
+/// What one side of a clause looks at.
+pub(super) fn kinds(side: &Side<'_>) -> BTreeSet<Kind> {
+    let headers = side.of.headers.iter().map(|header| Kind::Header(header.name.clone()));
+    let parameters = side.query.iter().map(|query| Kind::Query(query.name.clone()));
+    let plain = PLAIN.into_iter().filter(|kind| kind.constrains(side));
+    plain.chain(headers).chain(parameters).collect()
 }
 
 /// The dimensions that some clauses look at, each cut into the values that they tell apart.
