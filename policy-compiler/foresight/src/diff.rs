@@ -11,6 +11,7 @@ mod acl;
 mod aligned;
 mod doors;
 mod finder;
+mod issued;
 mod outcome;
 mod parts;
 mod reach;
@@ -27,6 +28,7 @@ use serde::Serialize;
 
 use aligned::Aligned;
 use finder::Finder;
+pub use issued::{Issued, with_keys};
 pub use outcome::{Outcome, replay};
 pub use text::render as render_diff;
 pub use traffic::{Recorded, count};
@@ -150,6 +152,9 @@ pub struct Diff {
     pub elsewhere: Vec<Change>,
     /// What is written otherwise and does the same, such as another name, which logs and metrics follow.
     pub neutral: Vec<Change>,
+    /// Keys issued at run time, where some were given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub issued: Vec<Issued>,
     /// Questions whose answer would have taken too long to find.
     pub unknown: Vec<String>,
 }
@@ -187,6 +192,7 @@ pub fn diff(old: &Policy, new: &Policy, unix_seconds: u64) -> Diff {
         classes,
         elsewhere: findings.elsewhere,
         neutral: findings.neutral.into_iter().collect(),
+        issued: Vec::new(),
         unknown: findings.unknown.into_iter().collect(),
     }
 }

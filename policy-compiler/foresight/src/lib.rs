@@ -10,8 +10,8 @@ mod request;
 mod text;
 
 pub use diff::{
-    Change, Class, DIFF_VERSION, Diff, Outcome as DiffOutcome, Reach, Recorded, Subject, count, diff,
-    render_diff, replay,
+    Change, Class, DIFF_VERSION, Diff, Issued, Outcome as DiffOutcome, Reach, Recorded, Subject, count, diff,
+    render_diff, replay, with_keys,
 };
 pub use explain::{Circumstances, Unknown, explain};
 pub use explanation::*;

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
 use vocabulary::access_log::{ACCESS_LOG_VERSION, AccessLogRecord};
+use vocabulary::admin::keys::IssuedKeys;
 
 use super::output::{Overlays, colour};
 use super::policy::read_policy;
@@ -16,6 +17,7 @@ Examples:
   sluicegate diff gateway.yaml next.yaml
   sluicegate diff running.bundle next.yaml --overlay prod.yaml
   sluicegate diff gateway.yaml next.yaml --traffic /var/log/sluicegate/access.jsonl
+  sluicegate diff gateway.yaml next.yaml --keys keys.json       from `sluicegate keys list --output json`
   git show HEAD:gateway.yaml | sluicegate diff - gateway.yaml --output json | jq '.classes[].requests'
 
 Exit codes: 0 the same, 1 they differ, 2 bad input.";
@@ -33,6 +35,9 @@ pub(super) struct Args {
     /// An access log of the gateway: count how many recorded requests each class touches
     #[arg(long, value_name = "FILE")]
     traffic: Option<PathBuf>,
+    /// Issued keys, as `keys list --output json` writes them: tell what the change leaves them
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// How to write what differs
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -51,6 +56,10 @@ fn compare(args: &Args) -> Result<u8, u8> {
     let new = read_policy(&args.new, &args.overlays)?;
     let now = unix_nanos() / 1_000_000_000;
     let mut diff = foresight::diff(old.policy(), new.policy(), now);
+    if let Some(file) = &args.keys {
+        let keys = issued(file)?;
+        foresight::with_keys(&mut diff, old.policy(), new.policy(), &keys.keys, now);
+    }
     if let Some(file) = &args.traffic {
         let mut fault = None;
         foresight::count(
@@ -79,6 +88,18 @@ fn compare(args: &Args) -> Result<u8, u8> {
         },
     }
     Ok(u8::from(!diff.same))
+}
+
+fn issued(file: &Path) -> Result<IssuedKeys, u8> {
+    let read = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let parsed = read.and_then(|text| {
+        serde_json::from_str(&text)
+            .map_err(|error| format!("{error}; give it what `sluicegate keys list --output json` writes"))
+    });
+    parsed.map_err(|what| {
+        complain(&format!("sluicegate: {} cannot be read: {what}\n", file.display()));
+        BAD_INPUT
+    })
 }
 
 /// The lines of an access log, up to the first that is none.

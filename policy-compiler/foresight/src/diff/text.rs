@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rule_table::{AccessRule, AclAction, AclRule};
 
 use super::terms::{self, Terms};
-use super::{Change, Class, Diff, Form, Outcome, Reach, Subject};
+use super::{Change, Class, Diff, Form, Issued, Outcome, Reach, Subject};
 use crate::ink::{Ink, printable};
 
 /// Names that are written out.
@@ -148,6 +148,21 @@ fn class(class: &Class, ink: Ink, page: &mut String) {
     page.push('\n');
 }
 
+fn issued(key: &Issued, ink: Ink) -> String {
+    let opens = |routes: &Option<BTreeSet<String>>| match routes {
+        None => "nothing, its consumer is not known".to_owned(),
+        Some(routes) if routes.is_empty() => "nothing".to_owned(),
+        Some(routes) => names(routes),
+    };
+    let narrows = if key.narrows.is_empty() { String::new() } else { format!(" ({})", key.narrows) };
+    let opened = if key.differs() {
+        format!("{} → {}", ink.bad(&opens(&key.old)), ink.good(&opens(&key.new)))
+    } else {
+        opens(&key.new)
+    };
+    format!("  {}… {} of {}{narrows}  opens {opened}\n", key.prefix, printable(&key.name), key.consumer)
+}
+
 /// Writes a difference for a terminal.
 #[must_use]
 pub fn render(diff: &Diff, colour: bool) -> String {
@@ -173,6 +188,10 @@ pub fn render(diff: &Diff, colour: bool) -> String {
             page.push_str(&format!("{heading}\n"));
             changes.iter().for_each(|one| page.push_str(&format!("  {}\n", change(one, ink))));
         }
+    }
+    if !diff.issued.is_empty() {
+        page.push_str("Keys issued at run time, which only narrow what the policy says:\n");
+        diff.issued.iter().for_each(|key| page.push_str(&issued(key, ink)));
     }
     for unknown in &diff.unknown {
         page.push_str(&format!(

@@ -214,3 +214,24 @@ fn the_json_form_stays_as_it_is() {
     let (_, _, found) = compared(&[("bot: [scraper, ai-crawler]", "bot: [scraper]")]);
     insta::assert_snapshot!(serde_json::to_string_pretty(&found).unwrap());
 }
+
+#[test]
+fn issued_keys_are_told_what_a_change_leaves_them() {
+    let key = |name: &str, consumer: &str, routes: &[&str]| {
+        serde_json::from_value(serde_json::json!({
+            "id": name, "consumer": consumer, "name": name, "prefix": "sg-1", "issued": "2026-11-01T00:00:00Z", "issued_by": "admin",
+            "routes": routes, "limits": {"requests": "60 requests/min"},
+        }))
+        .unwrap()
+    };
+    let keys = [key("nightly", "search", &["chat", "embeddings"]), key("late", "gone", &[])];
+    let (old, new, mut found) = compared(&[("  embeddings: {match", "  vectors: {match")]);
+    assert!(found.same);
+    foresight::with_keys(&mut found, &old, &new, &keys, NOW);
+    assert!(!found.same, "the key names a route that is gone");
+    let routes = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(found.issued[0].old, routes(&["chat", "embeddings"]));
+    assert_eq!(found.issued[0].new, routes(&["chat"]));
+    assert_eq!((&found.issued[1].old, found.issued[1].differs()), (&None, false));
+    insta::assert_snapshot!(foresight::render_diff(&found, false));
+}
