@@ -5,13 +5,19 @@ mod access;
 mod acl;
 mod acl_order;
 mod addresses;
+mod admission;
+#[cfg(test)]
+mod agreement;
 mod backends;
+mod blocked;
 mod callers;
-mod cases;
+mod capabilities;
 mod connections;
 mod doors;
+mod earlier;
 mod exposure;
 mod failover;
+mod fallbacks;
 mod health;
 mod heartbeats;
 mod hooks;
@@ -25,7 +31,9 @@ mod objectives;
 mod overlaps;
 mod pools;
 mod prices;
+mod prover;
 mod quotas;
+mod ranges;
 mod residency;
 mod resources;
 mod rewrites;
@@ -65,6 +73,14 @@ struct Standing<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Where a fallback of a pool was written, which may be one or a list.
+    fn fallback_path(&self, pool: &str, index: usize) -> Vec<String> {
+        let list = ["pools", pool, "fallback"];
+        let listed = self.document.value(&list).is_some_and(|node| !node.items().is_empty());
+        let index = listed.then(|| index.to_string());
+        list.iter().map(|name| (*name).to_owned()).chain(index).collect()
+    }
+
     /// The members of a pool whose names resolve.
     fn members(&self, pool: &'a Pool) -> Vec<Standing<'a>> {
         let standing = |name: &'a String| {
@@ -96,12 +112,16 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         acl::check,
         acl_order::check,
         addresses::check,
+        admission::check,
         backends::check,
+        blocked::check,
         callers::check,
+        capabilities::check,
         connections::check,
         doors::check,
         exposure::check,
         failover::check,
+        fallbacks::check,
         health::check,
         heartbeats::check,
         hooks::check,

@@ -27,6 +27,7 @@ mod reference;
 mod resolve;
 mod schema;
 pub mod source;
+pub mod space;
 
 pub use check::{check_resources, expired_prices};
 pub use compile::{Outcome, compile, compile_at, read};

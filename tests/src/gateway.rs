@@ -124,7 +124,7 @@ impl TestGateway {
     }
 
     /// Replaces the manifest file, as an editor that writes a copy and renames it.
-    pub fn write_manifest(&self, text: impl AsRef<[u8]>) {
+    pub fn write_manifest(&self, text: &(impl AsRef<[u8]> + ?Sized)) {
         let copy = self.folder.join(".gateway.yaml.new");
         std::fs::write(&copy, text).expect("a manifest can be written");
         std::fs::rename(copy, self.folder.join("gateway.yaml")).expect("a manifest can be replaced");

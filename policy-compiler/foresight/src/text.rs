@@ -4,41 +4,10 @@
 mod stages;
 
 use crate::explanation::{Explanation, Outcome, PoolTold, StageVerdict};
+use crate::ink::{Ink, printable};
 
 /// How wide a stage's name stands.
 const NAME: usize = 9;
-
-/// Ink of a terminal (ECMA-48 SGR), or none.
-#[derive(Clone, Copy)]
-struct Ink {
-    colour: bool,
-}
-
-impl Ink {
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    fn good(self, text: &str) -> String {
-        self.paint("32", text)
-    }
-
-    fn bad(self, text: &str) -> String {
-        self.paint("31", text)
-    }
-
-    fn faint(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    fn strong(self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    fn wary(self, text: &str) -> String {
-        self.paint("33", text)
-    }
-}
 
 /// A stage's line and what stands below it.
 #[derive(Default)]
@@ -118,9 +87,4 @@ fn end(told: &Explanation, ink: Ink, page: &mut String) {
     for note in &told.notes {
         page.push_str(&format!("  {} {note}\n", ink.wary("!")));
     }
-}
-
-/// Requests hold what they like: control characters never reach the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
 }

@@ -1,4 +1,10 @@
 //! The bundle's file form: what is written comes back, and nothing else is ever loaded.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "the workbench is test code outside a test function"
+)]
 
 use std::time::Duration;
 

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::Context;
-use crate::diagnostics::{Code, Finding};
+use super::ranges::Addresses;
+use crate::diagnostics::{Code, Finding, Witness};
 use crate::manifest::AccessRule;
 use crate::resolve::{header_fault, network, reserved};
 
@@ -55,23 +56,31 @@ pub(super) fn networks(
     networks
 }
 
+/// Allowed networks of which denied ones, one or several together, leave no address.
 fn denied_networks(
     context: &Context<'_>,
     name: &str,
     allowed: &[(usize, IpNet)],
     denied: &[(usize, IpNet)],
 ) -> Vec<Finding> {
+    let all = Addresses::of(denied.iter().map(|(_, network)| network));
     let one = |(index, inner): &(usize, IpNet)| {
-        let (outer_index, outer) = denied.iter().find(|(_, outer)| outer.contains(inner))?;
-        let (index, outer_index) = (index.to_string(), outer_index.to_string());
-        let message = format!("access rule `{name}` allows {inner} and denies {outer}");
-        let there = context.document.value_span(&["access", name, "deny", &outer_index]);
-        Some(
-            Finding::new(Code::NeverAllowed, message)
-                .at_value(context.document, &["access", name, "allow", &index], "never let in")
-                .also(there, "denied here")
-                .help("remove one of the two"),
-        )
+        let own = Addresses::of([inner]);
+        let address = own.some().filter(|_| own.less(&all).is_empty())?;
+        let by = denied.iter().filter(|(_, outer)| outer.contains(inner) || inner.contains(outer));
+        let by: Vec<&(usize, IpNet)> = by.collect();
+        let outer: Vec<String> = by.iter().map(|(_, outer)| outer.to_string()).collect();
+        let index = index.to_string();
+        let message = format!("access rule `{name}` allows {inner} and denies {}", outer.join(" and "));
+        let finding = Finding::new(Code::NeverAllowed, message);
+        let mut finding =
+            finding.at_value(context.document, &["access", name, "allow", &index], "never let in");
+        for (outer, _) in by.iter().take(3) {
+            let place = context.document.value_span(&["access", name, "deny", &outer.to_string()]);
+            finding = finding.also(place, "denied here");
+        }
+        let witness = Witness::values([("never let in", address.to_string())]);
+        Some(finding.witness(witness).help("remove one of the two"))
     };
     allowed.iter().filter_map(one).collect()
 }

@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use super::access::networks;
-use crate::diagnostics::{Code, Finding, suggest};
+use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::manifest::{AclAction, AclConditions, AclRule, Route, TimeWindow, Weekday};
 use crate::resolve::{self, header_fault, reserved};
 
 const DAYS_OF_A_WEEK: usize = 7;
+
+/// A pattern is read in one pass for each of its `*` at most, so that these two bound what a rule costs.
+const MOST_STARS: usize = 1024;
+const MOST_PATTERN_BYTES: usize = 16 << 10;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -81,6 +85,7 @@ impl Side<'_, '_> {
             pattern_fault,
             &mut findings,
         );
+        findings.extend(oversized(self, conditions));
         findings
     }
 
@@ -172,6 +177,25 @@ impl Side<'_, '_> {
         }
         findings
     }
+}
+
+/// A list of patterns that costs every request too much to go through.
+fn oversized(side: &Side<'_, '_>, conditions: &AclConditions) -> Option<Finding> {
+    let patterns = &conditions.user_agent.0;
+    let stars: usize = patterns.iter().map(|pattern| pattern.matches('*').count()).sum();
+    let bytes: usize = patterns.iter().map(String::len).sum();
+    if stars <= MOST_STARS && bytes <= MOST_PATTERN_BYTES {
+        return None;
+    }
+    let message = format!("the patterns of `acl.{}.{}.userAgent` are too large", side.name, side.side);
+    let values =
+        [("bytes", format!("{bytes} of {MOST_PATTERN_BYTES}")), ("`*`", format!("{stars} of {MOST_STARS}"))];
+    Some(
+        Finding::new(Code::OversizedPattern, message)
+            .at_key(side.context.document, &side.path(&["userAgent"]), "read for every request")
+            .witness(Witness::values(values))
+            .help("write fewer and shorter ones, or name kinds of programs by `bot`"),
+    )
 }
 
 /// What is wrong with a pattern of a `User-Agent` (RFC 9110 §10.1.5: printable characters and spaces).

@@ -1,10 +1,11 @@
 //! Every rule of the access control list decides something, and where two of one priority can both apply
-//! they do the same. It owns the wording; `cases` proves.
+//! they do the same. It owns the wording; `prover` proves.
 
 use rule_table::AclRule;
 
 use super::Context;
-use super::cases::{Earlier, Prover, Reach, Ready, decides};
+use super::earlier::Earlier;
+use super::prover::{Prover, Reach, Ready, decides};
 use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::lower;
 

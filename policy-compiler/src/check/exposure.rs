@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::Context;
-use crate::diagnostics::{Code, Finding, suggest};
+use super::overlaps::path_of;
+use crate::diagnostics::{Code, Finding, Request, Witness, suggest};
 use crate::resolve::{address, endpoint, is_loopback};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -34,10 +35,14 @@ fn open_routes(context: &Context<'_>) -> Option<Finding> {
         .collect();
     let first = open.first()?;
     let message = format!("anyone who reaches the listener `{listener}` may use {}", suggest::listed(&open));
+    let path = context.manifest.routes.get(*first).map(path_of).unwrap_or_default();
+    let (listener_name, from) = (Some(listener.to_owned()), Some("203.0.113.7".to_owned()));
+    let request = Request { path, listener: listener_name, from, ..Request::default() };
     Some(
         Finding::new(Code::OpenRoute, message)
             .at_key(context.document, &["routes", first], "needs no key")
             .also(context.document.value_span(&["listeners", listener, "address"]), "not only this machine")
+            .witness(Witness::from(request))
             .help("add `consumers` with their keys, or write `public: true` on the route if that is meant"),
     )
 }

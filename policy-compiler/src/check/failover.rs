@@ -1,12 +1,12 @@
-//! Retries and fallbacks can do what they promise: every chain ends, is reached, and leads to something
-//! that can serve what comes.
+//! Retries and fallbacks can do what they promise: every chain ends, is reached before
+//! attempts do, and leads to something that can serve what comes.
 
 use std::collections::BTreeMap;
 
 use vocabulary::Operation;
 
 use super::Context;
-use crate::diagnostics::{Code, Finding, Witness, suggest};
+use crate::diagnostics::{Code, Finding, Request, Witness, suggest};
 use crate::manifest::{Ambiguous, Fallback, FallbackWhen, Pool, Route};
 use crate::resolve::{self, Chains, MAX_ATTEMPTS};
 
@@ -33,7 +33,6 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         for (index, fallback) in pool.fallback.0.iter().enumerate() {
             let Some(to) = context.manifest.pools.get(&fallback.to) else { continue };
             let link = Link { context, name, pool, index, fallback, to };
-            findings.extend(link.never_fires());
             findings.extend(link.smaller_window());
             findings.extend(link.cannot_serve(&asked));
         }
@@ -74,6 +73,11 @@ pub(super) fn served(context: &Context<'_>, pool: &Pool) -> u16 {
     all
 }
 
+/// Whether requests of a pool are read, and not passed through.
+pub(super) fn is_read(context: &Context<'_>, pool: &Pool) -> bool {
+    served(context, pool) & !PIPED != 0
+}
+
 fn bits(which: impl Fn(&Operation) -> bool) -> u16 {
     let all = Operation::ALL.iter().enumerate();
     all.filter(|(_, operation)| which(operation)).fold(0, |bits, (place, _)| bits | (1 << place))
@@ -106,7 +110,8 @@ fn double_generation(context: &Context<'_>, name: &str, pool: &Pool) -> Option<F
     })?;
     let member = priced.deployed.name();
     let message = format!("a repeated request in pool `{name}` may be paid for twice at `{member}`");
-    let finding = Finding::new(Code::DoubleGeneration, message);
+    let witness = Witness::values([("sent to", member.as_str()), ("then", "cut off before an answer")]);
+    let finding = Finding::new(Code::DoubleGeneration, message).witness(witness);
     let finding = finding.at_value(
         context.document,
         &["pools", name, "retry", "ambiguous"],
@@ -182,7 +187,8 @@ fn attempts_end_first(
         )
     };
     let stated = ["pools", name, "retry", "maxAttempts"];
-    let finding = Finding::new(Code::AttemptsEndFirst, message);
+    let values = [("attempts", attempts.to_string()), ("members tried before", tried.to_string())];
+    let finding = Finding::new(Code::AttemptsEndFirst, message).witness(Witness::values(values));
     let finding = if context.document.value(&stated).is_some() {
         finding.at_value(context.document, &stated, "too few")
     } else {
@@ -203,84 +209,13 @@ struct Link<'c, 'a> {
 
 impl Link<'_, '_> {
     fn finding(&self, code: Code, message: String, field: &str, label: &str) -> Finding {
-        let list = ["pools", self.name, "fallback"];
-        let index = self.index.to_string();
-        let listed = self.context.document.value(&list).is_some_and(|node| !node.items().is_empty());
-        let middle: &[&str] = if listed { &[&index] } else { &[] };
-        let path = [&list[..], middle, &[field]].concat();
+        let mut path = self.context.fallback_path(self.name, self.index);
+        path.push(field.to_owned());
         Finding::new(code, message).at_value(self.context.document, &path, label)
     }
 
     fn has(&self, when: FallbackWhen) -> bool {
         self.fallback.when.contains(&when)
-    }
-
-    /// Whether it is only for requests that are refused for what they are.
-    fn is_for_content_only(&self) -> bool {
-        let content =
-            |when: &FallbackWhen| matches!(when, FallbackWhen::ContextWindow | FallbackWhen::ContentFilter);
-        self.fallback.when.iter().all(content)
-    }
-
-    fn never_fires(&self) -> Option<Finding> {
-        let Self { name, fallback, .. } = self;
-        let never = |why: String, field: &str, label: &str, help: String| {
-            let message = format!("the fallback of pool `{name}` to `{}` can never fire: {why}", fallback.to);
-            Some(self.finding(Code::FallbackNeverFires, message, field, label).help(help))
-        };
-        if let Some(earlier) =
-            self.pool.fallback.0.iter().take(self.index).find(|earlier| self.covered_by(earlier))
-        {
-            return never(
-                format!("the one to `{}` before it is taken in every case", earlier.to),
-                "when",
-                "nothing is left for it",
-                format!("to go on after `{}`, give that pool a fallback of its own", earlier.to),
-            );
-        }
-        let after_an_attempt = !self.has(FallbackWhen::Exhausted) && !self.has(FallbackWhen::ContextWindow);
-        // Where a request begins, and nowhere else, that pool's attempts count.
-        let leads_here = |pool: &Pool| pool.fallback.0.iter().any(|fallback| fallback.to == self.name);
-        let only_begins = || !self.context.manifest.pools.values().any(leads_here);
-        if self.pool.retry.max_attempts == Some(1) && after_an_attempt && only_begins() {
-            return never(
-                "it follows a failed attempt, and there is only one".to_owned(),
-                "when",
-                "after the last attempt",
-                "raise `retry.maxAttempts` of the pool, or write `when: [exhausted]`".to_owned(),
-            );
-        }
-        if self.is_for_content_only() && served(self.context, self.pool) & !PIPED == 0 {
-            return never(
-                "requests of this pool are passed through unread".to_owned(),
-                "when",
-                "nobody would know",
-                "write `when: [exhausted]`".to_owned(),
-            );
-        }
-        let manifest = self.context.manifest;
-        let nobody_left = fallback.unless.as_ref().is_some_and(|unless| {
-            manifest.routes.values().all(|route| route.public != Some(true))
-                && manifest.consumers.keys().all(|name| unless.consumers.contains(name))
-        });
-        if nobody_left {
-            return never(
-                "`unless` names every consumer there is".to_owned(),
-                "unless",
-                "all of them",
-                "leave out those that may go on, or remove the fallback".to_owned(),
-            );
-        }
-        None
-    }
-
-    /// Whether `earlier` is taken wherever this one could be.
-    fn covered_by(&self, earlier: &Fallback) -> bool {
-        earlier.unless.is_none()
-            && self.fallback.when.iter().all(|when| match when {
-                FallbackWhen::ContextWindow | FallbackWhen::ContentFilter => earlier.when.contains(when),
-                _ => earlier.when.contains(when) || earlier.when.contains(&FallbackWhen::Exhausted),
-            })
     }
 
     fn smaller_window(&self) -> Option<Finding> {
@@ -335,6 +270,13 @@ impl Link<'_, '_> {
         };
         let message = format!("pool `{to}` cannot stand in for pool `{name}`: {what}");
         let finding = self.finding(Code::FallbackCannotServe, message, "to", "cannot serve what comes");
-        Some(finding.help("lead to a pool whose backends offer what the routes ask for"))
+        let witness = names.first().map_or_else(
+            || Witness::values([("in pool", self.name), ("a request", "passed through unread")]),
+            |path| {
+                let (method, path) = (Some("POST".to_owned()), (*path).to_owned());
+                Witness::from(Request { method, path, ..Request::default() })
+            },
+        );
+        Some(finding.witness(witness).help("lead to a pool whose backends offer what the routes ask for"))
     }
 }

@@ -60,29 +60,41 @@ fn uncountable(context: &Context<'_>) -> Vec<Finding> {
 /// Where a limit is counted.
 #[derive(Default)]
 pub(super) struct Used<'a> {
+    /// Of these, whatever the model.
     routes: BTreeMap<&'a str, &'a Route>,
-    /// Only requests for these models; all when empty.
+    /// Of all routes, only requests for these.
     models: BTreeSet<&'a str>,
+}
+
+impl<'a> Used<'a> {
+    /// The routes some of whose requests it counts.
+    fn routes<'u>(
+        &'u self,
+        context: &Context<'a>,
+    ) -> impl Iterator<Item = (&'a str, &'a Route)> + use<'u, 'a> {
+        let all = context.manifest.routes.iter().filter(|_| !self.models.is_empty());
+        let own = self.routes.iter().map(|(name, route)| (*name, *route));
+        own.chain(all.map(|(name, route)| (name.as_str(), route)))
+    }
 }
 
 /// Every limit that somebody refers to, with the routes whose requests it counts.
 pub(super) fn uses<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Used<'a>> {
     let manifest = context.manifest;
     let mut uses: BTreeMap<&str, Used<'_>> = BTreeMap::new();
-    let mut add = |limits: &'a Limits, may: &dyn Fn(&str, &Route) -> bool, model: Option<&'a str>| {
+    let mut add = |limits: &'a Limits, may: &dyn Fn(&str, &Route) -> bool| {
         for limit in &limits.0 {
             let used = uses.entry(limit.as_str()).or_default();
             let routes = manifest.routes.iter().filter(|(name, route)| may(name, route));
             used.routes.extend(routes.map(|(name, route)| (name.as_str(), route)));
-            used.models.extend(model);
         }
     };
     for (name, route) in &manifest.routes {
-        add(&route.limit, &|other, _| other == name, None);
+        add(&route.limit, &|other, _| other == name);
     }
     for (name, consumer) in &manifest.consumers {
         let may = |_: &str, route: &Route| route.consumers.is_empty() || route.consumers.contains(name);
-        add(&consumer.limit, &may, None);
+        add(&consumer.limit, &may);
     }
     for (name, team) in &manifest.teams {
         // Who comes with a token and is no consumer never takes a route that names its consumers.
@@ -90,11 +102,13 @@ pub(super) fn uses<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Used<'a>> {
             manifest.consumers.get(caller).is_some_and(|consumer| consumer.team.as_ref() == Some(name))
         };
         let may = |_: &str, route: &Route| route.consumers.is_empty() || route.consumers.iter().any(belongs);
-        add(&team.limit, &may, None);
-        add(&team.each, &may, None);
+        add(&team.limit, &may);
+        add(&team.each, &may);
     }
     for (model, terms) in &manifest.models {
-        add(&terms.limit, &|_, _| true, Some(model));
+        for limit in &terms.limit.0 {
+            uses.entry(limit.as_str()).or_default().models.insert(model);
+        }
     }
     uses
 }
@@ -105,25 +119,30 @@ fn is_piped(context: &Context<'_>, route: &Route) -> bool {
         .is_some_and(|members| !members.is_empty() && members.iter().all(|member| member.serving.is_none()))
 }
 
-/// The members that requests under a limit can come to, fallbacks included.
+/// The members that requests under a limit can come to, fallbacks included, in the order of their names.
 pub(super) fn members<'a>(context: &Context<'a>, used: &Used<'a>) -> Vec<Standing<'a>> {
-    let mut pools: Vec<&str> = used.routes.values().map(|route| route.pool.as_str()).collect();
-    pools.sort_unstable();
-    pools.dedup();
-    let mut next = 0;
-    while let Some(pool) = pools.get(next).and_then(|name| context.manifest.pools.get(*name)) {
-        let further = pool.fallback.0.iter().map(|fallback| fallback.to.as_str());
-        let new: Vec<&str> = further.filter(|name| !pools.contains(name)).collect();
-        pools.extend(new);
-        next += 1;
+    let mut members = reached(context, used.routes.values().copied());
+    if !used.models.is_empty() {
+        let all = reached(context, context.manifest.routes.values());
+        let of_model =
+            |member: &Standing<'_>| member.serving.is_some_and(|serving| used.models.contains(serving.model));
+        members.extend(all.into_iter().filter(of_model));
     }
-    let members = pools.into_iter().filter_map(|name| context.manifest.pools.get(name));
-    let mut members: Vec<Standing<'a>> = members.flat_map(|pool| context.members(pool)).collect();
-    members.retain(|member| {
-        let model = member.serving.as_ref().map(|serving| serving.model);
-        used.models.is_empty() || model.is_some_and(|model| used.models.contains(model))
-    });
     members
+}
+
+/// The members that requests on some routes can come to.
+fn reached<'a>(context: &Context<'a>, routes: impl Iterator<Item = &'a Route>) -> Vec<Standing<'a>> {
+    let mut open: Vec<&str> = routes.map(|route| route.pool.as_str()).collect();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name) {
+            let pool = context.manifest.pools.get(name);
+            open.extend(pool.iter().flat_map(|pool| &pool.fallback.0).map(|fallback| fallback.to.as_str()));
+        }
+    }
+    let pools = seen.into_iter().filter_map(|name| context.manifest.pools.get(name));
+    pools.flat_map(|pool| context.members(pool)).collect()
 }
 
 fn unpriced(context: &Context<'_>, name: &str, limit: &Limit, used: &Used<'_>) -> Option<Finding> {
@@ -178,7 +197,7 @@ fn hard(context: &Context<'_>, name: &str, limit: &Limit, used: &Used<'_>) -> Op
         let message = format!("limit `{name}` is hard and has neither tokens nor a budget");
         return Some(finding(message, "holds nothing", "remove it: requests and streams are never exceeded"));
     }
-    let unread = used.routes.iter().find(|(_, route)| route.pass_through || is_piped(context, route));
+    let unread = used.routes(context).find(|(_, route)| route.pass_through || is_piped(context, route));
     if let Some((route, _)) = unread {
         let message = format!("limit `{name}` is hard, and route `{route}` passes requests on unread");
         let help =

@@ -1,7 +1,9 @@
 //! The conditions of routes are well-formed.
 
+use std::collections::BTreeMap;
+
 use super::Context;
-use crate::diagnostics::{Code, Finding};
+use crate::diagnostics::{Code, Finding, Witness};
 use crate::resolve;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -30,6 +32,26 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
                 ));
             }
         }
+        findings.extend(contradiction(context, name, &route.matching.header));
     }
     findings
+}
+
+/// A header asked for in two spellings, whose first value would have to be two at once.
+fn contradiction(context: &Context<'_>, name: &str, headers: &BTreeMap<String, String>) -> Option<Finding> {
+    let stated = || headers.iter().filter(|(_, value)| *value != "*");
+    let mut pairs = stated().flat_map(|one| stated().map(move |other| (one, other)));
+    let ((first, one), (second, other)) = pairs.find(|((first, one), (second, other))| {
+        first < second && one != other && first.eq_ignore_ascii_case(second)
+    })?;
+    let path = |header| ["routes", name, "match", "header", header];
+    let message = format!("route `{name}` asks for two values of the header `{first}` at once");
+    let witness = Witness::values([(first.as_str(), one.as_str()), (second.as_str(), other.as_str())]);
+    Some(
+        Finding::new(Code::ConditionsContradict, message)
+            .at_key(context.document, &path(second), "the same header")
+            .also(context.document.key_span(&path(first)), "has another value here")
+            .witness(witness)
+            .help("remove one of the two, or make two routes of this one"),
+    )
 }

@@ -22,9 +22,9 @@ type Place = (Specificity, HostMatch, PathMatch, Option<String>);
 type Alike<'r> = (&'r HostMatch, &'r PathMatch, &'r [HeaderMatch], &'r [QueryMatch], &'r Option<String>);
 
 /// A route's name and conditions; consumers are indices in the order of their names.
-struct Peer<'a> {
-    name: &'a str,
-    matching: RouteMatch,
+pub(super) struct Peer<'a> {
+    pub(super) name: &'a str,
+    pub(super) matching: RouteMatch,
 }
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -52,7 +52,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-fn peers<'a>(context: &Context<'a>) -> Vec<Peer<'a>> {
+pub(super) fn peers<'a>(context: &Context<'a>) -> Vec<Peer<'a>> {
     let consumers: BTreeMap<&String, u32> = context.manifest.consumers.keys().zip(0..).collect();
     let one = |(name, route): (&'a String, &'a Route)| {
         let mut matching = matching(&route.matching)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rule_table::Geography;
 
 use super::{Context, Standing};
-use crate::diagnostics::{Code, Finding, suggest};
+use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::manifest::{
     Backend, BackendKind, Consumer, Credential, Fallback, Issuer, Place, Pool, Route, Sku, Team,
 };
@@ -173,7 +173,8 @@ fn nowhere_to_go(context: &Context<'_>, name: &str, wanted: &Wanted<'_>) -> Opti
     let finding = Finding::new(Code::NoResidentMember, message);
     let finding =
         finding.at_value(context.document, &["teams", name, "residency"], "every request would be refused");
-    Some(finding.help(
+    let witness = Witness::values([("data of team", name), ("has to stay in", &residency.to_string())]);
+    Some(finding.witness(witness).help(
         "add a member that does to a pool of its routes, or state `region` and `sku`, or `processing`, where it is true",
     ))
 }
@@ -184,7 +185,7 @@ fn fallbacks(context: &Context<'_>) -> Vec<Finding> {
     for (name, pool) in &context.manifest.pools {
         let callers = callers_of(context, name);
         for (index, fallback) in pool.fallback.0.iter().enumerate() {
-            let path = fallback_path(context, name, index);
+            let path = context.fallback_path(name, index);
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             findings.extend(unknown_class(context, fallback, &path));
             let Some(to) = context.manifest.pools.get(&fallback.to) else { continue };
@@ -200,6 +201,13 @@ fn fallbacks(context: &Context<'_>) -> Vec<Finding> {
                 let finding = Finding::new(Code::FallbackOutsideResidency, message);
                 let finding =
                     finding.at_value(context.document, &[&path[..], &["to"]].concat(), "never taken");
+                let wanted = callers.iter().flatten().next();
+                let finding = finding.witness(Witness::values(wanted.into_iter().flat_map(|wanted| {
+                    [
+                        ("data of team".to_owned(), wanted.team.to_owned()),
+                        ("has to stay in".to_owned(), wanted.residency.to_string()),
+                    ]
+                })));
                 findings.push(finding.help("lead to a pool within the same place, or remove the fallback"));
             }
         }
@@ -235,7 +243,7 @@ fn wanted<'a>(context: &'a Context<'_>, team: Option<&str>) -> Option<Wanted<'a>
 }
 
 /// The teams a consumer may be of: its own, else, when it comes with a token, what that says; `None` for no team.
-fn teams_of<'a>(context: &'a Context<'_>, consumer: &'a Consumer) -> BTreeSet<Option<&'a str>> {
+pub(super) fn teams_of<'a>(context: &'a Context<'_>, consumer: &'a Consumer) -> BTreeSet<Option<&'a str>> {
     if consumer.team.is_some() {
         return BTreeSet::from([consumer.team.as_deref()]);
     }
@@ -254,13 +262,6 @@ fn teams_by_token(issuer: &Issuer) -> Vec<Option<&str>> {
         Some(by_claim) => by_claim.values.values().map(|team| Some(team.as_str())).collect(),
         None => vec![None],
     }
-}
-
-fn fallback_path(context: &Context<'_>, pool: &str, index: usize) -> Vec<String> {
-    let list = ["pools", pool, "fallback"];
-    let listed = context.document.value(&list).is_some_and(|node| !node.items().is_empty());
-    let index = listed.then(|| index.to_string());
-    list.iter().map(|name| (*name).to_owned()).chain(index).collect()
 }
 
 fn unknown_class(context: &Context<'_>, fallback: &Fallback, path: &[&str]) -> Option<Finding> {

@@ -4,8 +4,9 @@ use rule_table::PathMatch;
 use vocabulary::Operation;
 
 use super::failover::{operations, served};
+use super::overlaps::path_of;
 use super::{Context, Standing};
-use crate::diagnostics::{Code, Finding, suggest};
+use crate::diagnostics::{Code, Finding, Request, Witness, suggest};
 use crate::manifest::{Pool, Route};
 use crate::resolve;
 
@@ -68,6 +69,8 @@ fn operation(context: &Context<'_>, name: &str, route: &Route, pool: &Pool) -> O
         );
         let finding = Finding::new(Code::OperationNotServed, message);
         let finding = finding.at_value(context.document, &path, "not offered there");
+        let request = Request { method: Some("POST".to_owned()), path: path_of(route), ..Request::default() };
+        let finding = finding.witness(Witness::from(request));
         let span = context.document.value_span(&["routes", name, "pool"]);
         return Some(
             finding.also(span, "the pool").help("lead to a pool with a kind of backend that offers it"),
@@ -103,6 +106,9 @@ fn model(context: &Context<'_>, name: &str, route: &Route, members: &[Standing<'
     );
     let finding = Finding::new(Code::ModelNotServed, message);
     let finding = finding.at_value(context.document, &["routes", name, "match", "model"], "not served there");
+    let (path, asked) = (path_of(route), Some(wanted.to_owned()));
+    let request = Request { method: Some("POST".to_owned()), path, model: asked, ..Request::default() };
+    let finding = finding.witness(Witness::from(request));
     Some(finding.help(suggest::help(wanted, &served, "models of the pool")))
 }
 
@@ -126,6 +132,8 @@ fn deadline(context: &Context<'_>, name: &str, route: &Route, members: &[Standin
     );
     let finding = Finding::new(Code::UselessTimeout, message);
     let finding = finding.at_value(context.document, &["routes", name, "deadline"], "the shorter one");
+    let values = [("deadline", route.deadline.0.to_string()), (field, timeout.to_string())];
+    let finding = finding.witness(Witness::values(values));
     let other = context.document.value_span(&["backends", backend, "timeouts", field]);
     Some(
         finding.also(other, format!("`{field}` is {timeout}")).help(format!(

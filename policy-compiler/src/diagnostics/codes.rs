@@ -208,6 +208,9 @@ RouteNeverTaken "SG0321" Warning "route that is never taken"
 RouteForNobody "SG0322" Warning "route for nobody"
 "`match.consumer` says whose requests the route takes, and `consumers` who may use it. Nobody is named in both, so that every request it takes is refused."
 
+ConditionsContradict "SG0323" Warning "conditions that contradict each other"
+"All conditions of a route have to hold at once, and no request meets these. Names of headers are the same in upper and lower case, and of a header sent twice the first value counts."
+
 EmptyPool "SG0401" Error "pool without members"
 "A pool picks from its members and has none."
 
@@ -343,6 +346,9 @@ DoubleGeneration "SG0906" Warning "may pay for a second generation"
 RetriesMultiply "SG0907" Warning "retries multiply an outage"
 "Retries are bounded by `maxAttempts` for each request and by `budget` for all together. With a budget of 100 % or more an outage is answered by at least twice the load, which keeps backends down that would have come back."
 
+MissingCapability "SG0908" Warning "fallback lacks a capability"
+"Every member of the pool states that its model can do something (`tools`, `vision`, `jsonMode`), and a member of the fallback pool states what it can do without that among it. Requests that need it are served until they go on to that member. Members that state nothing are not judged."
+
 ReservedHeader "SG1001" Error "header is not for the manifest to edit"
 "Some headers belong to one connection (RFC 9110 §7.6.1), say where a message ends (RFC 9112 §6), carry a credential, or are set by the gateway. Edited by hand they break requests, let one be smuggled inside another, or send keys astray. Credentials are stated by `auth`."
 
@@ -422,7 +428,7 @@ CountriesWithoutFile "SG1303" Error "countries without a database"
 "Which country an address is in stands in a database. Name one in MaxMind's format: `countries: {file: geo.mmdb}`."
 
 NeverAllowed "SG1304" Error "allowed and denied at once"
-"What is denied stays denied, whatever `allow` says. A network inside a denied one, or a country in both lists, is never let in by its being allowed."
+"What is denied stays denied, whatever `allow` says. A network all of whose addresses are denied, by one network or several together, or a country in both lists, is never let in by its being allowed."
 
 PublicPrivate "SG1305" Error "private listener on a public address"
 "A listener with `private: true` has an address that the public Internet can route to. Give it one of RFC 1918, RFC 4193 or the like. With `0.0.0.0` or `[::]` the gateway looks at the machine's interfaces when it starts."
@@ -438,6 +444,9 @@ RequiredCredential "SG1308" Error "required header is a credential or the gatewa
 
 NoWayIn "SG1309" Error "listener without a way in"
 "`authn` of a listener says which ways in it takes: `keys`, `certificates`, and issuers by name. With none of them every caller is refused, and left out it takes all."
+
+NobodyAdmitted "SG1310" Warning "access rules that let nobody through"
+"A request has to satisfy every enforced access rule of its listener and of its route, what the route matches, and a private listener's bounds. Here no address, no country or no value of a header satisfies them all, so that everybody is refused. The proof is exact over networks; what country an address is in is not known to it."
 
 UnknownListener "SG1401" Error "unknown listener"
 "`listener` of a rule of `acl` names entries of `listeners`, and there is no such entry."
@@ -457,6 +466,9 @@ MalformedPattern "SG1405" Error "pattern that nothing matches"
 MalformedQuery "SG1406" Error "query that nothing matches"
 "Parameters of a query are compared as they are sent, percent-encoded. A name or value with `&`, `#`, a space or a character outside ASCII, or a name with `=`, cannot be sent so."
 
+OversizedPattern "SG1407" Warning "patterns too large"
+"Patterns of `userAgent` are read for every request that comes to the rule. One is read at most once for each of its `*`, so that there is no pattern that takes for ever, and all of one list together should have no more than 1,024 of these and 16 KiB."
+
 AclTie "SG1420" Error "access rules without an order"
 "Rules of the access control list are asked by priority, and the first that applies decides. Two of one priority that can both apply to a request have to do the same: names and file order never decide."
 
@@ -468,6 +480,9 @@ AclNeverApplies "SG1422" Warning "conditions that nothing meets"
 
 AclUnknown "SG1423" Note "access rules that could not be proven"
 "Whether a rule decides anything is a question about all rules before it together. The work for that has a bound, and here it was reached, or conditions depend on each other (a country and an address, a kind of program and a pattern of its name) in ways that the compiler does not know. Nothing is wrong; nothing is proven either."
+
+RouteBlocked "SG1424" Warning "route behind rules that block everything"
+"The access control list is asked before routes are. Its rules, one or several together, block every request that this route takes, and none that allows comes before them. The proof is exact over what rules and routes look at, and takes for granted that an unknown country or size makes a rule do what its `onFailure` says."
 
 UnknownPlace "SG1501" Error "unknown place"
 "A place is the zone `eu` or `us`, a country by its two letters of ISO 3166-1 in lower case, or, for where something is processed, `global`. Norway is `\"no\"`, in quotes, since some readers of YAML take the bare word for false."

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use decision::Country;
 use foresight::{Circumstances, Outcome, Request};
 use jiff::Timestamp;
-use policy_compiler::{Finding, compile};
 use rule_table::Bundle;
 
-use super::output::{Overlays, colour, read_manifest, show_findings};
+use super::output::{Overlays, colour};
+use super::policy::read_policy;
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
 use crate::clock::unix_nanos;
 use crate::countries::Countries;
-use crate::policy::{bundle_in, refusal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -130,24 +129,6 @@ fn foresee(args: &Args, manifest: &Path, request: &Path) -> Result<u8, u8> {
         },
     }
     Ok(u8::from(told.outcome == Outcome::Refused))
-}
-
-/// A bundle, or a manifest with its overlays, whose errors are shown.
-fn read_policy(path: &Path, overlays: &Overlays) -> Result<Bundle, u8> {
-    if path != Path::new("-")
-        && let Ok(Some(written)) = bundle_in(path)
-    {
-        return Bundle::from_bytes(written.bytes()).map_err(|error| {
-            complain(&format!("sluicegate: {} cannot be read: {}\n", path.display(), refusal(&error)));
-            BAD_INPUT
-        });
-    }
-    let source = read_manifest(path, overlays)?;
-    let outcome = compile(&source);
-    outcome.bundle.filter(|_| !outcome.findings.iter().any(Finding::is_error)).ok_or_else(|| {
-        show_findings(&outcome.findings, &source, Output::Text);
-        BAD_INPUT
-    })
 }
 
 /// No more than a request may have, and one byte to tell that it has more.

@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod compile;
 mod costs;
+mod diff;
 mod expand;
 mod explain;
 mod fmt;
@@ -18,6 +19,7 @@ mod keys;
 mod limits;
 mod migrate;
 mod output;
+mod policy;
 mod publish;
 mod reconcile;
 mod run;
@@ -74,6 +76,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Explain a finding's code
     Explain(explain::Args),
+    /// Show what a change of policy does to requests
+    Diff(diff::Args),
     /// Make a pair of keys to sign bundles with
     Keygen(keygen::Args),
     /// Make an API key for a consumer
@@ -142,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Key(args) => key::run(&args),

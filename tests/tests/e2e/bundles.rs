@@ -79,11 +79,11 @@ async fn a_bundle_file_serves_reloads_and_with_trusted_keys_is_taken_only_when_s
         (signed(&manifest(&new), 2), "untrusted-signer"),
         (forged, "wrongly-signed"),
     ] {
-        gateway.write_manifest(unfit);
+        gateway.write_manifest(&unfit);
         rejected(&gateway, name).await;
         assert_eq!(said(&gateway).await, "old");
     }
-    gateway.write_manifest(signed(&manifest(&new), 1));
+    gateway.write_manifest(&signed(&manifest(&new), 1));
     gateway.await_generation(2).await;
     assert_eq!(said(&gateway).await, "new");
 }

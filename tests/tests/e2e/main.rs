@@ -9,6 +9,7 @@ mod azure_trace;
 mod bodies;
 mod bundles;
 mod canary;
+mod compared;
 mod conformance;
 mod containers;
 mod costs;

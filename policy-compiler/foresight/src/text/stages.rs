@@ -2,8 +2,9 @@
 
 use vocabulary::{ByteSize, Usd};
 
-use super::{Ink, Lines, printable};
+use super::Lines;
 use crate::explanation::{Explanation, LimitAsked, PoolTold, Sending};
+use crate::ink::{Ink, printable};
 
 pub(super) fn of(told: &Explanation, stage: &str, ink: Ink) -> Lines {
     match stage {

@@ -119,12 +119,3 @@ fn a_name_that_is_not_there_is_refused_with_those_that_are() {
     assert_eq!(explain(bundle(), &request, &how), Err(unknown.clone()));
     assert_eq!(unknown.to_string(), "there is no listener `public`; there is `main`");
 }
-
-#[test]
-fn control_characters_never_reach_a_terminal() {
-    let body =
-        "{\"model\": \"\\u001b[31mred\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}";
-    let told = told_of(&format!("POST /v1/chat/completions\nContent-Type: application/json\n\n{body}"));
-    let page = render(&told, false);
-    assert!(page.contains("\u{fffd}[31mred") && !page.contains('\u{1b}'), "{page}");
-}

@@ -136,6 +136,20 @@ pub enum FallbackWhen {
     ContentFilter,
 }
 
+impl FallbackWhen {
+    /// As written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::RateLimited => "rate-limited",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+            Self::ContextWindow => "context-window",
+            Self::ContentFilter => "content-filter",
+        }
+    }
+}
+
 /// Requests that a fallback is not for: those of these consumers, and those of this class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -1,4 +1,4 @@
-//! The requests under `examples/requests` end as each of them says, on the wire.
+//! The requests under `examples/requests` end as each of them says, on the wire and as `explain` foretells.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use e2e::client::Client;
 use e2e::example::Example;
 use e2e::gateway::TestGateway;
+use foresight::{Circumstances, explain};
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt, Full};
+use policy_compiler::{Source, compile};
 
 use super::{serving, showing};
 
@@ -76,6 +78,21 @@ async fn outcome(gateway: &TestGateway, client: &Client, text: &str) -> String {
     }
 }
 
+/// The same as `explain` foretells it.
+fn foretold(example: &Example, text: &str) -> String {
+    let bundle = compile(&Source::new("example.json", example.manifest.text())).bundle.unwrap();
+    let how = Circumstances {
+        from: Some(said(text, "from").unwrap_or("127.0.0.1").parse().unwrap()),
+        consumer: said(text, "consumer").map(str::to_owned),
+        ..Circumstances::default()
+    };
+    let told = explain(bundle, &foresight::Request::parse(text.as_bytes()).unwrap(), &how).unwrap();
+    match told.answer.and_then(|answer| Some((answer.status, answer.reason?))) {
+        None => format!("route {}", told.route.unwrap_or_default()),
+        Some((status, reason)) => format!("{status} {reason}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_beside_the_examples_ends_as_it_says() {
     assert_eq!(names(&folder()), INDUSTRIES.map(str::to_owned).into());
@@ -88,6 +105,7 @@ async fn every_request_beside_the_examples_ends_as_it_says() {
             let client = caller(&example, &gateway, &text);
             let expected = said(&text, "expect");
             assert_eq!(Some(&*outcome(&gateway, &client, &text).await), expected, "{industry}/{name}");
+            assert_eq!(Some(&*foretold(&example, &text)), expected, "{industry}/{name}, foretold");
         }
     }
 }

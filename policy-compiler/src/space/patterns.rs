@@ -9,6 +9,8 @@ use super::Exhausted;
 
 /// States of automata side by side.
 const MOST_STATES: usize = 4096;
+/// The same times how many automata there are.
+const MOST_WORK: usize = 1 << 15;
 
 /// A pattern in lower case in which `*` stands for anything.
 pub(super) struct Glob(Vec<char>);
@@ -20,10 +22,13 @@ impl Glob {
         Self(characters)
     }
 
-    /// The places reached without a character: a star may stand for nothing.
+    /// The places reached without a character: a star may stand for nothing. From the last star reached on,
+    /// whatever an earlier place accepts is accepted too, so that earlier ones need not be kept.
     fn settle(&self, mut at: BTreeSet<usize>) -> BTreeSet<usize> {
-        let stars: Vec<usize> = at.iter().copied().filter(|at| self.0.get(*at) == Some(&'*')).collect();
-        at.extend(stars.into_iter().map(|at| at + 1));
+        if let Some(star) = at.iter().copied().rfind(|at| self.0.get(*at) == Some(&'*')) {
+            at = at.split_off(&star);
+            at.insert(star + 1);
+        }
         at
     }
 
@@ -56,7 +61,9 @@ pub(super) fn agents(globs: Vec<Glob>) -> Result<Vec<String>, Exhausted> {
     // Some character that no pattern has.
     alphabet.extend(('a'..='z').chain('0'..='9').chain(['~']).find(|c| !alphabet.contains(c)));
     let begin: Vec<BTreeSet<usize>> = globs.iter().map(|glob| glob.settle(BTreeSet::from([0]))).collect();
+    let most = MOST_STATES.min(MOST_WORK / globs.len().max(1));
     explore(
+        most,
         begin,
         |state| {
             let step = |c: char| state.iter().zip(&globs).map(|(at, glob)| glob.step(at, c)).collect();
@@ -78,6 +85,7 @@ pub(super) fn paths<'p>(conditions: impl Iterator<Item = &'p PathMatch>) -> Resu
         next.collect::<Vec<_>>()
     };
     let mut found = explore(
+        MOST_STATES,
         (false, begin),
         |(_, state)| {
             let literals = state.iter().filter_map(|(pattern, at)| of(*pattern)?.literal(*at));
@@ -101,6 +109,7 @@ pub(super) fn paths<'p>(conditions: impl Iterator<Item = &'p PathMatch>) -> Resu
 
 /// Walks automata side by side, shortest texts first; one text for every set of them that accepts.
 fn explore<S: Clone + Ord>(
+    most: usize,
     begin: S,
     next: impl Fn(&S) -> Vec<(String, S)>,
     accepted: impl Fn(&S) -> Option<Vec<bool>>,
@@ -118,7 +127,7 @@ fn explore<S: Clone + Ord>(
         }
         for (more, state) in next(&state) {
             if seen.insert(state.clone()) {
-                if seen.len() > MOST_STATES {
+                if seen.len() > most {
                     return Err(Exhausted);
                 }
                 open.push_back((format!("{text}{more}"), state));
@@ -163,6 +172,23 @@ impl<'p> Segments<'p> {
     fn is_end(&self, at: usize) -> bool {
         at == self.wanted.len()
     }
+}
+
+/// Whether some path meets both conditions.
+pub(super) fn some_path(a: &PathMatch, b: &PathMatch) -> bool {
+    let (a, b) = (Segments::of(a), Segments::of(b));
+    let fits = |x: Option<&str>, y: Option<&str>| match (x, y) {
+        (Some(x), Some(y)) => x == y,
+        (Some(segment), None) | (None, Some(segment)) => !segment.is_empty(),
+        (None, None) => true,
+    };
+    let common = a.wanted.iter().zip(&b.wanted).all(|(x, y)| fits(*x, *y));
+    let ends = match a.wanted.len().cmp(&b.wanted.len()) {
+        std::cmp::Ordering::Less => a.open,
+        std::cmp::Ordering::Equal => true,
+        std::cmp::Ordering::Greater => b.open,
+    };
+    common && ends
 }
 
 #[cfg(test)]
@@ -210,5 +236,28 @@ mod tests {
         assert_eq!(sets.len(), paths.len(), "{paths:?}");
         // Nothing; below the root; below /a; the template as well; all of them.
         assert_eq!(sets.len(), 5, "{paths:?}");
+    }
+
+    #[test]
+    fn two_conditions_on_paths_meet_where_some_path_does() {
+        let text = |text: &str| text.to_owned();
+        let all = [
+            PathMatch::Exact(text("/a")),
+            PathMatch::Exact(text("/a/b")),
+            PathMatch::Exact(text("/a/")),
+            PathMatch::Prefix(text("/a")),
+            PathMatch::Prefix(text("/b")),
+            PathMatch::Prefix(String::new()),
+            PathMatch::Template(vec![Some(text("a")), None]),
+            PathMatch::Template(vec![None, Some(text("b"))]),
+            PathMatch::Template(vec![None]),
+        ];
+        for a in &all {
+            for b in &all {
+                let found = paths([a, b].into_iter()).unwrap();
+                let meet = found.iter().any(|path| a.takes(path) && b.takes(path));
+                assert_eq!(some_path(a, b), meet, "{a:?} {b:?}");
+            }
+        }
     }
 }

@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 
 use rule_table::{
-    AclAction, AclConditions, AclRule, BotClass, HeaderCondition, HostMatch, Mode, OnFailure, PathMatch,
+    AclAction, AclConditions, AclRule, BotClass, HeaderCondition, HeaderMatch, HostMatch, Mode, OnFailure,
+    PathMatch, RouteMatch,
 };
 
-use super::{Earlier, Prover, Reach, decides};
-use crate::check::cases::Ready;
+use super::{Earlier, Prover, Reach, Ready, blocks, decides};
+use crate::space::Clause;
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the same lists on every machine.
 struct Random(u64);
@@ -245,4 +246,70 @@ fn ten_thousand_lists_are_judged_as_by_trying_every_request() {
     }
     // The lists are such that every verdict is given often.
     assert!(taken > 1_000 && empty > 100 && ties > 1_000, "{taken} {empty} {ties}");
+}
+
+/// A route with one host, path and value of what a rule may have several of.
+fn route(random: &mut Random, dimensions: &[usize]) -> RouteMatch {
+    let of = side(random, dimensions, 2);
+    let header = |header: &HeaderCondition| HeaderMatch {
+        name: header.name.clone(),
+        value: header.values.first().cloned(),
+    };
+    RouteMatch {
+        host: of.hosts.first().cloned().unwrap_or(HostMatch::Any),
+        path: of.paths.first().cloned().unwrap_or(PathMatch::Prefix(String::new())),
+        methods: of.methods.clone(),
+        headers: of.headers.iter().map(header).collect(),
+        query: Vec::new(),
+        consumers: Vec::new(),
+        time: None,
+        model: None,
+    }
+}
+
+/// The same as what a rule asks for.
+fn asked(route: &RouteMatch) -> AclConditions {
+    let header = |header: &HeaderMatch| HeaderCondition {
+        name: header.name.clone(),
+        values: header.value.iter().cloned().collect(),
+    };
+    AclConditions {
+        hosts: vec![route.host.clone()],
+        paths: vec![route.path.clone()],
+        methods: route.methods.clone(),
+        headers: route.headers.iter().map(header).collect(),
+        ..AclConditions::default()
+    }
+}
+
+#[test]
+fn ten_thousand_routes_behind_lists_are_judged_as_by_trying_every_request() {
+    let mut random = Random(9);
+    let (mut shut, mut past_some) = (0, 0);
+    for number in 0..10_000 {
+        let (mut rules, dimensions) = list(&mut random);
+        // Rules that block much, so that some routes are left nothing.
+        for rule in &mut rules {
+            if random.below(2) == 0 {
+                rule.action = AclAction::Block(403);
+                rule.unless = AclConditions::default().into();
+            }
+        }
+        let matching = route(&mut random, &dimensions);
+        let ready: Vec<Ready<'_>> = rules.iter().map(Ready::of).collect();
+        let requests = requests(&[&dimensions[..], &[5]].concat());
+        let asked = asked(&matching);
+        let meets = |request: &&Request| conditions(&asked, request).iter().all(|says| *says == Some(true));
+        let own: Vec<&Request> = requests.iter().filter(meets).collect();
+        let through = own.iter().any(|request| {
+            let first = rules.iter().find(|rule| decides(rule) && applies(rule, request));
+            first.is_none_or(|rule| !blocks(rule))
+        });
+        let clause = Clause::of_route(&matching);
+        let verdict = Prover::new(vec!["one", "two"]).blocked(&clause, &ready).unwrap();
+        assert_eq!(verdict.is_some(), !through, "{number}: {matching:?}\n{rules:#?}");
+        shut += usize::from(verdict.is_some());
+        past_some += usize::from(through && rules.iter().any(blocks));
+    }
+    assert!(shut > 500 && past_some > 1_000, "{shut} {past_some}");
 }

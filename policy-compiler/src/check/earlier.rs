@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use rule_table::{AclConditions, PathMatch};
+use rule_table::PathMatch;
 
-use super::atoms::{self, Kind};
-use super::{Ready, decides};
+use super::prover::{Ready, decides};
+use crate::space::atoms::{self, Kind};
+use crate::space::{Clause, Side};
 
 /// Family and bits of an address, in one order.
 type Place = (u8, u128);
@@ -44,10 +45,10 @@ enum Anchor<'a> {
 
 impl<'a> Anchor<'a> {
     fn of(rule: &'a Ready<'_>) -> Self {
-        let when = rule.when.of;
+        let when = &*rule.clause.when.of;
         let plain = |path: &PathMatch| !matches!(path, PathMatch::Template(_));
-        if !when.networks.is_empty() && rule.when.networks.len() == when.networks.len() {
-            return Self::Networks(&rule.when.networks);
+        if !when.networks.is_empty() && rule.clause.when.networks.len() == when.networks.len() {
+            return Self::Networks(&rule.clause.when.networks);
         }
         if !when.paths.is_empty() && when.paths.iter().all(plain) {
             return Self::Paths(&when.paths);
@@ -71,8 +72,8 @@ fn ends(network: &IpNet) -> (Place, Place) {
 }
 
 /// What a side looks at.
-fn kinds(side: &AclConditions) -> Vec<Kind> {
-    let headers = side.headers.iter().map(|header| Kind::Header(header.name.clone()));
+fn kinds(side: &Side<'_>) -> Vec<Kind> {
+    let headers = side.of.headers.iter().map(|header| Kind::Header(header.name.clone()));
     let kinds: BTreeSet<Kind> = atoms::PLAIN.into_iter().chain(headers).collect();
     kinds.into_iter().filter(|kind| kind.constrains(side)).collect()
 }
@@ -81,8 +82,9 @@ impl<'r> Earlier<'r> {
     /// None yet of `list`, which is all there will be.
     pub(in crate::check) fn of(list: &'r [Ready<'r>]) -> Self {
         let deciding: Vec<&Ready<'_>> = list.iter().filter(|rule| decides(rule.rule)).collect();
-        let excepted: BTreeSet<Kind> = deciding.iter().flat_map(|rule| kinds(&rule.rule.unless)).collect();
-        let mut free = atoms::unbounded(&deciding);
+        let excepted: BTreeSet<Kind> = deciding.iter().flat_map(|rule| kinds(&rule.clause.unless)).collect();
+        let clauses: Vec<&Clause<'_>> = deciding.iter().map(|ready| &ready.clause).collect();
+        let mut free = atoms::unbounded(&clauses);
         free.retain(|kind| !excepted.contains(kind));
         Self { list, free, groups: BTreeMap::new(), by_priority: HashMap::new() }
     }
@@ -91,7 +93,7 @@ impl<'r> Earlier<'r> {
     pub(in crate::check) fn add(&mut self, index: usize) {
         let Some(rule) = self.list.get(index).filter(|rule| decides(rule.rule)) else { return };
         self.by_priority.entry(rule.rule.priority).or_default().push(index);
-        let group = self.groups.entry(kinds(rule.when.of)).or_default();
+        let group = self.groups.entry(kinds(&rule.clause.when)).or_default();
         match Anchor::of(rule) {
             Anchor::Networks(networks) => {
                 for network in networks {
@@ -123,7 +125,8 @@ impl<'r> Earlier<'r> {
     pub(super) fn beside(&self, rule: &Ready<'_>) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         let helps = |shape: &[Kind]| {
-            let asked = |kind: &Kind| kind.constrains(&rule.rule.when) || kind.constrains(&rule.rule.unless);
+            let asked =
+                |kind: &Kind| kind.constrains(&rule.clause.when) || kind.constrains(&rule.clause.unless);
             shape.iter().all(|kind| asked(kind) || !self.free.contains(kind))
         };
         for (_, group) in self.groups.iter().filter(|(shape, _)| helps(shape)) {
@@ -147,11 +150,11 @@ fn text(path: &PathMatch) -> Option<&String> {
 impl Group {
     fn meeting(&self, rule: &Ready<'_>, found: &mut BTreeSet<usize>) {
         found.extend(&self.rest);
-        let when = rule.when.of;
-        if rule.when.networks.is_empty() {
+        let when = &*rule.clause.when.of;
+        if rule.clause.when.networks.is_empty() {
             found.extend(self.networks.values().flatten().map(|(_, index)| index));
         } else {
-            rule.when.networks.iter().for_each(|network| self.networks_meeting(network, found));
+            rule.clause.when.networks.iter().for_each(|network| self.networks_meeting(network, found));
         }
         let texts: Option<Vec<&String>> = when.paths.iter().map(text).collect();
         match texts.filter(|texts| !texts.is_empty()) {

@@ -1,0 +1,170 @@
+//! What a rule, a route or a door asks of a request, in one form. It owns the reading of their networks and
+//! what they do where something cannot be told; it refuses to know what they decide.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use rule_table::{
+    AccessRule, AclAction, AclConditions, AclRule, HeaderCondition, HostMatch, OnFailure, PathMatch,
+    QueryMatch, RouteMatch, TimeWindow,
+};
+
+use super::patterns;
+
+/// Conditions that must hold, and exceptions.
+#[derive(Debug)]
+pub struct Clause<'a> {
+    pub(crate) when: Side<'a>,
+    pub(crate) unless: Side<'a>,
+    /// Whether it applies where one of its conditions cannot be told.
+    pub(super) untold: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Side<'a> {
+    pub(crate) of: Cow<'a, AclConditions>,
+    pub(crate) networks: Vec<IpNet>,
+    pub(super) query: &'a [QueryMatch],
+    pub(super) consumers: &'a [u32],
+    pub(super) model: Option<&'a str>,
+    pub(super) time: Option<&'a TimeWindow>,
+    pub(super) is_route: bool,
+}
+
+impl<'a> Side<'a> {
+    fn of(of: Cow<'a, AclConditions>) -> Self {
+        let networks = of.networks.iter().filter_map(|network| network.parse().ok()).collect();
+        Self { of, networks, query: &[], consumers: &[], model: None, time: None, is_route: false }
+    }
+
+    fn exact_hosts(&self) -> bool {
+        self.of.hosts.iter().all(|host| matches!(host, HostMatch::Exact(_)))
+    }
+}
+
+impl<'a> Clause<'a> {
+    /// What a rule of the access control list applies to.
+    #[must_use]
+    pub fn of_rule(rule: &'a AclRule) -> Self {
+        let untold = match rule.action {
+            AclAction::Block(_) => rule.on_failure == OnFailure::Closed,
+            AclAction::Allow => rule.on_failure == OnFailure::Open,
+            AclAction::Log => true,
+        };
+        let side = |of: &'a AclConditions| Side::of(Cow::Borrowed(of));
+        Self { when: side(&rule.when), unless: side(&rule.unless), untold }
+    }
+
+    /// What a route matches.
+    #[must_use]
+    pub fn of_route(matching: &'a RouteMatch) -> Self {
+        let header = |header: &rule_table::HeaderMatch| HeaderCondition {
+            name: header.name.clone(),
+            values: header.value.iter().cloned().collect(),
+        };
+        let host = Some(&matching.host).filter(|host| **host != HostMatch::Any);
+        let of = AclConditions {
+            methods: matching.methods.clone(),
+            hosts: host.into_iter().cloned().collect(),
+            // `/*` is a condition too: the target of `OPTIONS *` is no path.
+            paths: vec![matching.path.clone()],
+            headers: matching.headers.iter().map(header).collect(),
+            ..AclConditions::default()
+        };
+        let when = Side {
+            query: &matching.query,
+            consumers: &matching.consumers,
+            model: matching.model.as_deref(),
+            time: matching.time.as_ref(),
+            is_route: true,
+            ..Side::of(Cow::Owned(of))
+        };
+        Self { when, unless: Side::of(Cow::default()), untold: false }
+    }
+
+    /// What an access rule lets through.
+    #[must_use]
+    pub fn of_access(rule: &AccessRule) -> Self {
+        let header = |header: &rule_table::RequiredHeader| HeaderCondition {
+            name: header.name.clone(),
+            values: header.values.clone(),
+        };
+        let when = AclConditions {
+            networks: rule.allow.clone(),
+            countries: rule.allow_countries.clone(),
+            headers: rule.headers.iter().map(header).collect(),
+            ..AclConditions::default()
+        };
+        let unless = AclConditions {
+            networks: rule.deny.clone(),
+            countries: rule.deny_countries.clone(),
+            ..AclConditions::default()
+        };
+        Self {
+            when: Side::of(Cow::Owned(when)),
+            unless: Side::of(Cow::Owned(unless)),
+            untold: rule.unknown_country == OnFailure::Open,
+        }
+    }
+
+    /// What these callers send.
+    #[must_use]
+    pub fn of_consumers(consumers: &'a [u32]) -> Self {
+        let when = Side { consumers, ..Side::of(Cow::default()) };
+        Self { when, unless: Side::of(Cow::default()), untold: false }
+    }
+
+    /// Whether some request meets its conditions, as far as a look at them tells: no two of them, and no exception,
+    /// look at one thing. False where it may be.
+    pub(crate) fn surely_applies(&self) -> bool {
+        let when = &self.when.of;
+        let names: BTreeSet<&String> = when.headers.iter().map(|header| &header.name).collect();
+        *self.unless.of == AclConditions::default()
+            && names.len() == when.headers.len()
+            && when.body_over.is_none()
+            && when.user_agents.is_empty()
+            && when.bots.is_empty()
+            && self.when.networks.len() == when.networks.len()
+    }
+
+    /// Whether no request is both's, as far as a look at single lists tells; false where it may be.
+    #[must_use]
+    pub fn is_apart(&self, other: &Self) -> bool {
+        let (x, y) = (&self.when, &other.when);
+        let (a, b) = (&*x.of, &*y.of);
+        disjoint(&a.listeners, &b.listeners)
+            || disjoint(&a.methods, &b.methods)
+            || disjoint(&a.hosts, &b.hosts) && x.exact_hosts() && y.exact_hosts()
+            || !a.paths.is_empty() && !b.paths.is_empty() && no_path(&a.paths, &b.paths)
+            || a.headers.iter().any(|one| b.headers.iter().any(|two| values_apart(one, two)))
+            || disjoint(x.consumers, y.consumers)
+            || x.model.is_some() && y.model.is_some() && x.model != y.model
+            || !x.networks.is_empty()
+                && !y.networks.is_empty()
+                && !x.networks.iter().any(|one| y.networks.iter().any(|two| meet(one, two)))
+    }
+}
+
+/// Pairs of conditions on paths that are compared; lists with more are looked at by the search.
+const MOST_PATHS: usize = 256;
+
+/// Whether no path meets a condition of both lists.
+fn no_path(a: &[PathMatch], b: &[PathMatch]) -> bool {
+    a.len().saturating_mul(b.len()) <= MOST_PATHS
+        && !a.iter().any(|one| b.iter().any(|other| patterns::some_path(one, other)))
+}
+
+/// Whether two conditions on one header name no value alike.
+fn values_apart(a: &HeaderCondition, b: &HeaderCondition) -> bool {
+    a.name == b.name && disjoint(&a.values, &b.values)
+}
+
+fn meet(a: &IpNet, b: &IpNet) -> bool {
+    a.contains(b) || b.contains(a)
+}
+
+/// Whether two sorted lists, of which an empty one stands for everything, have nothing in common.
+fn disjoint<T: Ord>(a: &[T], b: &[T]) -> bool {
+    !a.is_empty() && !b.is_empty() && !a.iter().any(|x| b.binary_search(x).is_ok())
+}
