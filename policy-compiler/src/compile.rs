@@ -96,15 +96,10 @@ fn examine(document: &Document, findings: &mut Vec<Finding>) -> Option<Manifest>
         return None;
     }
     let unread = findings.iter().any(Finding::is_error);
-    let json = document.root.to_json();
-    let violations = schema::violations(document, &json);
-    let sound = violations.is_empty();
+    let (violations, typed) = typed(document, !unread);
     findings.extend(violations);
     findings.extend(check::tree(document));
-    if unread || !sound {
-        return None;
-    }
-    match serde_json::from_value::<Manifest>(json) {
+    match typed? {
         Ok(mut manifest) => {
             resolve::fill(&mut manifest, &Names::of(document));
             findings.extend(check::manifest(document, &manifest, findings));
@@ -116,6 +111,33 @@ fn examine(document: &Document, findings: &mut Vec<Finding>) -> Option<Manifest>
             None
         }
     }
+}
+
+/// Validates a document and types it, piece by piece: a long one does not fit into memory many times over. No
+/// manifest where there are violations, or where none is wanted.
+fn typed(document: &Document, wanted: bool) -> (Vec<Finding>, Option<serde_json::Result<Manifest>>) {
+    let mut violations = Vec::new();
+    let mut typed: Option<serde_json::Result<Manifest>> = None;
+    for number in 0.. {
+        let Some(json) = document.piece(number) else { break };
+        let mut found = schema::violations(document, &json);
+        // The rest of the document was in the first piece as well.
+        found.retain(|finding| number == 0 || finding.path.len() > 1 && document.is_long(&finding.path));
+        violations.extend(found);
+        if !wanted || !violations.is_empty() {
+            typed = None;
+            continue;
+        }
+        typed = match (typed, serde_json::from_value(json)) {
+            (Some(Ok(mut whole)), Ok(piece)) => {
+                Manifest::absorb(&mut whole, piece);
+                Some(Ok(whole))
+            }
+            (Some(Err(error)), _) => Some(Err(error)),
+            (_, piece) => Some(piece),
+        };
+    }
+    (violations, typed)
 }
 
 fn internal(document: &Document, message: &str) -> Finding {

@@ -160,6 +160,13 @@ fn included() -> [&'static str; 2] {
 }
 
 impl Manifest {
+    /// Adds the entries of another piece of the same document.
+    pub(crate) fn absorb(&mut self, mut piece: Self) {
+        self.routes.extend(std::mem::take(&mut *piece.routes));
+        self.acl.extend(std::mem::take(&mut *piece.acl));
+        self.consumers.extend(std::mem::take(&mut *piece.consumers));
+    }
+
     /// What a deployment serves; `None` for a backend that is passed through.
     pub(crate) fn serving<'m>(&'m self, deployed: &Deployed<'m>) -> Option<Serving<'m>> {
         let backend = self.backends.get(deployed.backend)?;

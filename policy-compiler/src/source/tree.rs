@@ -221,6 +221,41 @@ pub struct Document {
     pub root: Node,
 }
 
+/// Sections that may be too long to have in two forms at once.
+const LONG: [&str; 3] = ["routes", "acl", "consumers"];
+/// As many entries of each of them are in one piece.
+const PIECE: usize = 5_000;
+
+impl Document {
+    /// Whether a path leads into a section that is in several pieces.
+    pub(crate) fn is_long(&self, path: &[String]) -> bool {
+        path.first().is_some_and(|section| LONG.contains(&section.as_str()))
+    }
+
+    /// The document as JSON in pieces, each with another part of what the long sections hold and with all of the
+    /// rest; nothing after the last one. A short document is one piece.
+    pub(crate) fn piece(&self, number: usize) -> Option<Value> {
+        let sections = self.root.entries();
+        let long = |entry: &Entry| LONG.contains(&entry.key.as_str());
+        let longest = sections.iter().filter(|entry| long(entry)).map(|entry| entry.value.entries().len());
+        let begin = number.saturating_mul(PIECE);
+        if number > 0 && begin >= longest.max().unwrap_or_default() {
+            return None;
+        }
+        if !matches!(self.root.kind, Kind::Map(_)) {
+            return Some(self.root.to_json());
+        }
+        let json = |entry: &Entry| match &entry.value.kind {
+            Kind::Map(fields) if long(entry) => {
+                let part = fields.entries.iter().skip(begin).take(PIECE);
+                Value::Object(part.map(|entry| (entry.key.clone(), entry.value.to_json())).collect())
+            }
+            _ => entry.value.to_json(),
+        };
+        Some(Value::Object(sections.iter().map(|entry| (entry.key.clone(), json(entry))).collect()))
+    }
+}
+
 /// Without the tree, for the same reason as [`Source`].
 impl std::fmt::Debug for Document {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
