@@ -10,7 +10,6 @@
 
 mod atoms;
 mod clause;
-mod nearby;
 mod patterns;
 
 use std::collections::HashSet;
@@ -19,7 +18,6 @@ pub use atoms::Atom;
 use atoms::{Dimension, Truth, cut};
 pub use clause::Clause;
 use clause::Side;
-pub use nearby::Nearby;
 
 use crate::diagnostics::Request;
 

@@ -7,7 +7,6 @@ use super::Context;
 use super::prover::{Prover, Reach, Ready, decides};
 use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::lower;
-use crate::space::Nearby;
 
 /// Rules of one priority that a rule is compared with.
 const MOST_PEERS: usize = 64;
@@ -16,13 +15,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     // What is malformed has findings of its own.
     let Some(rules) = lower::acl(context.manifest) else { return Vec::new() };
     let ready: Vec<Ready<'_>> = rules.iter().map(Ready::of).collect();
-    let nearby = Nearby::of(&ready.iter().map(|rule| &rule.clause).collect::<Vec<_>>());
     let listeners = context.manifest.listeners.keys().map(String::as_str).collect();
     let mut order = Order { context, prover: Prover::new(listeners), unknown: Vec::new() };
     let mut findings = Vec::new();
     for (index, rule) in ready.iter().enumerate() {
-        let earlier = ready.get(..index).unwrap_or_default();
-        findings.extend(order.examine(rule, earlier, &nearby));
+        findings.extend(order.examine(rule, ready.get(..index).unwrap_or_default()));
     }
     findings.extend(order.unknown());
     findings
@@ -36,24 +33,17 @@ struct Order<'c, 'a> {
 }
 
 impl Order<'_, '_> {
-    fn examine<'r>(
-        &mut self,
-        rule: &'r Ready<'r>,
-        earlier: &'r [Ready<'r>],
-        nearby: &Nearby,
-    ) -> Vec<Finding> {
+    fn examine<'r>(&mut self, rule: &'r Ready<'r>, earlier: &'r [Ready<'r>]) -> Vec<Finding> {
         let name = &rule.rule.name;
-        // In the order in which they are asked, so that those of one priority stand together.
-        let equal = earlier.iter().rev().take_while(|other| other.rule.priority == rule.rule.priority);
-        let near = nearby.to(&rule.clause).into_iter().map_while(|at| earlier.get(at));
-        let (Ok(peers), Ok(before)) = (self.prover.beside(rule, equal), self.prover.beside(rule, near))
-        else {
+        let Ok(before) = self.prover.beside(rule, earlier) else {
             self.unknown.push(name.clone());
             return Vec::new();
         };
         let mut findings = Vec::new();
-        let unlike = |other: &&Ready<'_>| decides(rule.rule) && rule.rule.action != other.rule.action;
-        let peers = peers.into_iter().rev().filter(unlike);
+        let peers = before.iter().copied().filter(|other| {
+            let (a, b) = (rule.rule, other.rule);
+            decides(a) && a.priority == b.priority && a.action != b.action
+        });
         let mut open = false;
         for (index, other) in peers.enumerate() {
             let common = if index < MOST_PEERS { self.prover.common(rule, other).ok() } else { None };

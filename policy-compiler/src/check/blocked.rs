@@ -5,7 +5,7 @@ use super::overlaps::peers;
 use super::prover::{Prover, Ready, blocks};
 use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::lower;
-use crate::space::{Clause, Nearby};
+use crate::space::Clause;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     // What is malformed has findings of its own.
@@ -13,13 +13,12 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     let ready: Vec<Ready<'_>> = rules.iter().map(Ready::of).collect();
-    let index = Nearby::of(&ready.iter().map(|rule| &rule.clause).collect::<Vec<_>>());
     let listeners = context.manifest.listeners.keys().map(String::as_str).collect();
     let mut prover = Prover::new(listeners);
     let mut findings = Vec::new();
     let mut unknown: Vec<&str> = Vec::new();
     for peer in peers(context) {
-        match prover.blocked(&Clause::of_route(&peer.matching), &ready, &index) {
+        match prover.blocked(&Clause::of_route(&peer.matching), &ready) {
             Ok(None) => {}
             Ok(Some((by, request))) => findings.push(never_let_through(context, peer.name, &by, request)),
             Err(_) => unknown.push(peer.name),

@@ -4,7 +4,7 @@
 use rule_table::{AclAction, AclRule, Mode};
 
 use crate::diagnostics::Witness;
-use crate::space::{Cases, Clause, Exhausted, Nearby, relevant, repeats_matter};
+use crate::space::{Cases, Clause, Exhausted, relevant, repeats_matter};
 
 /// Pairs of rules that are looked at, and steps of all searches together.
 const MOST_PAIRS: usize = 2_000_000;
@@ -39,7 +39,7 @@ pub(in crate::check) enum Reach<'r> {
 #[derive(Debug)]
 pub(in crate::check) struct Ready<'a> {
     pub(in crate::check) rule: &'a AclRule,
-    pub(in crate::check) clause: Clause<'a>,
+    clause: Clause<'a>,
 }
 
 impl<'a> Ready<'a> {
@@ -61,20 +61,14 @@ impl<'n> Prover<'n> {
         Self { listeners, pairs: MOST_PAIRS, steps: MOST_STEPS }
     }
 
-    /// Those of some rules that decide and that a rule may have a request in common with.
+    /// The rules of a list that decide and that a rule may have a request in common with.
     pub(in crate::check) fn beside<'r>(
         &mut self,
         rule: &Ready<'_>,
-        list: impl IntoIterator<Item = &'r Ready<'r>>,
+        list: &'r [Ready<'r>],
     ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
-        let mut beside = Vec::new();
-        for other in list {
-            self.pairs = self.pairs.checked_sub(1).ok_or(Exhausted)?;
-            if decides(other.rule) && !rule.clause.is_apart(&other.clause) {
-                beside.push(other);
-            }
-        }
-        Ok(beside)
+        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
+        Ok(list.iter().filter(|other| decides(other.rule) && !rule.clause.is_apart(&other.clause)).collect())
     }
 
     fn cases<'r>(&self, rules: &'r [&'r Clause<'r>]) -> Result<Cases<'r>, Exhausted> {
@@ -148,12 +142,14 @@ impl<'n> Prover<'n> {
         &mut self,
         route: &'r Clause<'r>,
         list: &'r [Ready<'r>],
-        index: &Nearby,
     ) -> Result<Option<(Vec<&'r Ready<'r>>, Witness)>, Exhausted> {
-        let near_it = index.to(route);
-        self.pairs = self.pairs.checked_sub(near_it.len()).ok_or(Exhausted)?;
-        let may_block = |ready: &&Ready<'_>| blocks(ready.rule) && !route.is_apart(&ready.clause);
-        let blocking = near_it.into_iter().filter_map(|at| list.get(at)).filter(may_block).collect();
+        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
+        // What allows may do so for another value of a header that is sent twice.
+        let near = || {
+            let near = |ready: &&Ready<'_>| !blocks(ready.rule) || !route.is_apart(&ready.clause);
+            list.iter().filter(|ready| decides(ready.rule)).filter(near)
+        };
+        let blocking = near().filter(|ready| blocks(ready.rule)).collect();
         let blocking = relevant(&[route], blocking, |ready: &Ready<'_>| &ready.clause);
         if blocking.is_empty() {
             return Ok(None);
@@ -166,13 +162,7 @@ impl<'n> Prover<'n> {
         if self.beyond(&[route], &clauses)?.is_some() {
             return Ok(None);
         }
-        // Nothing is left by all of them; what a rule that allows takes before them may be. It may do so for
-        // another value of a header that is sent twice.
-        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
-        let near = || {
-            let near = |ready: &&Ready<'_>| !blocks(ready.rule) || !route.is_apart(&ready.clause);
-            list.iter().filter(|ready| decides(ready.rule)).filter(near)
-        };
+        // Nothing is left by all of them; what a rule that allows takes before them may be.
         for (at, allowing) in near().enumerate().filter(|(_, ready)| !blocks(ready.rule)) {
             let before = near().take(at).filter(|ready| blocks(ready.rule)).map(|ready| &ready.clause);
             let before: Vec<&Clause<'_>> = before.collect();
@@ -183,20 +173,24 @@ impl<'n> Prover<'n> {
                 return Ok(None);
             }
         }
-        Ok(Some((self.needed(route, blocking), own)))
+        Ok(Some((self.needed(route, blocking)?, own)))
     }
 
     /// Leaves out rules without which the others block everything as well, the last first.
-    fn needed<'r>(&mut self, route: &'r Clause<'r>, mut blocking: Vec<&'r Ready<'r>>) -> Vec<&'r Ready<'r>> {
+    fn needed<'r>(
+        &mut self,
+        route: &'r Clause<'r>,
+        mut blocking: Vec<&'r Ready<'r>>,
+    ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
         for at in (0..blocking.len()).rev() {
             let mut fewer = blocking.clone();
             fewer.remove(at);
             let clauses: Vec<&Clause<'_>> = fewer.iter().map(|ready| &ready.clause).collect();
-            if matches!(self.beyond(&[route], &clauses), Ok(None)) {
+            if self.beyond(&[route], &clauses)?.is_none() {
                 blocking = fewer;
             }
         }
-        blocking
+        Ok(blocking)
     }
 
     /// A request that all of `wanted` apply to and none of `others`.

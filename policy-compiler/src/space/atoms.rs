@@ -204,30 +204,6 @@ fn is_host(wanted: &HostMatch, host: &str) -> bool {
     }
 }
 
-/// Every kind but those that have a name.
-const PLAIN: [Kind; 12] = [
-    Kind::Path,
-    Kind::Host,
-    Kind::Method,
-    Kind::Model,
-    Kind::Consumer,
-    Kind::Time,
-    Kind::Address,
-    Kind::Listener,
-    Kind::Country,
-    Kind::Bot,
-    Kind::UserAgent,
-    Kind::Body,
-];
-
-/// What one side of a clause looks at.
-pub(super) fn kinds(side: &Side<'_>) -> BTreeSet<Kind> {
-    let headers = side.of.headers.iter().map(|header| Kind::Header(header.name.clone()));
-    let parameters = side.query.iter().map(|query| Kind::Query(query.name.clone()));
-    let plain = PLAIN.into_iter().filter(|kind| kind.constrains(side));
-    plain.chain(headers).chain(parameters).collect()
-}
-
 /// The dimensions that some clauses look at, each cut into the values that they tell apart.
 pub(super) fn cut(clauses: &[&Clause<'_>], listeners: u32) -> Result<Vec<Dimension>, Exhausted> {
     let sides: Vec<&Side<'_>> = clauses.iter().flat_map(|clause| [&clause.when, &clause.unless]).collect();
@@ -235,7 +211,21 @@ pub(super) fn cut(clauses: &[&Clause<'_>], listeners: u32) -> Result<Vec<Dimensi
     let headers: BTreeSet<String> = names.collect();
     let names = sides.iter().flat_map(|side| side.query).map(|query| query.name.clone());
     let parameters: BTreeSet<String> = names.collect();
-    let kinds = PLAIN.into_iter().chain(headers.into_iter().map(Kind::Header));
+    let plain = [
+        Kind::Path,
+        Kind::Host,
+        Kind::Method,
+        Kind::Model,
+        Kind::Consumer,
+        Kind::Time,
+        Kind::Address,
+        Kind::Listener,
+        Kind::Country,
+        Kind::Bot,
+        Kind::UserAgent,
+        Kind::Body,
+    ];
+    let kinds = plain.into_iter().chain(headers.into_iter().map(Kind::Header));
     let kinds = kinds.chain(parameters.into_iter().map(Kind::Query));
     let used = kinds.filter(|kind| sides.iter().any(|side| kind.constrains(side)));
     used.map(|kind| Ok(Dimension { atoms: values(&kind, &sides, listeners)?, kind })).collect()
