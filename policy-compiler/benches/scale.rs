@@ -8,34 +8,45 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use policy_compiler::{Source, compile};
+use policy_compiler::{Source, compile, read};
 use rule_table::{AclTable, Bundle, RouteTable};
+
+/// The product's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
 
-/// What a platform with many tenants writes: a route per tenant and service, every tenth for one method, and
+/// What a platform with many tenants writes: a host per tenant, with AI operations and plain services behind it, and
 /// rules over networks, paths and headers.
 fn manifest(routes: u32) -> String {
     let mut text = String::from(
         "apiVersion: sluicegate/v1\n\
          listeners:\n  gateway: {address: 127.0.0.1:8080}\n\
-         backends:\n  services: {kind: http, url: \"http://127.0.0.1:8000\"}\n\
+         backends:\n  vllm: {kind: vllm, url: \"http://127.0.0.1:8000\", models: {llama-70b: {}}}\n  \
+         files: {kind: http, url: \"http://127.0.0.1:9000\"}\n\
          pools:\n",
     );
     for pool in 0..20 {
-        let _ = writeln!(text, "  pool-{pool}: {{members: [services]}}");
+        let member = if pool < 10 { "vllm" } else { "files" };
+        let _ = writeln!(text, "  pool-{pool}: {{members: [{member}]}}");
     }
     text.push_str("routes:\n");
     for index in 0..routes {
         let (tenant, service) = (index / 20, index % 20);
-        let path = match index % 10 {
-            0 => format!("/s{service}/{{user}}/chat"),
-            1..5 => format!("/s{service}/v1/chat"),
-            _ => format!("/s{service}/v1/*"),
+        let condition = match service {
+            0 => "path: /v1/chat/completions, method: POST".to_owned(),
+            1 => "path: /v1/embeddings, method: POST".to_owned(),
+            2 => "path: /v1/responses, method: POST".to_owned(),
+            3 => "path: /v1/messages, method: POST".to_owned(),
+            4..10 => format!("path: /v1/*, header: {{x-service: s{service}}}"),
+            10..12 => format!("path: \"/s{service}/{{user}}/files\", method: [GET, POST]"),
+            12..16 => format!("path: /s{service}/v1/files, method: [GET, POST]"),
+            _ => format!("path: /s{service}/v1/*, method: [GET, POST]"),
         };
         let _ = writeln!(
             text,
-            "  r{index}: {{match: {{host: t{tenant}.llm.corp, path: \"{path}\", method: [GET, POST]}}, pool: pool-{service}, public: true}}"
+            "  r{index}: {{match: {{host: t{tenant}.llm.corp, {condition}}}, pool: pool-{service}, public: true}}"
         );
     }
     text.push_str("acl:\n");
@@ -70,6 +81,17 @@ fn measure(size: u32) {
     let text = manifest(size);
     println!("{size} routes and {size} access rules, {:.1} MB of YAML", text.len() as f64 / 1e6);
     let source = Source::new("gateway.yaml", text);
+    let document = timed("parse YAML", || read(&source)).expect("it is YAML");
+    if let Some(peak) = peak() {
+        println!("  peak memory so far {peak} MB");
+    }
+    let json = Source::new("gateway.json", document.root.to_json().to_string());
+    drop(document);
+    timed("parse JSON", || black_box(read(&json)));
+    drop(json);
+    if let Some(peak) = peak() {
+        println!("  peak memory so far {peak} MB");
+    }
     let outcome = timed("compile, parsing included", || compile(&source));
     let errors = outcome.findings.iter().filter(|finding| finding.is_error()).count();
     println!("  findings {}, of them errors {errors}", outcome.findings.len());

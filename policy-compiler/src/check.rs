@@ -14,6 +14,7 @@ mod callers;
 mod capabilities;
 mod connections;
 mod doors;
+mod earlier;
 mod exposure;
 mod failover;
 mod fallbacks;

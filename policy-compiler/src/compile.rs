@@ -46,6 +46,12 @@ impl Outcome {
     }
 }
 
+/// Reads a source's files into one tree: the first stage of [`compile`], which tells what is wrong with them.
+#[must_use]
+pub fn read(source: &Source) -> Option<Document> {
+    compose(source, &mut Vec::new())
+}
+
 /// Compiles a manifest. Total: any text whatever gives an outcome.
 #[must_use]
 pub fn compile(source: &Source) -> Outcome {

@@ -30,7 +30,7 @@ pub mod source;
 pub mod space;
 
 pub use check::{check_resources, expired_prices};
-pub use compile::{Outcome, compile, compile_at};
+pub use compile::{Outcome, compile, compile_at, read};
 pub use compose::flatten;
 pub use diagnostics::{Code, Finding, LevelFault, Levels, Severity, Style, Witness, render};
 pub use examples::{Example, example, explain};

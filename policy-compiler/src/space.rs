@@ -8,7 +8,7 @@
 //! not quite (an address has one country): that nothing is found is a proof, that something is found is one
 //! where [`Cases::is_exact`].
 
-mod atoms;
+pub(crate) mod atoms;
 mod clause;
 mod patterns;
 
@@ -17,7 +17,7 @@ use std::collections::HashSet;
 pub use atoms::Atom;
 use atoms::{Dimension, Truth, cut};
 pub use clause::Clause;
-use clause::Side;
+pub(crate) use clause::Side;
 
 use crate::diagnostics::Request;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rule_table::Trust;
 use serde_json::Value;
 use sluicegate::policy::{Offer, Source};
 use sluicegate::{Gateway, Options, StartError};
@@ -21,6 +22,8 @@ use crate::wait::until_async;
 pub struct Settings {
     /// The one source of policy.
     pub source: Source,
+    /// Whose policy is taken.
+    pub trust: Trust,
     /// Policy seconds per wall-clock second.
     pub time_scale: f64,
     /// Where manifest, access log and state are kept; a fresh folder when absent.
@@ -29,7 +32,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { source: Source::File, time_scale: 1.0, folder: None }
+        Self { source: Source::File, trust: Trust::Anybody, time_scale: 1.0, folder: None }
     }
 }
 
@@ -62,11 +65,11 @@ impl TestGateway {
         Self::start_text(&manifest.text(), settings).await
     }
 
-    /// The same, from a manifest's text.
+    /// The same, from a manifest's text or a bundle's bytes.
     ///
     /// # Errors
     /// What the gateway says.
-    pub async fn start_text(manifest: &str, settings: Settings) -> Result<Self, StartError> {
+    pub async fn start_text(manifest: impl AsRef<[u8]>, settings: Settings) -> Result<Self, StartError> {
         // Fails when a test in this process was first, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let own = settings.folder.is_none().then(|| tempfile::tempdir().expect("a folder"));
@@ -77,6 +80,7 @@ impl TestGateway {
         let options = Options {
             manifest: file,
             source: settings.source,
+            trust: settings.trust,
             state_dir: Some(folder.join("state")),
             overlays: Vec::new(),
             time_scale: settings.time_scale,
@@ -120,7 +124,7 @@ impl TestGateway {
     }
 
     /// Replaces the manifest file, as an editor that writes a copy and renames it.
-    pub fn write_manifest(&self, text: &str) {
+    pub fn write_manifest(&self, text: &(impl AsRef<[u8]> + ?Sized)) {
         let copy = self.folder.join(".gateway.yaml.new");
         std::fs::write(&copy, text).expect("a manifest can be written");
         std::fs::rename(copy, self.folder.join("gateway.yaml")).expect("a manifest can be replaced");

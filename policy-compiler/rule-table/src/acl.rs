@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rare::{Absent, Rare};
 use crate::sections::{HostMatch, Mode, OnFailure, PathMatch};
 
 /// A rule. It applies where every condition of `when` holds and none of `unless`; the first that applies and
@@ -16,7 +17,7 @@ pub struct AclRule {
     /// What must hold; every request when empty.
     pub when: AclConditions,
     /// Exceptions, each by itself.
-    pub unless: AclConditions,
+    pub unless: Rare<AclConditions>,
     /// What is done.
     pub action: AclAction,
     /// Decide or count.
@@ -60,6 +61,21 @@ pub struct AclConditions {
     pub bots: Vec<BotClass>,
     /// Bodies of more bytes than this.
     pub body_over: Option<u64>,
+}
+
+impl Absent for AclConditions {
+    const ABSENT: &'static Self = &Self {
+        listeners: Vec::new(),
+        networks: Vec::new(),
+        countries: Vec::new(),
+        methods: Vec::new(),
+        hosts: Vec::new(),
+        paths: Vec::new(),
+        headers: Vec::new(),
+        user_agents: Vec::new(),
+        bots: Vec::new(),
+        body_over: None,
+    };
 }
 
 /// A header that is there, with one of these values.

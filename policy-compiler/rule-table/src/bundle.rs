@@ -1,20 +1,37 @@
-//! The bundle: a policy, its digest, and its file form. It owns the canonical bytes, the version and
-//! the checksum; it refuses to load anything it did not write itself, down to a single flipped bit.
+//! The bundle: a policy, its digest, and its file form. It owns the order in which a file is judged and the
+//! names of what can be wrong with it; it refuses to load anything in part.
 //!
-//! A file is one header line, `sluicegate-bundle 1 sha256:<64 hex>`, then the policy as JSON. The
-//! digest is taken over exactly those JSON bytes. They are canonical because the policy's lists are
-//! sorted and its fields have a fixed order, so two manifests that mean the same have one digest.
+//! A file is a header, a body, and signatures; all numbers are little-endian.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 18 | `sluicegate-bundle` and a zero byte |
+//! | 2 | version, here 2 |
+//! | 32 | digest: BLAKE3 of the body |
+//! | 8 | length of the body |
+//! | 1 | number of signatures |
+//! | … | body: the table of sections, then the sections (`sections` module) |
+//! | … | signatures over the digest (`signature` module) |
+//!
+//! The body is canonical: the policy's lists are sorted and every field has one form, so two manifests that
+//! mean the same have one digest.
+
+mod frame;
+mod sections;
+mod signature;
 
 use crate::digest::Digest;
 use crate::references::DanglingId;
 use crate::sections::Policy;
 
-/// The version of the file form that this build writes and reads.
-pub const BUNDLE_VERSION: u32 = 1;
+pub use sections::SectionSize;
+pub use signature::{PublicKey, SigningKey, SigningKeyError, Trust};
 
-const MAGIC: &str = "sluicegate-bundle";
-/// Longer than any header line of any version.
-const HEADER_BYTES: usize = 128;
+/// The version of the file form that this build writes and reads.
+pub const BUNDLE_VERSION: u16 = 2;
+
+/// The largest file that is read, in bytes: twice the largest that is foreseen.
+pub const MAX_BUNDLE_BYTES: usize = 128 << 20;
 
 /// A policy with the digest of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,40 +40,95 @@ pub struct Bundle {
     digest: Digest,
 }
 
-/// Why bytes are not a bundle.
+/// Why bytes are not a bundle, or not one that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    /// The header line is missing or is not ours.
-    #[error("not a bundle: it must begin with the line `{MAGIC} {BUNDLE_VERSION} sha256:…`")]
+    /// It does not begin as a bundle does.
+    #[error("not a bundle: it must begin with `sluicegate-bundle`; `sluicegate compile --bundle` writes one")]
     NotABundle,
     /// Written by a build with another file form.
     #[error(
         "bundle version {0} is not supported by this build, which reads version {BUNDLE_VERSION}: compile the manifest again"
     )]
     UnsupportedVersion(u32),
+    /// More than is read.
+    #[error("the bundle has {0} bytes; at most {MAX_BUNDLE_BYTES} are read")]
+    TooLarge(usize),
+    /// The end is missing.
+    #[error("the bundle is cut short: {0} bytes and more are missing; copy it again")]
+    Truncated(u64),
+    /// Something follows the end.
+    #[error("{0} bytes follow the bundle's end; copy it again")]
+    TrailingBytes(usize),
     /// The content is not what was written.
-    #[error("the bundle is damaged: its header says {stated}, its content has {actual}")]
+    #[error("the bundle is damaged: its header says {stated}, its content has {actual}; copy it again")]
     ChecksumMismatch {
         /// Digest in the header.
         stated: Digest,
         /// Digest of the content.
         actual: Digest,
     },
-    /// The content has the right checksum but is not a policy in canonical form.
-    #[error("the bundle's content is malformed: {0}")]
-    Malformed(String),
+    /// A signature of a kind that this build does not know.
+    #[error("the bundle has a signature of an unknown kind; this build knows Ed25519")]
+    UnknownSignature,
+    /// A signature was not made by the key it names.
+    #[error("the bundle is wrongly signed: the signature that names {0} was not made with its private key")]
+    BadSignature(PublicKey),
+    /// Nobody signed it, and only signed bundles are wanted.
+    #[error(
+        "the bundle is not signed, and only bundles signed with a trusted key are accepted: compile it with `--sign`"
+    )]
+    Unsigned,
+    /// Only others signed it.
+    #[error("the bundle is signed by {0}, which is not among the trusted keys")]
+    UntrustedSigner(PublicKey),
+    /// The table of sections contradicts itself or the body.
+    #[error("the bundle's table of sections is wrong: {0}")]
+    SectionTable(&'static str),
+    /// A section that this build does not know and may not skip.
+    #[error(
+        "the bundle needs section {id} in version {version}, which this build does not know: use a newer build, or compile with this one"
+    )]
+    UnknownSection {
+        /// Its number.
+        id: u16,
+        /// Its version.
+        version: u8,
+    },
+    /// A section has the right checksum but is not what it should be.
+    #[error("the bundle's section `{section}` is malformed: {why}")]
+    Malformed {
+        /// Its name.
+        section: &'static str,
+        /// What reading it met with.
+        why: String,
+    },
     /// An id points at nothing.
     #[error("the bundle is inconsistent: {0}")]
     DanglingId(#[from] DanglingId),
 }
 
-/// The bytes a digest is taken over.
-fn canonical_json(policy: &Policy) -> Vec<u8> {
-    #[expect(
-        clippy::expect_used,
-        reason = "plain data with string keys: serde_json has no way to fail on it"
-    )]
-    serde_json::to_vec(policy).expect("a policy is plain data")
+impl BundleError {
+    /// The cause in one word or two, for logs and programs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotABundle => "not-a-bundle",
+            Self::UnsupportedVersion(_) => "unsupported-version",
+            Self::TooLarge(_) => "too-large",
+            Self::Truncated(_) => "truncated",
+            Self::TrailingBytes(_) => "trailing-bytes",
+            Self::ChecksumMismatch { .. } => "damaged",
+            Self::UnknownSignature => "unknown-signature",
+            Self::BadSignature(_) => "wrongly-signed",
+            Self::Unsigned => "unsigned",
+            Self::UntrustedSigner(_) => "untrusted-signer",
+            Self::SectionTable(_) => "wrong-sections",
+            Self::UnknownSection { .. } => "unknown-section",
+            Self::Malformed { .. } => "malformed",
+            Self::DanglingId(_) => "dangling-id",
+        }
+    }
 }
 
 impl Bundle {
@@ -64,7 +136,7 @@ impl Bundle {
     /// ([`Policy::check_references`]) and this type's when it loads one.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        let digest = Digest::of(&canonical_json(&policy));
+        let digest = Digest::of(&sections::write(&policy));
         Self { policy, digest }
     }
 
@@ -90,52 +162,47 @@ impl Bundle {
         self.policy
     }
 
-    /// The file form.
+    /// Whether `bytes` begin as a bundle of any version does.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{MAGIC} {BUNDLE_VERSION} {}\n", self.digest).into_bytes();
-        bytes.extend(canonical_json(&self.policy));
-        bytes
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.starts_with(frame::NAME)
     }
 
-    /// Loads the file form.
+    /// The file form, signed by nobody.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        frame::write(&sections::write(&self.policy), &[])
+    }
+
+    /// The file form, signed by all of `keys`, of which there may be 255.
+    #[must_use]
+    pub fn to_signed_bytes(&self, keys: &[SigningKey]) -> Vec<u8> {
+        frame::write(&sections::write(&self.policy), keys)
+    }
+
+    /// What each section takes in the file form.
+    #[must_use]
+    pub fn section_sizes(&self) -> Vec<SectionSize> {
+        sections::sizes(&self.policy)
+    }
+
+    /// Loads the file form, whoever signed it. A signature that does not fit is refused all the same.
     ///
     /// # Errors
     /// See [`BundleError`]; nothing is ever loaded in part.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BundleError> {
-        let (stated, content) = header(bytes)?;
-        let actual = Digest::of(content);
-        if actual != stated {
-            return Err(BundleError::ChecksumMismatch { stated, actual });
-        }
-        let policy: Policy =
-            serde_json::from_slice(content).map_err(|error| BundleError::Malformed(error.to_string()))?;
-        if canonical_json(&policy) != content {
-            return Err(BundleError::Malformed("not in canonical form, or with unknown fields".to_owned()));
-        }
-        policy.check_references()?;
-        Ok(Self { policy, digest: actual })
+        Self::load(bytes, &Trust::Anybody)
     }
-}
 
-/// Splits the header line off and reads it.
-fn header(bytes: &[u8]) -> Result<(Digest, &[u8]), BundleError> {
-    let end = bytes.iter().take(HEADER_BYTES).position(|b| *b == b'\n').ok_or(BundleError::NotABundle)?;
-    let (line, rest) = bytes.split_at_checked(end).ok_or(BundleError::NotABundle)?;
-    let line = std::str::from_utf8(line).map_err(|_| BundleError::NotABundle)?;
-    let (magic, line) = line.split_once(' ').ok_or(BundleError::NotABundle)?;
-    if magic != MAGIC {
-        return Err(BundleError::NotABundle);
+    /// Loads the file form if `trust` allows it. Nothing of the policy is read before that is known.
+    ///
+    /// # Errors
+    /// See [`BundleError`]; nothing is ever loaded in part.
+    pub fn load(bytes: &[u8], trust: &Trust) -> Result<Self, BundleError> {
+        let frame = frame::read(bytes)?;
+        trust.judge(&frame.digest, &frame.signatures)?;
+        let policy = sections::read(frame.body)?;
+        policy.check_references()?;
+        Ok(Self { policy, digest: frame.digest })
     }
-    let (version, line) = line.split_once(' ').ok_or(BundleError::NotABundle)?;
-    let number = version.parse().map_err(|_| BundleError::NotABundle)?;
-    if number != BUNDLE_VERSION {
-        return Err(BundleError::UnsupportedVersion(number));
-    }
-    // `+1` and `01` parse as 1 as well; only one spelling is ours.
-    if version != BUNDLE_VERSION.to_string() {
-        return Err(BundleError::NotABundle);
-    }
-    let digest = line.parse().map_err(|_| BundleError::NotABundle)?;
-    Ok((digest, rest.strip_prefix(b"\n").unwrap_or(rest)))
 }

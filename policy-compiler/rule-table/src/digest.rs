@@ -1,27 +1,38 @@
-//! The name of a policy by its content. It owns the SHA-256 over canonical bytes and its spelling
-//! `sha256:<64 hex>`; it refuses to decide what the canonical bytes are (`bundle` does).
+//! The name of a policy by its content. It owns the BLAKE3 hash over canonical bytes and its spelling
+//! `blake3:<64 hex>`; it refuses to decide what the canonical bytes are (`bundle` does).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of a policy's canonical form, spelt `sha256:` and 64 lower-case hex digits.
+/// BLAKE3 of a policy's canonical form, spelt `blake3:` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
 /// Text that is not a [`Digest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a digest: expected `sha256:` and 64 lower-case hex digits")]
+#[error("not a digest: expected `blake3:` and 64 lower-case hex digits")]
 pub struct DigestError;
 
 impl Digest {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(blake3::hash(bytes).into())
+    }
+
+    /// A digest that is known already.
+    #[must_use]
+    pub const fn from_raw(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash itself.
+    #[must_use]
+    pub const fn raw(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The first twelve hex digits: enough for a log line, never for a comparison.
@@ -33,7 +44,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
+        f.write_str("blake3:")?;
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
@@ -56,7 +67,7 @@ fn nibble(byte: u8) -> Option<u8> {
 impl FromStr for Digest {
     type Err = DigestError;
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let hex = text.strip_prefix("sha256:").ok_or(DigestError)?.as_bytes();
+        let hex = text.strip_prefix("blake3:").ok_or(DigestError)?.as_bytes();
         if hex.len() != 64 {
             return Err(DigestError);
         }
@@ -89,11 +100,11 @@ mod tests {
     #[test]
     fn a_digest_has_one_spelling() {
         let digest = Digest::of(b"abc");
-        let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let text = "blake3:6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
-        assert_eq!(digest.short(), "ba7816bf8f01");
-        assert!(text.to_uppercase().replace("SHA", "sha").parse::<Digest>().is_err());
+        assert_eq!(digest.short(), "6437b3ac3846");
+        assert!(text.to_uppercase().replace("BLAKE", "blake").parse::<Digest>().is_err());
         assert!(text.get(..70).unwrap().parse::<Digest>().is_err());
         assert!(format!("{text}0").parse::<Digest>().is_err());
     }

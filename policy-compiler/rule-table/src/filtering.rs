@@ -11,16 +11,17 @@ mod predicate;
 mod tests;
 
 use hashbrown::HashSet;
+use serde::Serialize;
 
 use crate::acl::{AclAction, AclRule};
 use crate::facts::Facts;
 use crate::sections::{AclRuleId, Mode, Policy};
-use crate::verdict::{AclVerdict, Truth};
+use crate::verdict::{AclVerdict, Stance, Truth};
 use index::Index;
 use predicate::{PredicateId, Predicates, Request};
 
 /// What building found and left out, for whoever compiles a policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AclStats {
     /// Rules in the policy.
     pub rules: usize,
@@ -53,7 +54,7 @@ pub struct AclTable {
 /// A rule: its action, and where its predicates are.
 #[derive(Clone, Debug)]
 struct Rule {
-    shell: AclRule,
+    stance: Stance,
     start: u32,
     unless: u32,
     end: u32,
@@ -137,7 +138,7 @@ impl AclTable {
                 let Some(rule) = self.rules.get(id as usize) else { continue };
                 first = match self.truth(rule, &request) {
                     Truth::Later => First::Waits(id),
-                    truth if rule.shell.applies(truth) => First::Decides(id, rule.shell.action),
+                    truth if rule.stance.applies(truth) => First::Decides(id, rule.stance.action),
                     _ => continue,
                 };
                 // Whatever follows in this list comes later.
@@ -162,10 +163,10 @@ impl AclTable {
                     let Some(rule) = self.rules.get(id as usize) else { continue };
                     match self.truth(rule, request) {
                         Truth::Later => waits = Some(waits.map_or(id, |known| known.min(id))),
-                        truth if rule.shell.applies(truth) && rule.shell.mode == Mode::Shadow => {
+                        truth if rule.stance.applies(truth) && rule.stance.mode == Mode::Shadow => {
                             verdict.shadowed.push(id);
                         }
-                        truth if rule.shell.applies(truth) => verdict.noted.push(id),
+                        truth if rule.stance.applies(truth) => verdict.noted.push(id),
                         _ => {}
                     }
                 }
@@ -210,16 +211,6 @@ impl AclTable {
         self.stated.extend_from_slice(when);
         let middle = at(&self.stated);
         self.stated.extend_from_slice(unless);
-        // Field by field: a rule's conditions and name are not copied to be thrown away.
-        let shell = AclRule {
-            name: String::new(),
-            priority: rule.priority,
-            when: crate::AclConditions::default(),
-            unless: crate::AclConditions::default(),
-            action: rule.action,
-            mode: rule.mode,
-            on_failure: rule.on_failure,
-        };
-        self.rules.push(Rule { shell, start, unless: middle, end: at(&self.stated) });
+        self.rules.push(Rule { stance: rule.stance(), start, unless: middle, end: at(&self.stated) });
     }
 }

@@ -16,6 +16,7 @@ mod operation;
 pub mod plain;
 mod pool;
 mod prices;
+mod rare;
 mod references;
 mod rewrite;
 mod route;
@@ -25,11 +26,15 @@ pub mod sections;
 mod upstream;
 mod verdict;
 
-pub use bundle::{BUNDLE_VERSION, Bundle, BundleError};
+pub use bundle::{
+    BUNDLE_VERSION, Bundle, BundleError, MAX_BUNDLE_BYTES, PublicKey, SectionSize, SigningKey,
+    SigningKeyError, Trust,
+};
 pub use digest::{Digest, DigestError};
 pub use facts::{Body, Facts, Headers, NoHeaders};
 pub use filtering::{AclStats, AclTable};
-pub use matching::{Candidates, Head, RouteTable, Specificity};
+pub use matching::{Candidates, Head, RouteStats, RouteTable, Specificity};
+pub use rare::{Absent, Rare};
 pub use references::DanglingId;
 pub use sections::*;
 pub use verdict::{AclVerdict, Routed};

@@ -13,16 +13,34 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use serde::Serialize;
+
 use crate::facts::{Facts, normal_host};
 use crate::sections::{Policy, RouteId};
 use index::{Found, Index, Slots};
 use slot::Asker;
 pub use specificity::Specificity;
 
+/// What building shared, for whoever compiles a policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RouteStats {
+    /// Routes in the policy.
+    pub routes: usize,
+    /// Paths that differ, templates and prefixes among them.
+    pub paths: usize,
+    /// Hosts that differ, suffixes among them.
+    pub hosts: usize,
+    /// Lists of methods that differ.
+    pub method_lists: usize,
+    /// Bytes of the index, its texts aside.
+    pub index_bytes: usize,
+}
+
 /// An index over the routes of one policy.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     index: Index,
+    routes: usize,
 }
 
 /// What the head of a request says about its route.
@@ -77,13 +95,19 @@ impl RouteTable {
         let ranked = (0..).zip(&order);
         let index =
             Index::build(ranked.map(|(rank, (id, route))| (&route.matching, slot::Entry { rank, id: *id })));
-        Self { index }
+        Self { index, routes: policy.routes.len() }
     }
 
     /// Bytes of the index, its texts aside.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
         self.index.bytes()
+    }
+
+    /// What building shared.
+    #[must_use]
+    pub fn stats(&self) -> RouteStats {
+        RouteStats { routes: self.routes, index_bytes: self.index_bytes(), ..self.index.stats() }
     }
 
     /// Finds the routes for a request's head.

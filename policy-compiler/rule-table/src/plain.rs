@@ -26,7 +26,7 @@ pub fn acl(policy: &Policy, facts: &Facts<'_>) -> AclVerdict {
         if truth == Truth::Later {
             waiting = waiting.or(Some(id));
         }
-        if !rule.applies(truth) {
+        if !rule.stance().applies(truth) {
             continue;
         }
         match (rule.mode, rule.action) {
@@ -50,7 +50,7 @@ pub fn acl(policy: &Policy, facts: &Facts<'_>) -> AclVerdict {
 pub fn applies(rule: &AclRule, facts: &Facts<'_>) -> Option<bool> {
     match truth(rule, facts) {
         Truth::Later => None,
-        truth => Some(rule.applies(truth)),
+        truth => Some(rule.stance().applies(truth)),
     }
 }
 

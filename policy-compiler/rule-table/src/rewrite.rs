@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rare::Absent;
+
 /// All edits of one route or backend. A request takes the route's first, then the backend's; an answer
 /// the backend's first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,16 @@ impl Rewrite {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+impl Absent for Rewrite {
+    const ABSENT: &'static Self = &Self {
+        request_headers: HeaderEdits { set: Vec::new(), remove: Vec::new() },
+        response_headers: HeaderEdits { set: Vec::new(), remove: Vec::new() },
+        path: None,
+        body: Vec::new(),
+        system_prefix: None,
+    };
 }
 
 /// Edits of headers: first removals, then settings.

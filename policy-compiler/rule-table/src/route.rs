@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Priority;
+use crate::rare::Rare;
 use crate::rewrite::Rewrite;
 use crate::sections::{AccessRuleId, ConsumerId, HookId, LimitId, PoolId};
 
@@ -115,7 +116,7 @@ pub struct Route {
     /// backends with their credential. Nothing of them is counted but requests.
     pub pass_through: bool,
     /// Edits of every request on this route and its answers.
-    pub rewrite: Rewrite,
+    pub rewrite: Rare<Rewrite>,
     /// The path template for telemetry.
     pub path_template: String,
 }

@@ -18,7 +18,7 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
         pass_through: false,
-        rewrite: crate::Rewrite::default(),
+        rewrite: crate::Rare::default(),
         path_template: String::new(),
     }
 }

@@ -2,7 +2,7 @@
 //! cannot be told; it refuses to evaluate conditions.
 
 use crate::acl::{AclAction, AclRule};
-use crate::sections::{AclRuleId, OnFailure, RouteId};
+use crate::sections::{AclRuleId, Mode, OnFailure, RouteId};
 
 /// The answer of the access control list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,10 +72,24 @@ impl Truth {
     }
 }
 
+/// What a rule does, without its conditions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stance {
+    pub(crate) action: AclAction,
+    pub(crate) mode: Mode,
+    on_failure: OnFailure,
+}
+
 impl AclRule {
+    pub(crate) const fn stance(&self) -> Stance {
+        Stance { action: self.action, mode: self.mode, on_failure: self.on_failure }
+    }
+}
+
+impl Stance {
     /// What becomes of a rule whose conditions cannot be told: a rule that lets in applies where failing is
     /// open, one that refuses where it is closed, one that notes always.
-    pub(crate) fn applies(&self, truth: Truth) -> bool {
+    pub(crate) fn applies(self, truth: Truth) -> bool {
         match (truth, self.action) {
             (Truth::Yes, _) | (Truth::Unknown, AclAction::Log) => true,
             (Truth::No | Truth::Later, _) => false,

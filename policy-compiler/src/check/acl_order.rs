@@ -4,6 +4,7 @@
 use rule_table::AclRule;
 
 use super::Context;
+use super::earlier::Earlier;
 use super::prover::{Prover, Reach, Ready, decides};
 use crate::diagnostics::{Code, Finding, Witness, suggest};
 use crate::lower;
@@ -18,8 +19,10 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let listeners = context.manifest.listeners.keys().map(String::as_str).collect();
     let mut order = Order { context, prover: Prover::new(listeners), unknown: Vec::new() };
     let mut findings = Vec::new();
+    let mut earlier = Earlier::of(&ready);
     for (index, rule) in ready.iter().enumerate() {
-        findings.extend(order.examine(rule, ready.get(..index).unwrap_or_default()));
+        findings.extend(order.examine(rule, &earlier));
+        earlier.add(index);
     }
     findings.extend(order.unknown());
     findings
@@ -33,19 +36,16 @@ struct Order<'c, 'a> {
 }
 
 impl Order<'_, '_> {
-    fn examine<'r>(&mut self, rule: &'r Ready<'r>, earlier: &'r [Ready<'r>]) -> Vec<Finding> {
+    fn examine<'r>(&mut self, rule: &'r Ready<'r>, earlier: &Earlier<'r>) -> Vec<Finding> {
         let name = &rule.rule.name;
-        let Ok(before) = self.prover.beside(rule, earlier) else {
+        let peers = if decides(rule.rule) { self.prover.peers(rule, earlier) } else { Ok(Vec::new()) };
+        let (Ok(peers), Ok(before)) = (peers, self.prover.beside(rule, earlier)) else {
             self.unknown.push(name.clone());
             return Vec::new();
         };
         let mut findings = Vec::new();
-        let peers = before.iter().copied().filter(|other| {
-            let (a, b) = (rule.rule, other.rule);
-            decides(a) && a.priority == b.priority && a.action != b.action
-        });
         let mut open = false;
-        for (index, other) in peers.enumerate() {
+        for (index, other) in peers.into_iter().enumerate() {
             let common = if index < MOST_PEERS { self.prover.common(rule, other).ok() } else { None };
             match common {
                 Some(None) => {}

@@ -3,6 +3,7 @@
 
 use rule_table::{AclAction, AclRule, Mode};
 
+use super::earlier::Earlier;
 use crate::diagnostics::Witness;
 use crate::space::{Cases, Clause, Exhausted, relevant, repeats_matter};
 
@@ -39,7 +40,7 @@ pub(in crate::check) enum Reach<'r> {
 #[derive(Debug)]
 pub(in crate::check) struct Ready<'a> {
     pub(in crate::check) rule: &'a AclRule,
-    clause: Clause<'a>,
+    pub(in crate::check) clause: Clause<'a>,
 }
 
 impl<'a> Ready<'a> {
@@ -61,14 +62,33 @@ impl<'n> Prover<'n> {
         Self { listeners, pairs: MOST_PAIRS, steps: MOST_STEPS }
     }
 
-    /// The rules of a list that decide and that a rule may have a request in common with.
+    /// The deciding rules before one that it may have a request in common with and that may help to hide it.
     pub(in crate::check) fn beside<'r>(
         &mut self,
         rule: &Ready<'_>,
-        list: &'r [Ready<'r>],
+        earlier: &Earlier<'r>,
     ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
-        self.pairs = self.pairs.checked_sub(list.len()).ok_or(Exhausted)?;
-        Ok(list.iter().filter(|other| decides(other.rule) && !rule.clause.is_apart(&other.clause)).collect())
+        let found = earlier.beside(rule);
+        self.pairs = self.pairs.checked_sub(found.len()).ok_or(Exhausted)?;
+        let others = found.into_iter().filter_map(|index| earlier.get(index));
+        Ok(others.filter(|other| !rule.clause.is_apart(&other.clause)).collect())
+    }
+
+    /// The deciding rules before one that have its priority and do something else, and that it may have a request
+    /// in common with.
+    pub(in crate::check) fn peers<'r>(
+        &mut self,
+        rule: &Ready<'_>,
+        earlier: &Earlier<'r>,
+    ) -> Result<Vec<&'r Ready<'r>>, Exhausted> {
+        let mut peers = Vec::new();
+        for other in earlier.peers(rule) {
+            self.pairs = self.pairs.checked_sub(1).ok_or(Exhausted)?;
+            if other.rule.action != rule.rule.action && !rule.clause.is_apart(&other.clause) {
+                peers.push(other);
+            }
+        }
+        Ok(peers)
     }
 
     fn cases<'r>(&self, rules: &'r [&'r Clause<'r>]) -> Result<Cases<'r>, Exhausted> {
@@ -107,6 +127,9 @@ impl<'n> Prover<'n> {
         rule: &'r Ready<'r>,
         before: Vec<&'r Ready<'r>>,
     ) -> Result<Reach<'r>, Exhausted> {
+        if before.is_empty() && rule.clause.surely_applies() {
+            return Ok(Reach::Reached);
+        }
         let alone = [&rule.clause];
         let cases = self.cases(&alone)?;
         let Some(own) = self.find(&cases, &[0], &[])? else { return Ok(Reach::Empty) };

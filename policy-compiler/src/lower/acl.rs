@@ -20,7 +20,7 @@ pub(crate) fn acl(manifest: &Manifest) -> Option<Vec<AclRule>> {
             name: name.clone(),
             priority: rule.priority,
             when: side(rule.when.as_ref())?,
-            unless: side(rule.unless.as_ref())?,
+            unless: side(rule.unless.as_ref())?.into(),
             action: match rule.action {
                 manifest::AclAction::Allow => AclAction::Allow,
                 manifest::AclAction::Block => AclAction::Block(rule.status.unwrap_or(FORBIDDEN)),

@@ -37,21 +37,40 @@ pub enum Kind {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields {
     entries: Vec<Entry>,
-    /// Places in `entries`: a section may hold tens of thousands of names.
+    /// Places in `entries`, where there are more than [`FEW`]: a section may hold tens of thousands of names.
     index: BTreeMap<String, usize>,
 }
+
+/// As many fields are looked through faster than looked up, and most maps have no more.
+const FEW: usize = 16;
 
 impl Fields {
     /// Fields whose keys differ.
     #[must_use]
     pub fn new(entries: Vec<Entry>) -> Self {
-        let index = entries.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
-        Self { entries, index }
+        let mut fields = Self { entries, index: BTreeMap::new() };
+        if fields.entries.len() > FEW {
+            fields.build_index();
+        }
+        fields
+    }
+
+    fn build_index(&mut self) {
+        let places = self.entries.iter().enumerate();
+        self.index = places.map(|(at, entry)| (entry.key.clone(), at)).collect();
+    }
+
+    fn place(&self, key: &str) -> Option<usize> {
+        if self.entries.len() > FEW {
+            self.index.get(key).copied()
+        } else {
+            self.entries.iter().position(|entry| entry.key == key)
+        }
     }
 
     /// A field's value, to change it.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
-        self.index.get(key).and_then(|at| self.entries.get_mut(*at))
+        self.place(key).and_then(|at| self.entries.get_mut(at))
     }
 
     /// Adds a field at the end, or puts it in the place of the one with its key.
@@ -59,8 +78,14 @@ impl Fields {
         if let Some(old) = self.get_mut(&entry.key) {
             *old = entry;
         } else {
-            self.index.insert(entry.key.clone(), self.entries.len());
+            let last = self.entries.len();
+            if last > FEW {
+                self.index.insert(entry.key.clone(), last);
+            }
             self.entries.push(entry);
+            if last == FEW {
+                self.build_index();
+            }
         }
     }
 
@@ -146,7 +171,7 @@ impl Node {
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
-            Kind::Map(fields) => fields.index.get(key).and_then(|at| fields.entries.get(*at)),
+            Kind::Map(fields) => fields.place(key).and_then(|at| fields.entries.get(at)),
             _ => None,
         }
     }

@@ -45,6 +45,9 @@ pub(crate) fn read_part(file: File<'_>, findings: &mut Vec<Finding>) -> Option<N
     root.map(|root| root.moved(file.start))
 }
 
+/// As many keys are looked through faster than looked up, and most maps have no more.
+const FEW: usize = 16;
+
 /// A map or list that has begun and not ended.
 struct Open {
     start: usize,
@@ -53,7 +56,12 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, seen: BTreeMap<String, Span>, key: Option<Key> },
+    /// `seen` has the keys once there are more than [`FEW`].
+    Map {
+        entries: Vec<Entry>,
+        seen: BTreeMap<String, Span>,
+        key: Option<Key>,
+    },
 }
 
 /// A key whose value has not come yet.
@@ -176,16 +184,26 @@ impl Reader<'_, '_> {
     }
 
     fn key(&mut self, text: &str, span: Span) {
-        let Some(Open { content: Content::Map { key, seen, .. }, .. }) = self.open.last_mut() else { return };
-        *key = Some(Key { name: text.to_owned(), span, repeated: seen.contains_key(text) });
-        if let Some(first) = seen.get(text) {
+        let Some(Open { content: Content::Map { key, seen, entries }, .. }) = self.open.last_mut() else {
+            return;
+        };
+        let first = match seen.get(text) {
+            Some(first) => Some(*first),
+            None if entries.len() > FEW => None,
+            None => entries.iter().find(|entry| entry.key == text).map(|entry| entry.key_span),
+        };
+        *key = Some(Key { name: text.to_owned(), span, repeated: first.is_some() });
+        if let Some(first) = first {
             self.findings.push(
                 Finding::new(Code::DuplicateKey, format!("`{text}` is written twice in one map"))
                     .at(span, "again here")
-                    .also(*first, "first here")
+                    .also(first, "first here")
                     .help("keep one of the two, or give them different names"),
             );
-        } else {
+        } else if entries.len() >= FEW {
+            if seen.is_empty() {
+                *seen = entries.iter().map(|entry| (entry.key.clone(), entry.key_span)).collect();
+            }
             seen.insert(text.to_owned(), span);
         }
     }

@@ -29,7 +29,7 @@ impl From<bool> for Truth {
 
 /// What a condition looks at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Listener,
     Address,
     Country,
@@ -81,13 +81,29 @@ pub(super) struct Dimension {
 /// Beyond so many named countries there may be no other to stand for the rest.
 const COUNTRIES: usize = 600;
 
+/// What conditions look at, headers and parameters aside, in the order in which a search takes them.
+pub(crate) const PLAIN: [Kind; 12] = [
+    Kind::Path,
+    Kind::Host,
+    Kind::Method,
+    Kind::Model,
+    Kind::Consumer,
+    Kind::Time,
+    Kind::Address,
+    Kind::Listener,
+    Kind::Country,
+    Kind::Bot,
+    Kind::UserAgent,
+    Kind::Body,
+];
+
 /// The dimensions of which there is always a value that none of these clauses names.
-pub(super) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
+pub(crate) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
     let sides = || clauses.iter().map(|clause| &clause.when);
     // Requests without a body, user agent or kind of program are none that these conditions hold for.
     let mut kinds = vec![Kind::Method, Kind::Host, Kind::Path, Kind::Consumer, Kind::Model];
     kinds.extend([Kind::UserAgent, Kind::Bot, Kind::Body]);
-    if !all_addresses(sides().flat_map(|side| &side.networks)) {
+    if leave_an_address(sides().flat_map(|side| &side.networks)) {
         kinds.push(Kind::Address);
     }
     let countries: BTreeSet<&String> = sides().flat_map(|side| &side.of.countries).collect();
@@ -102,18 +118,19 @@ pub(super) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
     kinds
 }
 
-/// Whether networks may cover every address there is, as far as their sizes tell.
-fn all_addresses<'n>(networks: impl Iterator<Item = &'n IpNet>) -> bool {
-    let (mut v4, mut v6) = (0.0, 0.0);
+/// Whether networks, even if none overlapped, are too small to hold every address.
+fn leave_an_address<'n>(networks: impl Iterator<Item = &'n IpNet>) -> bool {
+    let (mut v4, mut v6) = (0_u64, 0_u128);
     for network in networks {
-        let share = 0.5_f64.powi(i32::from(network.prefix_len()));
         match network {
-            IpNet::V4(_) => v4 += share,
-            IpNet::V6(_) => v6 += share,
+            IpNet::V4(network) => v4 = v4.saturating_add(1 << (32 - u32::from(network.prefix_len()))),
+            // In pairs of addresses, so that the whole space can be counted.
+            IpNet::V6(network) => {
+                v6 = v6.saturating_add(1 << (127_u32.saturating_sub(network.prefix_len().into())));
+            }
         }
     }
-    // Shares are powers of two; what is lost of very small ones is made up for.
-    v4 >= 0.999 && v6 >= 0.999
+    v4 < 1 << 32 || v6 < 1 << 127
 }
 
 impl Kind {
@@ -131,7 +148,7 @@ impl Kind {
     }
 
     /// Whether one side of a clause looks at it.
-    pub(super) fn constrains(&self, side: &Side<'_>) -> bool {
+    pub(crate) fn constrains(&self, side: &Side<'_>) -> bool {
         let of = &side.of;
         match self {
             Self::Listener => !of.listeners.is_empty(),
@@ -211,21 +228,7 @@ pub(super) fn cut(clauses: &[&Clause<'_>], listeners: u32) -> Result<Vec<Dimensi
     let headers: BTreeSet<String> = names.collect();
     let names = sides.iter().flat_map(|side| side.query).map(|query| query.name.clone());
     let parameters: BTreeSet<String> = names.collect();
-    let plain = [
-        Kind::Path,
-        Kind::Host,
-        Kind::Method,
-        Kind::Model,
-        Kind::Consumer,
-        Kind::Time,
-        Kind::Address,
-        Kind::Listener,
-        Kind::Country,
-        Kind::Bot,
-        Kind::UserAgent,
-        Kind::Body,
-    ];
-    let kinds = plain.into_iter().chain(headers.into_iter().map(Kind::Header));
+    let kinds = PLAIN.into_iter().chain(headers.into_iter().map(Kind::Header));
     let kinds = kinds.chain(parameters.into_iter().map(Kind::Query));
     let used = kinds.filter(|kind| sides.iter().any(|side| kind.constrains(side)));
     used.map(|kind| Ok(Dimension { atoms: values(&kind, &sides, listeners)?, kind })).collect()

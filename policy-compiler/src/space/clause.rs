@@ -2,6 +2,7 @@
 //! what they do where something cannot be told; it refuses to know what they decide.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use rule_table::{
@@ -14,16 +15,16 @@ use super::patterns;
 /// Conditions that must hold, and exceptions.
 #[derive(Debug)]
 pub struct Clause<'a> {
-    pub(super) when: Side<'a>,
-    pub(super) unless: Side<'a>,
+    pub(crate) when: Side<'a>,
+    pub(crate) unless: Side<'a>,
     /// Whether it applies where one of its conditions cannot be told.
     pub(super) untold: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Side<'a> {
-    pub(super) of: Cow<'a, AclConditions>,
-    pub(super) networks: Vec<IpNet>,
+pub(crate) struct Side<'a> {
+    pub(crate) of: Cow<'a, AclConditions>,
+    pub(crate) networks: Vec<IpNet>,
     pub(super) query: &'a [QueryMatch],
     pub(super) consumers: &'a [u32],
     pub(super) model: Option<&'a str>,
@@ -114,6 +115,19 @@ impl<'a> Clause<'a> {
         Self { when, unless: Side::of(Cow::default()), untold: false }
     }
 
+    /// Whether some request meets its conditions, as far as a look at them tells: no two of them, and no exception,
+    /// look at one thing. False where it may be.
+    pub(crate) fn surely_applies(&self) -> bool {
+        let when = &self.when.of;
+        let names: BTreeSet<&String> = when.headers.iter().map(|header| &header.name).collect();
+        *self.unless.of == AclConditions::default()
+            && names.len() == when.headers.len()
+            && when.body_over.is_none()
+            && when.user_agents.is_empty()
+            && when.bots.is_empty()
+            && self.when.networks.len() == when.networks.len()
+    }
+
     /// Whether no request is both's, as far as a look at single lists tells; false where it may be.
     #[must_use]
     pub fn is_apart(&self, other: &Self) -> bool {
@@ -123,6 +137,7 @@ impl<'a> Clause<'a> {
             || disjoint(&a.methods, &b.methods)
             || disjoint(&a.hosts, &b.hosts) && x.exact_hosts() && y.exact_hosts()
             || !a.paths.is_empty() && !b.paths.is_empty() && no_path(&a.paths, &b.paths)
+            || a.headers.iter().any(|one| b.headers.iter().any(|two| values_apart(one, two)))
             || disjoint(x.consumers, y.consumers)
             || x.model.is_some() && y.model.is_some() && x.model != y.model
             || a.headers.iter().any(|one| b.headers.iter().any(|other| no_value(one, other)))
@@ -145,6 +160,11 @@ const MOST_PATHS: usize = 256;
 fn no_path(a: &[PathMatch], b: &[PathMatch]) -> bool {
     a.len().saturating_mul(b.len()) <= MOST_PATHS
         && !a.iter().any(|one| b.iter().any(|other| patterns::some_path(one, other)))
+}
+
+/// Whether two conditions on one header name no value alike.
+fn values_apart(a: &HeaderCondition, b: &HeaderCondition) -> bool {
+    a.name == b.name && disjoint(&a.values, &b.values)
 }
 
 fn meet(a: &IpNet, b: &IpNet) -> bool {

@@ -23,7 +23,7 @@ pub struct Status {
     pub state: String,
     /// Counts accepted policies since the first start; the `ETag` of `/v1/manifest`.
     pub generation: u64,
-    /// Digest of the serving bundle, `sha256:…`.
+    /// Digest of the serving bundle, `blake3:…`.
     pub digest: String,
     /// Version of the overlay that issued keys are kept in; 0 before the first one.
     #[serde(default)]

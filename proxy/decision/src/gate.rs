@@ -107,7 +107,7 @@ impl Gate {
         &self.policy
     }
 
-    /// Digest of the bundle, `sha256:…`.
+    /// Digest of the bundle, `blake3:…`.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest

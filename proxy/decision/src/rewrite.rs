@@ -185,7 +185,7 @@ impl Exchange {
 
     /// The edits of requests on their way to `backend`: the route's, then the backend's.
     pub fn rewrites<'a>(&'a self, backend: &'a Backend) -> impl DoubleEndedIterator<Item = &'a Rewrite> {
-        let route = self.route().map(|route| &route.rewrite);
+        let route = self.route().map(|route| &*route.rewrite);
         route.into_iter().chain([&backend.rewrite]).filter(|rewrite| !rewrite.is_empty())
     }
 

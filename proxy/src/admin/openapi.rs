@@ -113,7 +113,10 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
 fn content(body: Body, generator: &mut SchemaGenerator) -> Option<Value> {
     match body {
         Body::Nothing => None,
-        Body::Manifest => Some(json!({"application/yaml": {"schema": {"type": "string"}}})),
+        Body::Manifest => Some(json!({
+            "application/yaml": {"schema": {"type": "string"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        })),
         Body::Json(schema) => Some(json!({"application/json": {"schema": schema(generator)}})),
         Body::Anything => Some(json!({"application/json": {"schema": true}})),
     }

@@ -42,7 +42,7 @@ impl Desk {
         let matches = |generation: u64| {
             expected.as_bytes() == b"*" || expected.as_bytes() == entity_tag(generation).as_bytes()
         };
-        Ok(told(self.keeper.offer(order.text()?, cause, &matches).await))
+        Ok(told(self.keeper.offer(order.written()?, cause, &matches).await))
     }
 
     pub(super) async fn roll_back(&self, order: &Order<'_>) -> Result<Answer, Box<Answer>> {
@@ -77,7 +77,7 @@ impl Desk {
         let number = order.values.first().and_then(|value| value.parse().ok());
         let number: u64 = number.ok_or_else(|| bad("Bad path", "a generation is a number"))?;
         Ok(match self.keeper.history().manifest(number) {
-            Ok(Some(manifest)) => with(StatusCode::OK, "application/yaml", manifest.into_bytes()),
+            Ok(Some(written)) => with(StatusCode::OK, written.media_type(), written.bytes().to_vec()),
             Ok(None) => no_return(&NoReturn::Unknown(number)),
             Err(error) => no_return(&NoReturn::Unreadable(error)),
         })

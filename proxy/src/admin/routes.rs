@@ -24,11 +24,13 @@ use super::keys::KeyDesk;
 use super::openapi;
 use super::table::{self, Does, Found, Route};
 use crate::audit::Actor;
-use crate::policy::Keeper;
+use crate::policy::{Keeper, Written};
 use crate::why::Stories;
 
 /// The largest manifest taken over the network.
 const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
+/// The largest bundle; it is read much faster.
+const LARGEST_BUNDLE: usize = 64 * 1024 * 1024;
 /// The largest body of anything else.
 const LARGEST_ORDER: usize = 64 * 1024;
 /// Decisions and lines shown unless asked otherwise, and at most.
@@ -81,11 +83,9 @@ impl Desk {
         if let Err(denied) = principal.require(route.role) {
             return denied.answer();
         }
-        let bound =
-            if matches!(route.takes, table::Body::Manifest) { LARGEST_MANIFEST } else { LARGEST_ORDER };
+        let bound = if matches!(route.takes, table::Body::Manifest) { LARGEST_BUNDLE } else { LARGEST_ORDER };
         let Ok(body) = Limited::new(body, bound).collect().await else {
-            let how = format!("the body is larger than {bound} bytes or did not arrive whole");
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "Body not read", &how, &[]);
+            return too_large(bound);
         };
         let order = Order { parts: &parts, principal, values, body: body.to_bytes() };
         self.act(route, &order).await.unwrap_or_else(|refused| *refused)
@@ -98,7 +98,7 @@ impl Desk {
             Does::Shares => Ok(json(&self.keeper.share_changes())),
             Does::Manifest => {
                 let (text, generation) = self.keeper.manifest();
-                Ok(tagged(with(StatusCode::OK, "application/yaml", text.into_bytes()), generation))
+                Ok(tagged(with(StatusCode::OK, text.media_type(), text.bytes().to_vec()), generation))
             }
             Does::Publish => self.publish(order).await,
             Does::Generations => Ok(json(&self.generations())),
@@ -220,16 +220,27 @@ impl Order<'_> {
         })
     }
 
-    /// The body as text.
-    pub(super) fn text(&self) -> Result<String, Box<Answer>> {
-        String::from_utf8(self.body.to_vec())
-            .map_err(|_| bad("Not text", "a manifest is UTF-8 text in YAML or JSON"))
+    /// The body as a manifest or bundle.
+    pub(super) fn written(&self) -> Result<Written, Box<Answer>> {
+        let written =
+            Written::read(self.body.to_vec()).map_err(|error| bad("Not text", &error.to_string()))?;
+        match written {
+            Written::Manifest(text) if text.len() > LARGEST_MANIFEST => {
+                Err(Box::new(too_large(LARGEST_MANIFEST)))
+            }
+            written => Ok(written),
+        }
     }
 }
 
 /// A reason, if it is fit for one line of a log.
 pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Box<Answer>> {
     body::reason(given).map_err(|fault| bad("Reason not taken", &fault.to_string()))
+}
+
+fn too_large(bound: usize) -> Answer {
+    let how = format!("the body is larger than {bound} bytes or did not arrive whole");
+    problem(StatusCode::PAYLOAD_TOO_LARGE, "Body not read", &how, &[])
 }
 
 /// 400, and how to do better.

@@ -22,7 +22,7 @@ impl Desk {
             return Err(bad("Bad query", "say for how long, such as ?for=10m"));
         };
         let length = time("for", length)?;
-        let begun = self.keeper.begin_shadow(order.text()?, length, order.actor()).await;
+        let begun = self.keeper.begin_shadow(order.written()?, length, order.actor()).await;
         match begun {
             Ok(()) => self.shadow(),
             Err(findings) => Err(Box::new(problem(

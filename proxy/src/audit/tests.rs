@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn policy(generation: u64) -> PolicyVersion {
-    PolicyVersion { generation, digest: "sha256:00".to_owned() }
+    PolicyVersion { generation, digest: "blake3:00".to_owned() }
 }
 
 fn entry(target: &str) -> Entry {

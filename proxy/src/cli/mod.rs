@@ -14,6 +14,7 @@ mod hold;
 mod import;
 mod init;
 mod key;
+mod keygen;
 mod keys;
 mod limits;
 mod migrate;
@@ -24,6 +25,7 @@ mod reconcile;
 mod run;
 mod schema;
 mod shadow;
+mod stats;
 mod status;
 mod why;
 
@@ -76,6 +78,8 @@ enum Command {
     Explain(explain::Args),
     /// Show what a change of policy does to requests
     Diff(diff::Args),
+    /// Make a pair of keys to sign bundles with
+    Keygen(keygen::Args),
     /// Make an API key for a consumer
     Key(key::Args),
     /// Tell why a request failed, was refused or went elsewhere
@@ -144,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Audit(args) => audit::run(&args),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use policy_compiler::{Finding, Source, Style, compile, flatten, render};
 
 use super::{BAD_INPUT, Output};
-use crate::policy::ManifestFiles;
+use crate::policy::{ManifestFiles, Written, bundle_in};
 
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.
 pub(crate) fn say(text: &str) {
@@ -60,11 +60,17 @@ pub(crate) fn read_manifest(path: &Path, overlays: &Overlays) -> Result<Source, 
     })
 }
 
-/// A manifest as one text, as a running gateway takes it; its findings are shown when its files do not fit
-/// together.
-pub(crate) fn read_joined(path: &Path, overlays: &Overlays) -> Result<String, u8> {
+/// A bundle, or a manifest as one text, as a running gateway takes it; a manifest's findings are shown when its
+/// files do not fit together.
+pub(crate) fn read_joined(path: &Path, overlays: &Overlays) -> Result<Written, u8> {
+    if path != Path::new("-")
+        && overlays.files.is_empty()
+        && let Ok(Some(bundle)) = bundle_in(path)
+    {
+        return Ok(bundle);
+    }
     let source = read_manifest(path, overlays)?;
-    flatten(&source).ok_or_else(|| {
+    flatten(&source).map(Written::Manifest).ok_or_else(|| {
         show_findings(&compile(&source).findings, &source, Output::Text);
         BAD_INPUT
     })

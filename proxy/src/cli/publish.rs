@@ -36,7 +36,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = PUBLISH)]
 pub(super) struct PublishArgs {
-    /// Manifest in YAML or JSON; `-` reads standard input
+    /// Manifest in YAML or JSON, or a bundle; `-` reads a manifest from standard input
     manifest: PathBuf,
     #[command(flatten)]
     overlays: Overlays,
@@ -99,9 +99,9 @@ pub(super) fn publish(args: &PublishArgs) -> u8 {
         Some(time) => format!("/v1/manifest?canary={time}"),
         None => "/v1/manifest".to_owned(),
     };
-    let mut headers = vec![("if-match", tag), ("content-type", "application/yaml".to_owned())];
+    let mut headers = vec![("if-match", tag), ("content-type", manifest.media_type().to_owned())];
     headers.extend(args.reason.clone().map(|reason| ("x-sluicegate-reason", reason)));
-    let body = manifest.into_bytes();
+    let body = manifest.bytes().to_vec();
     args.asking.show(Question { method: Method::PUT, path: &path, headers, body }, |accepted: &Accepted| {
         match &args.canary {
             Some(time) => format!("on trial on this replica for {time}\n{}", in_force(accepted)),

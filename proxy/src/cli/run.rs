@@ -9,12 +9,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::output::{Overlays, show_findings};
 use super::{BAD_INPUT, FAILURE, Output, complain};
 use crate::gateway::{Gateway, Options, StartError};
-use crate::policy::{Offer, Source};
+use crate::policy::{Offer, Source, trusted_keys};
 
 const EXAMPLES: &str = "\
 Examples:
   sluicegate run --manifest gateway.yaml
   sluicegate run --manifest gateway.yaml --source api --state-dir /var/lib/sluicegate
+  sluicegate run --manifest gateway.bundle --trusted-key signing.pem.pub
 
 Signals: SIGHUP reloads the manifest, SIGTERM and Ctrl-C drain and stop, a second one stops at once.";
 
@@ -22,7 +23,7 @@ Signals: SIGHUP reloads the manifest, SIGTERM and Ctrl-C drain and stop, a secon
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Manifest in YAML or JSON
+    /// Manifest in YAML or JSON, or a bundle
     #[arg(long, short, env = "SLUICEGATE_MANIFEST")]
     manifest: PathBuf,
     #[command(flatten)]
@@ -33,6 +34,9 @@ pub(super) struct Args {
     /// Keeps the last accepted manifest and its generation
     #[arg(long, env = "SLUICEGATE_STATE_DIR")]
     state_dir: Option<PathBuf>,
+    /// Accept only bundles signed with this key, from any source; a PEM file with a public key, can be repeated
+    #[arg(long = "trusted-key", value_name = "FILE", env = "SLUICEGATE_TRUSTED_KEYS", value_delimiter = ',')]
+    trusted_keys: Vec<PathBuf>,
     /// How long requests in flight may take to end on SIGTERM, in seconds
     #[arg(long, default_value_t = 30)]
     drain_seconds: u64,
@@ -105,10 +109,18 @@ async fn serve(args: &Args) -> u8 {
             return FAILURE;
         }
     };
+    let trust = match trusted_keys(&args.trusted_keys) {
+        Ok(trust) => trust,
+        Err(why) => {
+            complain(&format!("sluicegate: {why}\n"));
+            return BAD_INPUT;
+        }
+    };
     let options = Options {
         manifest: args.manifest.clone(),
         overlays: args.overlays.files.clone(),
         source: args.source,
+        trust,
         state_dir: args.state_dir.clone(),
         time_scale: args.time_scale,
         seed: args.seed,

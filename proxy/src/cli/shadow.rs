@@ -47,8 +47,8 @@ pub(super) fn run(args: &Args) -> u8 {
                 Err(code) => return code,
             };
             let path = format!("/v1/shadow?for={length}");
-            let headers = vec![("content-type", "application/yaml".to_owned())];
-            let body = manifest.into_bytes();
+            let headers = vec![("content-type", manifest.media_type().to_owned())];
+            let body = manifest.bytes().to_vec();
             args.asking.show(Question { method: Method::POST, path: &path, headers, body }, rendered)
         }
         (Some(_), None) | (None, Some(_)) => {

@@ -160,7 +160,7 @@ mod tests {
             "request": {"v": 1, "arrival_ms": 1_795_000_000_000_u64, "request_id": "019ab3c4", "route": "chat",
                 "method": "POST", "path_template": "/v1/chat/completions", "consumer": "acme", "model": "gpt-4o",
                 "stream": true, "pool": "chat", "status": 200, "ttft_ms": 412.0, "duration_ms": 1240.0,
-                "overhead_us": 90, "cost_nanos": 5, "bundle": "sha256:1a2b",
+                "overhead_us": 90, "cost_nanos": 5, "bundle": "blake3:1a2b",
                 "attempts": [
                     {"backend": "eastus/gpt-4o", "status": 503, "reason": "backend_error", "duration_ms": 210.0},
                     {"backend": "westeurope/gpt-4o", "status": 200, "ttft_ms": 120.0, "duration_ms": 980.0}]},

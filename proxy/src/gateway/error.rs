@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rule_table::Trust;
+
 use crate::admin::AdminError;
 use crate::countries::CountriesError;
 use crate::edge::BindError;
@@ -14,7 +16,7 @@ use crate::upstream::{SecretError, UpstreamError};
 /// What the gateway is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The manifest file; relative files in it are relative to its directory.
+    /// The manifest or bundle; relative files in it are relative to its directory.
     pub manifest: PathBuf,
     /// Files that change it, in their order.
     pub overlays: Vec<PathBuf>,
@@ -22,6 +24,8 @@ pub struct Options {
     pub source: Source,
     /// Keeps the last accepted manifest; required for [`Source::Api`].
     pub state_dir: Option<PathBuf>,
+    /// Whose policy is taken, from whatever source.
+    pub trust: Trust,
     /// Policy seconds per wall-clock second.
     pub time_scale: f64,
     /// For the pools' random choices.
@@ -46,6 +50,14 @@ pub enum StartError {
         manifest: Box<policy_compiler::Source>,
         /// What the compiler found.
         findings: Vec<policy_compiler::Finding>,
+    },
+    /// The bundle, or a manifest in its place, is refused, or it does not fit this machine.
+    #[error("the policy in {} is refused:\n  {}", path.display(), findings.join("\n  "))]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why, a line each.
+        findings: Vec<String>,
     },
     /// A backend's credential or certificate cannot be read.
     #[error("backend `{backend}`: {source}")]

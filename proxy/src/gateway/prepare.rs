@@ -14,14 +14,16 @@ use super::error::{Options, StartError};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{Clock, unix_nanos};
 use crate::live::Live;
-use crate::policy::{History, LastGood, ManifestFiles, Source, missing_resources, version};
+use crate::policy::{
+    History, LastGood, ManifestFiles, NOT_SIGNED, ReadFiles, Source, Written, missing_resources, version,
+};
 use crate::store::board::SharedBoard;
 use crate::store::refill::Leases;
 use crate::store::{self, Counts, Sharing};
 
 /// What has been checked and read before any socket is touched.
 pub(super) struct Prepared {
-    pub(super) text: String,
+    pub(super) written: Written,
     pub(super) bundle: Bundle,
     pub(super) generation: u64,
     pub(super) base: PathBuf,
@@ -65,21 +67,44 @@ pub(super) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         Source::Api => last_good.manifest().map_err(StartError::State)?,
         Source::File => None,
     };
-    let manifest = match published {
-        Some(text) => policy_compiler::Source::new(options.manifest.display().to_string(), text),
+    let read = match published {
+        Some(Written::Manifest(text)) => {
+            ReadFiles::Manifest(policy_compiler::Source::new(options.manifest.display().to_string(), text))
+        }
+        Some(bundle) => ReadFiles::Bundle(bundle),
         None => ManifestFiles::new(&options.manifest, &options.overlays)
-            .read()
+            .read_any()
             .map_err(|(path, source)| StartError::Manifest { path, source })?,
     };
     let base = options.manifest.parent().unwrap_or(Path::new("")).to_owned();
-    // What is kept and compared is one text, whatever files it came from.
-    let joined = policy_compiler::flatten(&manifest);
-    let (bundle, text) = (compiled(manifest, &base)?, joined.unwrap_or_default());
+    let (bundle, written) = taken(read, options, &base)?;
     store::can_count(bundle.policy(), options.state_dir.is_some()).map_err(StartError::System)?;
     let history = History::open(options.state_dir.as_deref()).map_err(StartError::State)?;
     let generation = history.number_for(&bundle.digest().to_string(), reached.max(1));
-    last_good.remember(&text, generation).map_err(StartError::State)?;
-    Ok(Prepared { text, bundle, generation, base, last_good, history })
+    last_good.remember(&written, generation).map_err(StartError::State)?;
+    Ok(Prepared { written, bundle, generation, base, last_good, history })
+}
+
+/// The policy that was read, in one piece and ready to serve.
+fn taken(read: ReadFiles, options: &Options, base: &Path) -> Result<(Bundle, Written), StartError> {
+    let refused = |findings| StartError::Refused { path: options.manifest.clone(), findings };
+    match read {
+        ReadFiles::Manifest(_) if options.trust.wants_signature() => {
+            Err(refused(vec![NOT_SIGNED.to_owned()]))
+        }
+        ReadFiles::Manifest(manifest) => {
+            // What is kept and compared is one text, whatever files it came from.
+            let joined = policy_compiler::flatten(&manifest);
+            Ok((compiled(manifest, base)?, joined.unwrap_or_default().into()))
+        }
+        ReadFiles::Bundle(written) => {
+            let (bundle, warnings) = written.compiled(base, &options.trust).map_err(refused)?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            Ok((bundle, written))
+        }
+    }
 }
 
 /// Compiles a manifest and checks what it refers to.
@@ -97,7 +122,12 @@ fn compiled(manifest: policy_compiler::Source, base: &Path) -> Result<Bundle, St
 }
 
 /// Tells the audit log and the history what the gateway begins with.
-pub(super) fn begin(audit: &Audit, history: &History, live: &Live, manifest: &str) -> std::io::Result<()> {
+pub(super) fn begin(
+    audit: &Audit,
+    history: &History,
+    live: &Live,
+    manifest: &Written,
+) -> std::io::Result<()> {
     let in_force = live.in_force();
     let policy = version(&in_force.gate);
     let kept = Generation {

@@ -75,7 +75,7 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Prepared { text, bundle, generation, base, last_good, history } = prepare(&options)?;
+        let Prepared { written, bundle, generation, base, last_good, history } = prepare(&options)?;
         let clock = Clock::new(options.time_scale);
         let policy = bundle.policy();
         let state_dir = options.state_dir.as_deref();
@@ -107,7 +107,7 @@ impl Gateway {
         let live = Live::new(clock, observers, KeySets::new(base.clone()), in_force);
         let live = Arc::new(live.with_stores(Health::new(counts.clone(), leases)));
         let audit = Audit::open(state_dir).map_err(StartError::State)?;
-        begin(&audit, &history, &live, &text).map_err(StartError::State)?;
+        begin(&audit, &history, &live, &written).map_err(StartError::State)?;
         let board = board.unwrap_or_else(|| Arc::new(MemoryBoard::new()));
         let (follower, following) = follow(Arc::clone(&board));
         let holds = Holds::open(Arc::clone(&live), audit.clone(), board, state_dir);
@@ -120,9 +120,10 @@ impl Gateway {
             audit,
             history,
             holds: Arc::clone(&holds),
+            trust: options.trust.clone(),
             durable: counts.is_some(),
         };
-        let keeper = Arc::new(Keeper::new(live, settings, text));
+        let keeper = Arc::new(Keeper::new(live, settings, written));
         let keys = KeyDesk { overlay: Arc::clone(&overlay) };
         let parts = Parts { keeper, admin_token, keys, counts, observability };
         let gateway = parts.open(sockets, &options)?;

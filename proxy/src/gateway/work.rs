@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::edge::Followed;
 use crate::live::Live;
-use crate::policy::{Cause, Keeper, ManifestFiles, Offer, Source, joined, watch_file, watch_files};
+use crate::policy::{Cause, Keeper, ManifestFiles, Offer, Source, watch_file, watch_files};
 
 /// How often it is looked whether a name, a secret, a certificate or a token is due.
 const TEND_EVERY: Duration = Duration::from_millis(250);
@@ -79,8 +79,8 @@ pub(super) async fn follow_file(keeper: Arc<Keeper>, files: ManifestFiles) {
             }
         };
         // Asked first: a file may have changed between being read and being watched.
-        let text = files.read().ok().and_then(|source| policy_compiler::flatten(&source));
-        if !text.is_some_and(|text| keeper.file_is_known(&text)) {
+        let written = files.read_any().ok().and_then(|read| read.written().ok());
+        if !written.is_some_and(|written| keeper.file_is_known(&written)) {
             reload(&keeper, &files, "file").await;
         }
         changes.next().await;
@@ -96,15 +96,15 @@ pub(super) async fn reload(keeper: &Keeper, files: &ManifestFiles, actor: &str) 
         return Offer::Rejected(vec![how.to_owned()]);
     }
     let reading = files.clone();
-    let read = tokio::task::spawn_blocking(move || match reading.read() {
-        Ok(source) => joined(&source),
+    let read = tokio::task::spawn_blocking(move || match reading.read_any() {
+        Ok(read) => read.written(),
         Err((file, error)) => Err(vec![format!("the manifest {} cannot be read: {error}", file.display())]),
     });
     match read.await {
-        Ok(Ok(text)) => {
-            let known = keeper.file_is_known(&text);
-            keeper.saw_file(&text);
-            let manifest = if known { keeper.manifest().0 } else { text };
+        Ok(Ok(written)) => {
+            let known = keeper.file_is_known(&written);
+            keeper.saw_file(&written);
+            let manifest = if known { keeper.manifest().0 } else { written };
             keeper.offer(manifest, cause, &|_| true).await
         }
         Ok(Err(findings)) => keeper.reject(&cause, findings).await,

@@ -1,18 +1,44 @@
-//! A manifest's files on this machine: the first one, what it includes, overlays. It owns reading them; what
+//! A policy's files on this machine: a bundle, or a manifest with what it includes and overlays. It owns reading them; what
 //! `include` means is the compiler's business.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use policy_compiler::{Files, Source, flatten, gather};
+use rule_table::{Bundle, MAX_BUNDLE_BYTES};
+
+use super::Written;
 
 /// Where a manifest is.
 #[derive(Clone, Debug)]
 pub struct ManifestFiles {
     first: PathBuf,
     overlays: Vec<PathBuf>,
+}
+
+/// What the files hold.
+#[derive(Debug)]
+pub enum ReadFiles {
+    /// The files of a manifest.
+    Manifest(Source),
+    /// A bundle's file form.
+    Bundle(Written),
+}
+
+impl ReadFiles {
+    /// One piece of it, or what is wrong with how a manifest's files fit together, a line each.
+    ///
+    /// # Errors
+    /// One line per finding.
+    pub fn written(self) -> Result<Written, Vec<String>> {
+        match self {
+            Self::Manifest(source) => joined(&source).map(Written::Manifest),
+            Self::Bundle(bundle) => Ok(bundle),
+        }
+    }
 }
 
 impl ManifestFiles {
@@ -29,6 +55,21 @@ impl ManifestFiles {
     pub fn read(&self) -> Result<Source, (PathBuf, io::Error)> {
         let first = text_of(&self.first)?;
         self.join(first)
+    }
+
+    /// Reads all of it, or the bundle where the first file is one.
+    ///
+    /// # Errors
+    /// As [`ManifestFiles::read`]; and a bundle together with overlays.
+    pub fn read_any(&self) -> Result<ReadFiles, (PathBuf, io::Error)> {
+        match bundle_in(&self.first).map_err(|error| (self.first.clone(), error))? {
+            Some(_) if !self.overlays.is_empty() => {
+                let why = "a bundle is finished: overlays are applied when it is compiled";
+                Err((self.first.clone(), io::Error::new(io::ErrorKind::InvalidInput, why)))
+            }
+            Some(bundle) => Ok(ReadFiles::Bundle(bundle)),
+            None => self.read().map(ReadFiles::Manifest),
+        }
     }
 
     /// Reads all of it but the first file.
@@ -72,6 +113,22 @@ pub(crate) fn joined(source: &Source) -> Result<String, Vec<String>> {
         let errors = findings.iter().filter(|finding| finding.is_error());
         errors.map(|finding| format!("{}{}", finding.one_line(), place(finding))).collect()
     })
+}
+
+/// The bundle in `file`, if it begins as one does.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn bundle_in(file: &Path) -> io::Result<Option<Written>> {
+    // One byte more than is read tells the loader that there is more.
+    let mut reader = File::open(file)?.take(MAX_BUNDLE_BYTES as u64 + 1);
+    let mut bytes = Vec::new();
+    reader.by_ref().take(32).read_to_end(&mut bytes)?;
+    if !Bundle::is_one(&bytes) {
+        return Ok(None);
+    }
+    reader.read_to_end(&mut bytes)?;
+    Written::read(bytes).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn text_of(file: &Path) -> Result<Source, (PathBuf, io::Error)> {

@@ -6,9 +6,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use vocabulary::admin::generations::Generation;
+
+use super::Written;
 
 /// Accepted policies kept.
 const KEPT: usize = 50;
@@ -18,7 +22,28 @@ const KEPT: usize = 50;
 struct Kept {
     #[serde(flatten)]
     generation: Generation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     manifest: Option<String>,
+    /// In its place, a bundle in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bundle: Option<String>,
+}
+
+impl Kept {
+    fn new(generation: Generation, written: Option<&Written>) -> Self {
+        let (manifest, bundle) = match written {
+            Some(Written::Manifest(text)) => (Some(text.clone()), None),
+            Some(Written::Bundle(bytes)) => (None, Some(STANDARD.encode(bytes))),
+            None => (None, None),
+        };
+        Self { generation, manifest, bundle }
+    }
+
+    fn written(&self) -> io::Result<Option<Written>> {
+        let Some(bundle) = &self.bundle else { return Ok(self.manifest.clone().map(Written::Manifest)) };
+        let bytes = STANDARD.decode(bundle).map_err(io::Error::other)?;
+        Written::read(bytes).map(Some).map_err(io::Error::other)
+    }
 }
 
 /// The history; in memory only without a directory.
@@ -46,7 +71,7 @@ impl History {
                 continue;
             }
             match fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| read(&bytes)) {
-                Ok(generation) => kept.push(Kept { generation, manifest: None }),
+                Ok(generation) => kept.push(Kept::new(generation, None)),
                 Err(error) => {
                     tracing::warn!(file = %path.display(), %error, "a kept generation is not readable")
                 }
@@ -60,12 +85,12 @@ impl History {
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub fn keep(&self, generation: Generation, manifest: &str) -> io::Result<()> {
+    pub fn keep(&self, generation: Generation, written: &Written) -> io::Result<()> {
         let number = generation.generation;
-        let mut one = Kept { generation, manifest: Some(manifest.to_owned()) };
+        let mut one = Kept::new(generation, Some(written));
         if let Some(dir) = &self.dir {
             write(dir, &file_name(number), &serde_json::to_vec(&one)?)?;
-            one.manifest = None;
+            (one.manifest, one.bundle) = (None, None);
         }
         let mut kept = self.kept.lock();
         kept.retain(|known| known.generation.generation != number);
@@ -86,21 +111,21 @@ impl History {
         self.kept.lock().iter().rev().map(|kept| kept.generation.clone()).collect()
     }
 
-    /// The manifest of a generation, if it is kept.
+    /// The manifest or bundle of a generation, if it is kept.
     ///
     /// # Errors
     /// When its file cannot be read.
-    pub fn manifest(&self, generation: u64) -> io::Result<Option<String>> {
+    pub fn manifest(&self, generation: u64) -> io::Result<Option<Written>> {
         let kept = self.kept.lock();
         let Some(found) = kept.iter().find(|kept| kept.generation.generation == generation) else {
             return Ok(None);
         };
-        if let Some(text) = &found.manifest {
-            return Ok(Some(text.clone()));
+        if let Some(written) = found.written()? {
+            return Ok(Some(written));
         }
         let Some(dir) = &self.dir else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&fs::read(dir.join(file_name(generation)))?)?;
-        Ok(kept.manifest)
+        kept.written()
     }
 
     /// The number under which a gateway that reached `reached` begins with a policy of this digest: the same
@@ -167,12 +192,14 @@ mod tests {
     fn what_was_kept_is_there_after_a_restart_newest_first() {
         let dir = tempfile::tempdir().unwrap();
         let history = History::open(Some(dir.path())).unwrap();
-        history.keep(generation(1, "a", None), "one").unwrap();
-        history.keep(generation(2, "b", None), "two").unwrap();
+        history.keep(generation(1, "a", None), &"one".into()).unwrap();
+        let bundle = Written::read(b"sluicegate-bundle\0\xff".to_vec()).unwrap();
+        history.keep(generation(2, "b", None), &bundle).unwrap();
         let again = History::open(Some(dir.path())).unwrap();
         assert_eq!(again.list(), history.list());
         assert_eq!(again.list()[0].generation, 2);
-        assert_eq!(again.manifest(1).unwrap().as_deref(), Some("one"));
+        assert_eq!(again.manifest(1).unwrap(), Some("one".into()));
+        assert_eq!(again.manifest(2).unwrap(), Some(bundle));
         assert_eq!(again.manifest(3).unwrap(), None);
     }
 
@@ -180,7 +207,7 @@ mod tests {
     fn fifty_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let history = History::open(Some(dir.path())).unwrap();
-        (1..=53).for_each(|number| history.keep(generation(number, "a", None), "x").unwrap());
+        (1..=53).for_each(|number| history.keep(generation(number, "a", None), &"x".into()).unwrap());
         assert_eq!(history.list().len(), KEPT);
         assert_eq!(History::open(Some(dir.path())).unwrap().list().last().unwrap().generation, 4);
     }
@@ -188,13 +215,13 @@ mod tests {
     #[test]
     fn going_back_twice_goes_back_twice_and_never_to_what_was_left() {
         let history = History::open(None).unwrap();
-        history.keep(generation(1, "a", None), "").unwrap();
-        history.keep(generation(2, "b", None), "").unwrap();
-        history.keep(generation(3, "bad", None), "").unwrap();
+        history.keep(generation(1, "a", None), &"".into()).unwrap();
+        history.keep(generation(2, "b", None), &"".into()).unwrap();
+        history.keep(generation(3, "bad", None), &"".into()).unwrap();
         assert_eq!(history.before(3), Some(2));
-        history.keep(generation(4, "b", Some(2)), "").unwrap();
+        history.keep(generation(4, "b", Some(2)), &"".into()).unwrap();
         assert_eq!(history.before(4), Some(1));
-        history.keep(generation(5, "a", Some(1)), "").unwrap();
+        history.keep(generation(5, "a", Some(1)), &"".into()).unwrap();
         assert_eq!(history.before(5), None);
     }
 
@@ -202,14 +229,14 @@ mod tests {
     fn a_number_stands_for_one_content() {
         let history = History::open(None).unwrap();
         assert_eq!(history.number_for("a", 1), 1);
-        history.keep(generation(4, "a", None), "").unwrap();
+        history.keep(generation(4, "a", None), &"".into()).unwrap();
         assert_eq!((history.number_for("a", 4), history.number_for("b", 4)), (4, 5));
     }
 
     #[test]
     fn a_damaged_file_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        History::open(Some(dir.path())).unwrap().keep(generation(1, "a", None), "one").unwrap();
+        History::open(Some(dir.path())).unwrap().keep(generation(1, "a", None), &"one".into()).unwrap();
         std::fs::write(dir.path().join("history/000000000002.json"), "{").unwrap();
         assert_eq!(History::open(Some(dir.path())).unwrap().list().len(), 1);
     }

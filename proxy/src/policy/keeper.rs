@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use decision::Gate;
 use parking_lot::Mutex;
-use policy_compiler::{Source as Manifest, compile};
-use rule_table::{Admin, Bundle, Listener, Policy};
+use rule_table::{Admin, Bundle, Listener, Policy, Trust};
 use telemetry::settled::Reload;
 use vocabulary::admin::audit::AuditAction;
 use vocabulary::admin::generations::Generation;
@@ -18,7 +17,7 @@ use vocabulary::admin::{Accepted, Rejection};
 
 use self::state::State;
 use super::change::{changed_sections, codes, version};
-use super::{Cause, History, Holds, LastGood, Running, Source};
+use super::{Cause, History, Holds, LastGood, Running, Source, Written};
 use crate::audit::{Actor, Audit, Entry};
 use crate::clock::{unix_nanos, unix_time, wall_time};
 use crate::countries::Countries;
@@ -45,11 +44,13 @@ pub struct KeeperSettings {
     pub history: History,
     /// What operators hold.
     pub holds: Arc<Holds>,
+    /// Whose policy is taken.
+    pub trust: Trust,
     /// Whether counts of limits survive a restart.
     pub durable: bool,
 }
 
-/// Answer to an offered manifest.
+/// Answer to an offered policy.
 #[derive(Debug)]
 pub enum Offer {
     /// It is in force.
@@ -76,7 +77,7 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper of the policy `live` serves, which was compiled from `manifest`.
     #[must_use]
-    pub fn new(live: Arc<Live>, settings: KeeperSettings, manifest: String) -> Self {
+    pub fn new(live: Arc<Live>, settings: KeeperSettings, manifest: Written) -> Self {
         let state = State {
             file_seen: (settings.source == Source::File).then(|| manifest.clone()),
             manifest,
@@ -101,9 +102,9 @@ impl Keeper {
         self.settings.source
     }
 
-    /// The manifest in force and its generation.
+    /// The manifest or bundle in force and its generation.
     #[must_use]
-    pub fn manifest(&self) -> (String, u64) {
+    pub fn manifest(&self) -> (Written, u64) {
         let state = self.state.lock();
         (state.manifest.clone(), self.live.in_force().gate.generation())
     }
@@ -130,10 +131,11 @@ impl Keeper {
     /// with the generation in force, while no other offer can get in between.
     pub async fn offer(
         &self,
-        manifest: String,
+        manifest: impl Into<Written>,
         cause: Cause,
         still_expected: &(dyn Fn(u64) -> bool + Sync),
     ) -> Offer {
+        let manifest = manifest.into();
         let _turn = self.turn.lock().await;
         let generation = self.live.in_force().gate.generation();
         if !still_expected(generation) {
@@ -145,31 +147,19 @@ impl Keeper {
         }
     }
 
-    /// Compiles and checks everything that can fail before anything is swapped.
-    async fn prepare(&self, manifest: &str) -> Result<(Bundle, Vec<String>), Vec<String>> {
-        let (text, base) = (manifest.to_owned(), self.settings.base.clone());
+    /// Compiles or loads, and checks everything that can fail before anything is swapped.
+    async fn prepare(&self, manifest: &Written) -> Result<(Bundle, Vec<String>), Vec<String>> {
+        let (written, base, trust) =
+            (manifest.clone(), self.settings.base.clone(), self.settings.trust.clone());
         // Compiling takes milliseconds to seconds: not on a thread that serves requests.
-        let compiled = tokio::task::spawn_blocking(move || {
-            let mut outcome = compile(&Manifest::new("manifest", text));
-            if let Some(bundle) = &outcome.bundle {
-                let missing = super::missing_resources(bundle.policy(), &base);
-                outcome.findings.extend(missing);
-            }
-            outcome
-        })
-        .await
-        .map_err(|_| vec!["the compiler failed; the policy in force stays".to_owned()])?;
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            compiled.findings.iter().partition(|finding| finding.is_error());
-        let lines = |findings: &[&policy_compiler::Finding]| {
-            findings.iter().map(|finding| finding.one_line()).collect()
-        };
-        let Some(bundle) = compiled.bundle.filter(|_| errors.is_empty()) else { return Err(lines(&errors)) };
+        let (bundle, warnings) = tokio::task::spawn_blocking(move || written.compiled(&base, &trust))
+            .await
+            .map_err(|_| vec!["the compiler failed; the policy in force stays".to_owned()])??;
         store::can_count(bundle.policy(), self.settings.durable).map_err(|line| vec![line])?;
         let in_force = self.live.in_force();
         let fixed = fixed_sections(in_force.gate.policy(), bundle.policy());
         if fixed.is_empty() {
-            return Ok((bundle, lines(&warnings)));
+            return Ok((bundle, warnings));
         }
         let how = |section| {
             format!(
@@ -181,7 +171,7 @@ impl Keeper {
 
     async fn put_in_force(
         &self,
-        manifest: String,
+        manifest: Written,
         bundle: Bundle,
         warnings: Vec<String>,
         cause: Cause,
@@ -247,7 +237,7 @@ impl Keeper {
     /// Audit log, last good policy and history, all on the disk before anything changes.
     async fn write_down(
         &self,
-        manifest: &str,
+        manifest: &Written,
         bundle: &Bundle,
         generation: u64,
         cause: &Cause,
@@ -299,7 +289,12 @@ impl Keeper {
     ///
     /// # Errors
     /// One line per finding of a manifest that could not serve.
-    pub async fn begin_shadow(&self, manifest: String, length: u64, actor: Actor) -> Result<(), Vec<String>> {
+    pub async fn begin_shadow(
+        &self,
+        manifest: Written,
+        length: u64,
+        actor: Actor,
+    ) -> Result<(), Vec<String>> {
         let (bundle, _) = self.prepare(&manifest).await?;
         let gate = Arc::clone(&self.live.in_force().gate);
         let second = gate.beside(bundle.as_of(unix_time()), self.settings.seed, self.live.clock.now());

@@ -1,11 +1,13 @@
-//! The last accepted manifest and its generation, on disk. It owns writing both so that a crash leaves
+//! The last accepted manifest or bundle and its generation, on disk. It owns writing both so that a crash leaves
 //! either the old or the new; it refuses to interpret them.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A directory that keeps the last accepted manifest; without one, nothing survives a restart.
+use super::Written;
+
+/// A directory that keeps the last accepted policy; without one, nothing survives a restart.
 #[derive(Clone, Debug, Default)]
 pub struct LastGood {
     dir: Option<PathBuf>,
@@ -31,42 +33,46 @@ impl LastGood {
     /// # Errors
     /// When the file exists but cannot be read or is not a number.
     pub fn generation(&self) -> io::Result<u64> {
-        let Some(text) = self.read(GENERATION)? else { return Ok(0) };
-        text.trim()
-            .parse()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the generation file is not a number"))
+        let Some(bytes) = self.read(GENERATION)? else { return Ok(0) };
+        let number = String::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok());
+        number
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the generation file is not a number"))
     }
 
-    /// The manifest accepted last.
+    /// The manifest or bundle accepted last.
     ///
     /// # Errors
     /// When the file exists but cannot be read.
-    pub fn manifest(&self) -> io::Result<Option<String>> {
-        self.read(MANIFEST)
+    pub fn manifest(&self) -> io::Result<Option<Written>> {
+        let bytes = self.read(MANIFEST)?;
+        bytes
+            .map(Written::read)
+            .transpose()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
-    /// Remembers an accepted manifest. The generation is written last: should the machine die in
+    /// Remembers an accepted policy. The generation is written last: should the machine die in
     /// between, the next start serves the new manifest and counts it anew.
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub fn remember(&self, manifest: &str, generation: u64) -> io::Result<()> {
-        self.write(MANIFEST, manifest)?;
-        self.write(GENERATION, &generation.to_string())
+    pub fn remember(&self, written: &Written, generation: u64) -> io::Result<()> {
+        self.write(MANIFEST, written.bytes())?;
+        self.write(GENERATION, generation.to_string().as_bytes())
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<String>> {
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(dir) = &self.dir else { return Ok(None) };
-        match fs::read_to_string(dir.join(name)) {
-            Ok(text) => Ok(Some(text)),
+        match fs::read(dir.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        write_whole(dir, name, text.as_bytes())
+        write_whole(dir, name, bytes)
     }
 }
 
@@ -93,9 +99,9 @@ mod tests {
         let state = dir.path().join("state");
         let kept = LastGood::open(Some(&state)).unwrap();
         assert_eq!((kept.generation().unwrap(), kept.manifest().unwrap()), (0, None));
-        kept.remember("a: 1\n", 7).unwrap();
+        kept.remember(&"a: 1\n".into(), 7).unwrap();
         let next = LastGood::open(Some(&state)).unwrap();
-        assert_eq!((next.generation().unwrap(), next.manifest().unwrap()), (7, Some("a: 1\n".to_owned())));
+        assert_eq!((next.generation().unwrap(), next.manifest().unwrap()), (7, Some("a: 1\n".into())));
     }
 
     #[test]

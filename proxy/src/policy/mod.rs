@@ -1,4 +1,4 @@
-//! The one source of policy: offering a manifest, accepting or rejecting it whole, remembering the last
+//! The one source of policy: offering a manifest or a bundle, accepting or rejecting it whole, remembering the last
 //! good one. It owns generations and what survives a restart; it refuses to compile (the compiler does)
 //! or to decide about requests.
 
@@ -18,11 +18,12 @@ mod last_good;
 mod prices;
 mod return_to;
 mod shadow;
+mod signing;
 mod watch;
+mod written;
 
 pub use change::{Cause, version};
-pub use files::ManifestFiles;
-pub(crate) use files::joined;
+pub use files::{ManifestFiles, ReadFiles, bundle_in};
 pub use history::History;
 pub use holds::{HoldError, Holds, drained_of};
 pub use keeper::{Keeper, KeeperSettings, Offer};
@@ -30,7 +31,10 @@ pub use last_good::LastGood;
 pub(crate) use last_good::write_whole;
 pub use return_to::NoReturn;
 pub use shadow::{Running, Shadow};
+pub use signing::{public_file, signing_key, trusted_keys, write_keys};
 pub use watch::{watch_file, watch_files};
+pub(crate) use written::{NOT_SIGNED, refusal};
+pub use written::{NotText, Written};
 
 /// What `policy` refers to and this machine does not have: secrets, certificates; and prices that today may be
 /// out of date.

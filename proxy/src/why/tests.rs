@@ -10,7 +10,7 @@ fn story(arrival_ms: u64) -> Story {
     let record = serde_json::json!({
         "v": 1, "arrival_ms": arrival_ms, "request_id": request_id, "method": "POST", "stream": false,
         "status": 503, "reason": Reason::NoBackend, "duration_ms": 1.0, "overhead_us": 1, "cost_nanos": 0,
-        "bundle": "sha256:00",
+        "bundle": "blake3:00",
     });
     Story {
         request: serde_json::from_value(record).unwrap(),

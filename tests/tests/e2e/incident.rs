@@ -234,7 +234,7 @@ fn word(word: &str, next: Option<&str>) -> String {
         _ if plain.len() == 8 && hex(plain) => "1f0c9a2e",
         _ if plain.len() == 64 && hex(plain) => "5e0b…",
         _ if plain.len() == 20 && plain.ends_with('Z') => "2026-11-22T03:07:00Z",
-        _ if plain.starts_with("sha256:") => "sha256:9c41…",
+        _ if plain.starts_with("blake3:") => "blake3:9c41…",
         _ if plain.len() == 13 && plain.bytes().all(|byte| byte.is_ascii_digit()) => "1795318020000",
         _ if unit && plain.parse::<f64>().is_ok() => "12",
         _ => plain,

@@ -7,6 +7,7 @@
 mod acl;
 mod azure_trace;
 mod bodies;
+mod bundles;
 mod canary;
 mod compared;
 mod conformance;

@@ -84,7 +84,7 @@ async fn a_plain_request_arrives_as_a_tree_with_its_tokens_and_its_cost() {
             ("error.type", ""),
         ],
     );
-    assert!(server.attribute("sluicegate.bundle").starts_with("sha256:"));
+    assert!(server.attribute("sluicegate.bundle").starts_with("blake3:"));
     let attempts = attempts(&spans);
     assert_eq!((attempts.len(), attempts[0].name.as_str()), (1, "chat sim-chat"));
     has(attempts[0], &tokens);

@@ -120,8 +120,11 @@ impl<'p> Half<'p> {
             ..of.clone()
         };
         let decides = |rule: &&AclRule| rule.mode == Mode::Enforce && rule.action != AclAction::Log;
-        let rule =
-            |rule: &AclRule| AclRule { when: side(&rule.when), unless: side(&rule.unless), ..rule.clone() };
+        let rule = |rule: &AclRule| AclRule {
+            when: side(&rule.when),
+            unless: side(&rule.unless).into(),
+            ..rule.clone()
+        };
         let matching = |route: &'p Route| {
             if route.matching.consumers.is_empty() {
                 return Cow::Borrowed(&route.matching);

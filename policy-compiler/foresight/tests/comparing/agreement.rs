@@ -7,7 +7,8 @@ use std::time::Duration;
 use foresight::{Class, DiffOutcome, Subject, replay};
 use policy_compiler::diagnostics::Request;
 use rule_table::{
-    AclAction, AclConditions, AclRule, HostMatch, Mode, OnFailure, PathMatch, Route, RouteMatch, Specificity,
+    AclAction, AclConditions, AclRule, HostMatch, Mode, OnFailure, PathMatch, Rare, Route, RouteMatch,
+    Specificity,
 };
 
 use vocabulary::Reason;
@@ -116,7 +117,7 @@ fn rule(random: &mut Random, place: usize) -> AclRule {
         name: format!("a{place}"),
         priority: place as u32,
         when: conditions(random),
-        unless: if random.below(3) == 0 { conditions(random) } else { AclConditions::default() },
+        unless: if random.below(3) == 0 { conditions(random).into() } else { Rare::default() },
         action: random.one(&[AclAction::Allow, AclAction::Block(403), AclAction::Block(404)]),
         mode: random.one(&[Mode::Enforce, Mode::Enforce, Mode::Shadow]),
         on_failure: OnFailure::Closed,

@@ -42,7 +42,7 @@ fn route(index: u32) -> Route {
         deadline: Duration::from_secs(1),
         heartbeat: None,
         pass_through: false,
-        rewrite: Rewrite::default(),
+        rewrite: Rewrite::default().into(),
         path_template: String::new(),
     }
 }
@@ -63,7 +63,7 @@ fn rule(index: u32) -> AclRule {
         name: format!("a{index}"),
         priority: index,
         when,
-        unless: AclConditions::default(),
+        unless: AclConditions::default().into(),
         action: AclAction::Block(403),
         mode: Mode::Enforce,
         on_failure: OnFailure::Closed,

@@ -1,11 +1,12 @@
 //! Conditions, each kept once. It owns whether one of them holds for a request; it refuses to know which
 //! rules state it.
 
-use hashbrown::HashMap;
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use ipnet::IpNet;
 
 use crate::acl::AclConditions;
@@ -79,7 +80,9 @@ enum Predicate {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Predicates {
     all: Vec<Predicate>,
-    places: HashMap<Predicate, PredicateId>,
+    /// Their ids by content.
+    places: HashTable<PredicateId>,
+    hasher: DefaultHashBuilder,
 }
 
 impl Predicates {
@@ -88,11 +91,17 @@ impl Predicates {
         let mut ids = Vec::new();
         for predicate in stated(conditions) {
             let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-            let all = &mut self.all;
-            ids.push(*self.places.entry(predicate).or_insert_with_key(|predicate| {
-                all.push(predicate.clone());
-                next
-            }));
+            let hash = self.hasher.hash_one(&predicate);
+            let known = |id: &PredicateId| self.all.get(*id as usize) == Some(&predicate);
+            let again = |id: &PredicateId| self.hasher.hash_one(self.all.get(*id as usize));
+            match self.places.find(hash, known) {
+                Some(id) => ids.push(*id),
+                None => {
+                    self.places.insert_unique(hash, next, again);
+                    self.all.push(predicate);
+                    ids.push(next);
+                }
+            }
         }
         ids.sort_unstable();
         ids
@@ -100,7 +109,7 @@ impl Predicates {
 
     /// Once all are there, nobody looks for them by content.
     pub(super) fn forget_places(&mut self) {
-        self.places = HashMap::new();
+        self.places = HashTable::new();
     }
 
     pub(super) fn len(&self) -> usize {

@@ -15,7 +15,7 @@ fn rule(when: AclConditions, action: AclAction) -> AclRule {
         name: "r".to_owned(),
         priority: 1,
         when,
-        unless: AclConditions::default(),
+        unless: AclConditions::default().into(),
         action,
         mode: Mode::Enforce,
         on_failure: OnFailure::Closed,
@@ -89,7 +89,7 @@ fn a_body_is_waited_for_only_by_rules_that_nothing_decides_before() {
 fn each_exception_counts_by_itself() {
     let header = |name: &str| HeaderCondition { name: name.to_owned(), values: Vec::new() };
     let unless = AclConditions { headers: vec![header("a"), header("b")], ..AclConditions::default() };
-    let rules = [AclRule { unless, ..rule(AclConditions::default(), BLOCK) }];
+    let rules = [AclRule { unless: unless.into(), ..rule(AclConditions::default(), BLOCK) }];
     let sent = |name: &'static str| [(name, "x")];
     assert_eq!(ask(&rules, &Facts { headers: &sent("a"), ..Facts::EMPTY }).decided, None);
     assert_eq!(ask(&rules, &Facts { headers: &sent("b"), ..Facts::EMPTY }).decided, None);
@@ -99,7 +99,7 @@ fn each_exception_counts_by_itself() {
 #[test]
 fn rules_that_can_never_decide_are_left_out_and_counted() {
     let post = AclConditions { methods: vec!["POST".to_owned()], ..AclConditions::default() };
-    let never = AclRule { unless: post.clone(), ..rule(post.clone(), BLOCK) };
+    let never = AclRule { unless: post.clone().into(), ..rule(post.clone(), BLOCK) };
     let repeated = rule(post.clone(), AclAction::Allow);
     let last = rule(AclConditions::default(), AclAction::Allow);
     let beyond = rule(AclConditions::default(), BLOCK);
@@ -194,7 +194,7 @@ fn rules() -> impl Strategy<Value = Vec<AclRule>> {
     let unless = prop_oneof![2 => Just(AclConditions::default()), 1 => conditions()];
     let one =
         (conditions(), unless, action, mode, stance).prop_map(|(when, unless, action, mode, on_failure)| {
-            AclRule { unless, mode, on_failure, ..rule(when, action) }
+            AclRule { unless: unless.into(), mode, on_failure, ..rule(when, action) }
         });
     prop::collection::vec(one, 0..12)
 }

@@ -7,6 +7,7 @@
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use super::RouteStats;
 use super::shape::Shapes;
 use super::slot::{Entry, Slot};
 use super::template::Templates;
@@ -102,6 +103,15 @@ impl Index {
         });
         if let Some(slot) = self.slots.get_mut(at as usize) {
             slot.add(matching, entry);
+        }
+    }
+
+    pub(super) fn stats(&self) -> RouteStats {
+        RouteStats {
+            paths: self.paths.count as usize,
+            hosts: self.hosts.count as usize,
+            method_lists: self.methods.0.len(),
+            ..RouteStats::default()
         }
     }
 

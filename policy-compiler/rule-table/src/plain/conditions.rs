@@ -142,7 +142,8 @@ mod tests {
             unless: AclConditions {
                 paths: vec![PathMatch::Prefix("/v1".to_owned())],
                 ..AclConditions::default()
-            },
+            }
+            .into(),
             action: AclAction::Block(403),
             mode: Mode::Enforce,
             on_failure: OnFailure::Closed,

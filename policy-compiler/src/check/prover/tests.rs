@@ -8,7 +8,7 @@ use rule_table::{
     PathMatch, RouteMatch,
 };
 
-use super::{Prover, Reach, Ready, blocks, decides};
+use super::{Earlier, Prover, Reach, Ready, blocks, decides};
 use crate::space::Clause;
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the same lists on every machine.
@@ -94,7 +94,7 @@ fn list(random: &mut Random) -> (Vec<AclRule>, Vec<usize>) {
         name: format!("r{index}"),
         priority: random.below(3) as u32,
         when: side(random, &dimensions, 2),
-        unless: side(random, &dimensions, 4),
+        unless: side(random, &dimensions, 4).into(),
         action: [AclAction::Allow, AclAction::Block(403), AclAction::Block(429), AclAction::Log]
             [random.below(4)],
         mode: if random.below(6) == 0 { Mode::Shadow } else { Mode::Enforce },
@@ -220,13 +220,15 @@ fn ten_thousand_lists_are_judged_as_by_trying_every_request() {
         let ready: Vec<Ready<'_>> = rules.iter().map(Ready::of).collect();
         let requests = requests(&dimensions);
         let mut prover = Prover::new(vec!["one", "two"]);
+        let mut indexed = Earlier::of(&ready);
         for (index, rule) in ready.iter().enumerate() {
             let earlier = &ready[..index];
             let own: Vec<&Request> = requests.iter().filter(|request| applies(rule.rule, request)).collect();
             let left = own.iter().any(|request| {
                 !earlier.iter().any(|other| decides(other.rule) && applies(other.rule, request))
             });
-            let before = prover.beside(rule, earlier).unwrap();
+            let before = prover.beside(rule, &indexed).unwrap();
+            indexed.add(index);
             let Ok(verdict) = prover.reach(rule, before) else {
                 unknown += 1;
                 continue;
@@ -300,7 +302,7 @@ fn ten_thousand_routes_behind_lists_are_judged_as_by_trying_every_request() {
         for rule in &mut rules {
             if random.below(2) == 0 {
                 rule.action = AclAction::Block(403);
-                rule.unless = AclConditions::default();
+                rule.unless = AclConditions::default().into();
             }
         }
         let matching = route(&mut random, &dimensions);

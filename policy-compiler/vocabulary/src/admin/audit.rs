@@ -49,7 +49,7 @@ pub struct AuditLine {
 pub struct PolicyVersion {
     /// Counts accepted policies.
     pub generation: u64,
-    /// Digest of the bundle, `sha256:…`.
+    /// Digest of the bundle, `blake3:…`.
     pub digest: String,
 }
 

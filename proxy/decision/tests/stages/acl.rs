@@ -16,7 +16,7 @@ fn rule(name: &str, when: AclConditions, action: AclAction) -> AclRule {
         name: name.to_owned(),
         priority: 1,
         when,
-        unless: AclConditions::default(),
+        unless: AclConditions::default().into(),
         action,
         mode: Mode::Enforce,
         on_failure: OnFailure::Closed,

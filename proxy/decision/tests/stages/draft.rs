@@ -124,7 +124,7 @@ impl Draft {
             deadline: 120 * SECOND,
             heartbeat: None,
             pass_through: false,
-            rewrite: Rewrite::default(),
+            rewrite: Rewrite::default().into(),
             path_template: path.to_owned(),
         });
         self

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use decision::{AttemptFailure, Exchange, Gate, Next, Progress, Refusal, Sending};
 use feedback_loop::Failure;
 use http::HeaderMap;
-use rule_table::{BackendKind, BodyEdit, BodyOperation, Mode};
+use rule_table::{BackendKind, BodyEdit, BodyOperation, Mode, Rewrite};
 use serde_json::{Value, json};
 use vocabulary::Reason;
 
@@ -59,7 +59,9 @@ fn no_edit_of_the_manifest_asks_for_more_than_is_held() {
         operation: BodyOperation::Set(value.to_owned()),
     };
     let edits = vec![set("max_tokens", "9000"), set("max_completion_tokens", "8000"), set("n", "7")];
-    let gate = hard().with_route("chat", |route| route.rewrite.body = edits).gate();
+    let gate = hard()
+        .with_route("chat", |route| route.rewrite = Rewrite { body: edits, ..Rewrite::default() }.into())
+        .gate();
     let caller = asking_for(5);
     let body = sent(&mut caller.admitted(&gate, NOW), &caller);
     assert_eq!(
@@ -79,8 +81,11 @@ fn a_caller_that_names_no_ceiling_is_given_the_backends_own() {
 #[test]
 fn text_that_the_manifest_adds_is_held_as_well() {
     let plain = hard().gate();
-    let prefixed =
-        hard().with_route("chat", |route| route.rewrite.system_prefix = Some("x".repeat(500))).gate();
+    let prefixed = hard()
+        .with_route("chat", |route| {
+            route.rewrite = Rewrite { system_prefix: Some("x".repeat(500)), ..Rewrite::default() }.into()
+        })
+        .gate();
     let remaining = |gate| {
         let exchange = asking_for(5).admitted(gate, NOW);
         exchange.remaining.unwrap().tokens.unwrap().remaining

@@ -10,19 +10,19 @@ use vocabulary::admin::{Rejection, ShareChange, Status};
 
 use super::{Keeper, now_ms};
 use crate::clock::unix_nanos;
-use crate::policy::{Cause, Source};
+use crate::policy::{Cause, Source, Written};
 
 /// Share changes kept for the admin API.
 const SHARE_CHANGES: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) manifest: String,
+    pub(super) manifest: Written,
     pub(super) loaded_at_ms: u64,
     pub(super) last_rejection: Option<Rejection>,
     pub(super) share_changes: VecDeque<ShareChange>,
-    /// The manifest file's text when it was last read.
-    pub(super) file_seen: Option<String>,
+    /// What the manifest file held when it was last read.
+    pub(super) file_seen: Option<Written>,
     pub(super) rolled_back: Option<RolledBack>,
     pub(super) canary: Option<Canary>,
 }
@@ -33,17 +33,17 @@ impl Keeper {
         self.state.lock().last_rejection.as_ref().is_some_and(|rejection| rejection.at_ms >= at_ms)
     }
 
-    /// Whether the manifest file's text is in force already, or somebody put another policy before it since
+    /// Whether what the manifest file holds is in force already, or somebody put another policy before it since
     /// it last changed.
     #[must_use]
-    pub fn file_is_known(&self, text: &str) -> bool {
+    pub fn file_is_known(&self, written: &Written) -> bool {
         let state = self.state.lock();
-        state.manifest == text || (state.is_overridden() && state.file_seen.as_deref() == Some(text))
+        state.manifest == *written || (state.is_overridden() && state.file_seen.as_ref() == Some(written))
     }
 
-    /// Takes note of the manifest file's text.
-    pub fn saw_file(&self, text: &str) {
-        self.state.lock().file_seen = Some(text.to_owned());
+    /// Takes note of what the manifest file holds.
+    pub fn saw_file(&self, written: &Written) {
+        self.state.lock().file_seen = Some(written.clone());
     }
 
     /// Whether the policy in force is not the source's own: rolled back, or on trial.

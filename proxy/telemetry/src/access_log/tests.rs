@@ -46,7 +46,7 @@ fn record(id: &str) -> AccessLogRecord {
         duration_ms: 1_850.0,
         overhead_us: 140,
         cost_nanos: 2_650_000,
-        bundle: "sha256:00".to_owned(),
+        bundle: "blake3:00".to_owned(),
     }
 }
 

@@ -200,7 +200,7 @@ pub(crate) fn plain_trace(context: TraceContext) -> ExchangeTrace {
             usage: Some(USAGE),
             cost: prices().cost(&USAGE),
             overhead: Duration::from_micros(140),
-            bundle: arc("sha256:00"),
+            bundle: arc("blake3:00"),
         },
         stages: (0..).zip(Stage::ALL).map(stage).collect(),
         attempts: vec![attempt_span(1, "east/gpt-4o")],

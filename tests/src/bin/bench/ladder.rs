@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 
 use crate::load::{KEY, MODEL};
+use crate::many_routes;
 use crate::peers::{Peer, Product};
 
 /// The file of the access log, beside the manifest.
@@ -59,6 +60,8 @@ pub(crate) struct Features {
     pub(crate) otlp: bool,
     /// Backends know the model by another name, and headers are edited on both sides.
     pub(crate) rewrite: bool,
+    /// Routes and access rules beside the one that is asked for.
+    pub(crate) routes: u32,
 }
 
 /// The yardstick's name.
@@ -140,7 +143,15 @@ impl Rung {
 impl Features {
     /// Everything on.
     pub(crate) fn all() -> Self {
-        Self { key: true, limits: true, adaptive: true, access_log: true, otlp: true, rewrite: true }
+        Self {
+            key: true,
+            limits: true,
+            adaptive: true,
+            access_log: true,
+            otlp: true,
+            rewrite: true,
+            routes: 0,
+        }
     }
 
     /// The manifest that turns these on, in JSON.
@@ -180,6 +191,7 @@ impl Features {
     }
 
     fn add_sections(self, sections: &mut Map<String, Value>, collector: SocketAddr) {
+        many_routes::add(sections, self.routes);
         if self.key {
             let sha256: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
             let mut caller = json!({"keys": {"only": {"sha256": sha256}}});

@@ -9,6 +9,7 @@ mod ladder;
 mod latency;
 mod load;
 mod machine;
+mod many_routes;
 mod matching;
 mod peer;
 mod peers;

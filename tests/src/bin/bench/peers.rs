@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::Fallible;
 use crate::cores::Cores;
 use crate::load::{KEY, MODEL};
+use crate::many_routes;
 use crate::process::Server;
 
 /// Which proxy.
@@ -34,6 +35,8 @@ pub(crate) struct Peer {
     program: PathBuf,
     /// Its version, where that can be told without running it.
     pub(crate) version: Option<String>,
+    /// Routes beside the one that is asked for.
+    routes: u32,
 }
 
 impl Product {
@@ -91,12 +94,17 @@ impl Peer {
         let own = environment.as_ref().map(|environment| environment.join("bin").join(product.name()));
         if let Some(program) = own.filter(|program| program.is_file()) {
             let version = environment.and_then(|environment| product.version_in(&environment));
-            return Some(Self { product, program, version });
+            return Some(Self { product, program, version, routes: 0 });
         }
         let path = std::env::var_os("PATH")?;
         let program =
             std::env::split_paths(&path).map(|folder| folder.join(product.name())).find(|it| it.is_file())?;
-        Some(Self { product, program, version: None })
+        Some(Self { product, program, version: None, routes: 0 })
+    }
+
+    /// The same with so many more routes.
+    pub(crate) fn with_routes(&self, routes: u32) -> Self {
+        Self { routes, ..self.clone() }
     }
 
     /// Starts it in front of `backend` with one worker, its files below `folder`.
@@ -110,12 +118,12 @@ impl Peer {
         let mut command = Command::new(&self.program);
         match self.product {
             Product::Nginx => {
-                let file = file("nginx.conf", nginx(address, backend, folder))?;
+                let file = file("nginx.conf", nginx(address, backend, folder, self.routes))?;
                 let log = folder.join("nginx-error.log");
                 command.arg("-p").arg(folder).arg("-e").arg(log).arg("-c").arg(file);
             }
             Product::Envoy => {
-                let file = file("envoy.yaml", envoy(address, backend))?;
+                let file = file("envoy.yaml", envoy(address, backend, self.routes))?;
                 command.args(["--concurrency", "1", "--disable-hot-restart", "-c"]).arg(file);
             }
             Product::Litellm => {
@@ -131,7 +139,10 @@ impl Peer {
 }
 
 /// One process without a master, keep-alive on both sides, nothing logged.
-fn nginx(address: SocketAddr, backend: SocketAddr, folder: &Path) -> String {
+fn nginx(address: SocketAddr, backend: SocketAddr, folder: &Path, routes: u32) -> String {
+    let others: String = many_routes::paths(routes)
+        .map(|path| format!("        location {path}/ {{ proxy_pass http://backend; }}\n"))
+        .collect();
     let folder = folder.display();
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -153,7 +164,7 @@ http {{
     }}
     server {{
         listen {address};
-        location / {{
+{others}        location / {{
             proxy_pass http://backend;
             proxy_http_version 1.1;
             proxy_set_header Connection \"\";
@@ -165,7 +176,10 @@ http {{
 }
 
 /// One listener, one cluster, nothing logged.
-fn envoy(address: SocketAddr, backend: SocketAddr) -> String {
+fn envoy(address: SocketAddr, backend: SocketAddr, routes: u32) -> String {
+    let route = |prefix: &str| serde_json::json!({"match": {"prefix": prefix}, "route": {"cluster": "backend", "timeout": "0s"}});
+    let others = many_routes::paths(routes).map(|path| route(&format!("{path}/")));
+    let routes: Vec<serde_json::Value> = others.chain([route("/")]).collect();
     let socket =
         |it: SocketAddr| serde_json::json!({"socket_address": {"address": it.ip(), "port_value": it.port()}});
     let kind = "type.googleapis.com/envoy.extensions.filters";
@@ -182,7 +196,7 @@ fn envoy(address: SocketAddr, backend: SocketAddr) -> String {
             "route_config": {"virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "backend", "timeout": "0s"}}],
+                "routes": routes,
             }]},
         },
     });

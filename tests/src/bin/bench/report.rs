@@ -9,6 +9,7 @@ use crate::crowd::Crowd;
 use crate::ladder::{BARE, EVERYTHING, Rung};
 use crate::latency::{Latency, Quantiles};
 use crate::machine::Machine;
+use crate::many_routes;
 use crate::matching::{self, Match};
 use crate::peers::Product;
 use crate::spread::Spread;
@@ -20,7 +21,7 @@ use crate::targets;
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
-    what: String,
+    pub(crate) what: String,
     /// Whether it stands beside the ladder.
     peer: bool,
     /// CPU per request or stream, one per round.
@@ -66,6 +67,8 @@ pub(crate) struct Report {
     pub(crate) stages: Vec<Cost>,
     /// Verdict and route, by the number of rules.
     pub(crate) matches: Vec<Match>,
+    /// Servers without and with many routes, in pairs.
+    pub(crate) many_routes: Vec<Measured>,
     /// Peers that are not installed here.
     pub(crate) absent: Vec<Product>,
 }
@@ -164,6 +167,10 @@ impl Report {
                 matching::table(&self.matches),
             ));
         }
+        if !self.many_routes.is_empty() {
+            let title = format!("CPU per small request, without and with {} other routes", many_routes::MANY);
+            tables.push((title, many_routes::table(&self.many_routes)));
+        }
         tables
     }
 
@@ -254,6 +261,7 @@ impl Serialize for Report {
             "stages": self.stages,
             "stages_us": self.stage_sum(),
             "matches": self.matches,
+            "many_routes": rows(&self.many_routes, 1.0),
             "absent": self.absent,
         });
         document.serialize(serializer)

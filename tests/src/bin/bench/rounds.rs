@@ -18,7 +18,7 @@ use crate::peers::{Peer, Product};
 use crate::process::{Server, Used};
 use crate::report::{Burst, Measured, Report};
 use crate::sink::Sink;
-use crate::{Fallible, Settings, matching, say_aside, stages};
+use crate::{Fallible, Settings, many_routes, matching, say_aside, stages};
 
 /// Events per chunk of the streams that are measured.
 const BURSTS: [usize; 2] = [1, 8];
@@ -66,6 +66,11 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let chosen = chosen(settings, rungs(&found))?;
     let requests = bench.requests(&chosen).await?;
     let streams = bench.streams(&chosen).await?;
+    let many_routes = if settings.only.is_empty() || settings.only.iter().any(|name| name == "many-routes") {
+        bench.requests(&many_routes::rungs(&found)).await?
+    } else {
+        Vec::new()
+    };
     let top = chosen.iter().find(|rung| rung.name == EVERYTHING);
     let (mut latency, mut crowd) = (Vec::new(), None);
     if let Some(top) = top {
@@ -82,13 +87,14 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     say_aside("matching");
     let matches = bench.cores.as_server(|| matching::run(settings.stage_requests));
     let settings = settings.clone();
-    Ok(Report { machine, settings, requests, streams, latency, crowd, stages, matches, absent })
+    Ok(Report { machine, settings, requests, streams, latency, crowd, stages, matches, many_routes, absent })
 }
 
 /// The rungs that are wanted, with the yardstick.
 fn chosen(settings: &Settings, all: Vec<Rung>) -> Fallible<Vec<Rung>> {
     let only = &settings.only;
-    if let Some(unknown) = only.iter().find(|name| all.iter().all(|rung| rung.name != name.as_str())) {
+    let is_known = |name: &String| name == "many-routes" || all.iter().any(|rung| rung.name == name.as_str());
+    if let Some(unknown) = only.iter().find(|name| !is_known(name)) {
         let names: Vec<&str> = all.iter().map(|rung| rung.name).collect();
         return Err(format!("--only: there is no rung `{unknown}`; there are {}", names.join(", ")).into());
     }
