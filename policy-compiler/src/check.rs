@@ -50,6 +50,7 @@ mod windows;
 use crate::diagnostics::{Code, Finding};
 use crate::manifest::{Manifest, Pool, Serving};
 use crate::resolve::{Deployed, Names};
+use crate::side_by_side;
 use crate::source::Document;
 pub use prices::expired_prices;
 pub use resources::check_resources;
@@ -61,6 +62,9 @@ pub(crate) struct Context<'a> {
     manifest: &'a Manifest,
     names: Names<'a>,
 }
+
+/// Looks for one kind of mistake.
+type Check = fn(&Context<'_>) -> Vec<Finding>;
 
 /// A member of a pool that stands for something.
 struct Standing<'a> {
@@ -106,7 +110,7 @@ pub(crate) fn tree(document: &Document) -> Vec<Finding> {
 /// Checks of a structurally sound manifest; `so_far` is what was found before.
 pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Finding]) -> Vec<Finding> {
     let context = Context { document, manifest, names: Names::of(document) };
-    let checks = [
+    let checks: &[Check] = &[
         access::check,
         acl::check,
         acl_order::check,
@@ -144,7 +148,9 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         undone::check,
         urls::check,
     ];
-    let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(&context)).collect();
+    let long = document.pieces() > 1;
+    let found = side_by_side::map(checks, long, |check| check(&context));
+    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
     // What a mistaken reference or an empty pool leaves unused is not worth a finding of its own.
     let elsewhere = |finding: &&Finding| {
         finding.code.as_str().starts_with("SG02")

@@ -10,6 +10,7 @@ use crate::lower::lower;
 use crate::manifest::Manifest;
 use crate::resolve::{self, Names};
 use crate::schema;
+use crate::side_by_side;
 use crate::source::{Document, Source};
 
 /// What became of a source.
@@ -116,26 +117,30 @@ fn examine(document: &Document, findings: &mut Vec<Finding>) -> Option<Manifest>
 /// Validates a document and types it, piece by piece: a long one does not fit into memory many times over. No
 /// manifest where there are violations, or where none is wanted.
 fn typed(document: &Document, wanted: bool) -> (Vec<Finding>, Option<serde_json::Result<Manifest>>) {
-    let mut violations = Vec::new();
-    let mut typed: Option<serde_json::Result<Manifest>> = None;
-    for number in 0.. {
-        let Some(json) = document.piece(number) else { break };
+    let numbers: Vec<usize> = (0..document.pieces()).collect();
+    let pieces = side_by_side::map(&numbers, numbers.len() > 1, |number| {
+        let json = document.piece(*number)?;
         let mut found = schema::violations(document, &json);
         // The rest of the document was in the first piece as well.
-        found.retain(|finding| number == 0 || finding.path.len() > 1 && document.is_long(&finding.path));
+        found.retain(|finding| *number == 0 || finding.path.len() > 1 && document.is_long(&finding.path));
+        let typed = (wanted && found.is_empty()).then(|| serde_json::from_value::<Manifest>(json));
+        Some((found, typed))
+    });
+    let mut violations = Vec::new();
+    let mut typed: Option<serde_json::Result<Manifest>> = None;
+    for (found, piece) in pieces.into_iter().flatten() {
         violations.extend(found);
-        if !wanted || !violations.is_empty() {
-            typed = None;
-            continue;
-        }
-        typed = match (typed, serde_json::from_value(json)) {
-            (Some(Ok(mut whole)), Ok(piece)) => {
+        typed = match (typed, piece) {
+            (Some(Ok(mut whole)), Some(Ok(piece))) => {
                 Manifest::absorb(&mut whole, piece);
                 Some(Ok(whole))
             }
             (Some(Err(error)), _) => Some(Err(error)),
-            (_, piece) => Some(piece),
+            (_, piece) => piece,
         };
+    }
+    if !violations.is_empty() {
+        typed = None;
     }
     (violations, typed)
 }

@@ -3,6 +3,7 @@
 
 mod gather;
 mod glob;
+mod json;
 mod numbers;
 mod offsets;
 mod plain;
@@ -19,6 +20,9 @@ use crate::diagnostics::Finding;
 
 /// The text of a whole manifest, all its files together.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
+
+/// Maps and lists within each other.
+const MAX_DEPTH: usize = 64;
 
 /// A manifest and the name it is known by, usually a path. One made of several files holds them all in one
 /// text, one after the other, so that a byte's offset alone tells its file.

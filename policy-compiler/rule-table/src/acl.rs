@@ -1,6 +1,7 @@
 //! The access control list as plain data: rules in the order in which they are asked. It owns their shape;
 //! it refuses to look at requests.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::rare::{Absent, Rare};
@@ -43,8 +44,8 @@ pub enum AclAction {
 pub struct AclConditions {
     /// Listeners, indices, sorted.
     pub listeners: Vec<u32>,
-    /// Networks in CIDR form, sorted, none within another.
-    pub networks: Vec<String>,
+    /// Networks, sorted, none within another.
+    pub networks: Vec<IpNet>,
     /// Countries, two capitals, sorted.
     pub countries: Vec<String>,
     /// Methods, sorted.

@@ -144,7 +144,6 @@ fn host(wanted: &HostMatch, name: &str) -> bool {
 }
 
 /// An IPv4-mapped address (RFC 4291 §2.5.5.2) counts as the IPv4 address; no address is in no network.
-fn within(network: &str, address: Option<IpAddr>) -> bool {
-    let network: Option<IpNet> = network.parse().ok();
-    address.zip(network).is_some_and(|(address, network)| network.contains(&address.to_canonical()))
+fn within(network: &IpNet, address: Option<IpAddr>) -> bool {
+    address.is_some_and(|address| network.contains(&address.to_canonical()))
 }

@@ -2,7 +2,7 @@
 
 use rule_table::{AclAction, AclConditions, AclRule, BotClass, HeaderCondition, HostMatch, PathMatch};
 
-use super::doors::{codes, networks, sorted};
+use super::doors::{codes, nets, sorted};
 use super::{Ids, edge, ids, references};
 use crate::manifest::{self, HeaderValues, Manifest};
 use crate::resolve;
@@ -48,7 +48,7 @@ fn conditions(written: &manifest::AclConditions, listeners: &Ids) -> Option<AclC
     let patterns = written.user_agent.0.iter().map(|text| text.to_ascii_lowercase()).collect();
     Some(AclConditions {
         listeners: references(&written.listener.0, listeners)?,
-        networks: networks(&written.address.0)?,
+        networks: nets(&written.address.0)?,
         countries: codes(&written.country),
         methods: sorted(written.method.0.clone()),
         hosts: sorted(hosts),

@@ -117,10 +117,15 @@ pub(super) fn sorted<T: Ord>(mut things: Vec<T>) -> Vec<T> {
     things
 }
 
-/// Networks in canonical form and order, without those that others contain.
-pub(super) fn networks(texts: &[String]) -> Option<Vec<String>> {
+/// Networks in order, without those that others contain.
+pub(super) fn nets(texts: &[String]) -> Option<Vec<IpNet>> {
     let networks: Vec<IpNet> = texts.iter().map(|text| network(text).ok()).collect::<Option<_>>()?;
     let mut networks = IpNet::aggregate(&networks);
     networks.sort_by_key(|network: &IpNet| (matches!(network.addr(), IpAddr::V6(_)), *network));
-    Some(networks.iter().map(IpNet::to_string).collect())
+    Some(networks)
+}
+
+/// The same, in canonical form.
+pub(super) fn networks(texts: &[String]) -> Option<Vec<String>> {
+    Some(nets(texts)?.iter().map(IpNet::to_string).collect())
 }

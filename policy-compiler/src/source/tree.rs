@@ -232,6 +232,13 @@ impl Document {
         path.first().is_some_and(|section| LONG.contains(&section.as_str()))
     }
 
+    /// How many pieces [`Self::piece`] gives.
+    pub(crate) fn pieces(&self) -> usize {
+        let long = self.root.entries().iter().filter(|entry| LONG.contains(&entry.key.as_str()));
+        let longest = long.map(|entry| entry.value.entries().len()).max().unwrap_or_default();
+        longest.div_ceil(PIECE).max(1)
+    }
+
     /// The document as JSON in pieces, each with another part of what the long sections hold and with all of the
     /// rest; nothing after the last one. A short document is one piece.
     pub(crate) fn piece(&self, number: usize) -> Option<Value> {

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::offsets::Offsets;
-use super::{Entry, Fields, File, Kind, MAX_BYTES, Node, Role, Span, numbers, traps};
+use super::{Entry, Fields, File, Kind, MAX_BYTES, MAX_DEPTH, Node, Role, Span, json, numbers, traps};
 use crate::diagnostics::{Code, Finding};
-
-const MAX_DEPTH: usize = 64;
 
 /// Reads one file of a source. `None` when no tree can be had; findings may come with a tree as well.
 pub(crate) fn read_part(file: File<'_>, findings: &mut Vec<Finding>) -> Option<Node> {
@@ -23,6 +21,14 @@ pub(crate) fn read_part(file: File<'_>, findings: &mut Vec<Finding>) -> Option<N
         );
         return None;
     }
+    match json::read(file.text) {
+        Some(root) => Some(root.moved(file.start)),
+        None => read_events(file, findings),
+    }
+}
+
+/// Reads YAML, of which JSON is a part.
+pub(super) fn read_events(file: File<'_>, findings: &mut Vec<Finding>) -> Option<Node> {
     let mut found = Vec::new();
     let mut reader = Reader {
         offsets: Offsets::new(file.text),

@@ -33,8 +33,15 @@ pub(super) struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn of(of: Cow<'a, AclConditions>) -> Self {
-        let networks = of.networks.iter().filter_map(|network| network.parse().ok()).collect();
-        Self { of, networks, query: &[], consumers: &[], model: None, time: None, is_route: false }
+        Self {
+            networks: of.networks.clone(),
+            of,
+            query: &[],
+            consumers: &[],
+            model: None,
+            time: None,
+            is_route: false,
+        }
     }
 
     fn exact_hosts(&self) -> bool {
@@ -90,13 +97,13 @@ impl<'a> Clause<'a> {
             values: header.values.clone(),
         };
         let when = AclConditions {
-            networks: rule.allow.clone(),
+            networks: networks(&rule.allow),
             countries: rule.allow_countries.clone(),
             headers: rule.headers.iter().map(header).collect(),
             ..AclConditions::default()
         };
         let unless = AclConditions {
-            networks: rule.deny.clone(),
+            networks: networks(&rule.deny),
             countries: rule.deny_countries.clone(),
             ..AclConditions::default()
         };
@@ -136,6 +143,10 @@ impl<'a> Clause<'a> {
 fn no_value(a: &HeaderCondition, b: &HeaderCondition) -> bool {
     let stated = !a.values.is_empty() && !b.values.is_empty();
     stated && a.name == b.name && !a.values.iter().any(|value| b.values.contains(value))
+}
+
+fn networks(texts: &[String]) -> Vec<IpNet> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 /// Pairs of conditions on paths that are compared; lists with more are looked at by the search.

@@ -95,8 +95,7 @@ const CALLERS: [&str; 6] =
 
 fn outside(halves: [&Half<'_>; 2]) -> String {
     let sides = halves.into_iter().flat_map(|half| &half.acl).flat_map(|rule| [&rule.when, &rule.unless]);
-    let networks: Vec<IpNet> =
-        sides.flat_map(|side| &side.networks).filter_map(|network| network.parse().ok()).collect();
+    let networks: Vec<IpNet> = sides.flat_map(|side| &side.networks).copied().collect();
     let is_free = |text: &&&str| {
         let address: Option<IpAddr> = text.parse().ok();
         address.is_some_and(|address| !networks.iter().any(|network| network.contains(&address)))

@@ -103,7 +103,7 @@ fn add(policy: &mut Policy, route: Route) {
 fn conditions(random: &mut Random) -> AclConditions {
     let mut of = AclConditions::default();
     match random.below(5) {
-        0 => of.networks = vec![random.one(&["10.0.0.0/8", "10.128.0.0/9"]).to_owned()],
+        0 => of.networks = vec![random.one(&["10.0.0.0/8", "10.128.0.0/9"]).parse().unwrap()],
         1 => of.paths = vec![path(random)],
         2 => of.hosts = vec![HostMatch::Exact("x.corp".to_owned())],
         3 => of.methods = vec!["GET".to_owned()],

@@ -51,7 +51,12 @@ fn route(index: u32) -> Route {
 fn rule(index: u32) -> AclRule {
     let mut when = AclConditions::default();
     match index % 4 {
-        0 | 1 => when.networks = vec![format!("{}/24", Ipv4Addr::from_bits(0x0b00_0000 + (index << 8)))],
+        0 | 1 => {
+            when.networks = format!("{}/24", Ipv4Addr::from_bits(0x0b00_0000 + (index << 8)))
+                .parse()
+                .into_iter()
+                .collect()
+        }
         2 => when.paths = vec![PathMatch::Prefix(format!("/private/{index}"))],
         _ => {
             let values = vec![format!("bad-{index}")];

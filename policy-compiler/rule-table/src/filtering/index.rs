@@ -100,7 +100,7 @@ impl Index {
         self.used |= 1 << dimension as u16;
         match dimension {
             Dimension::Network => {
-                let networks = when.networks.iter().filter_map(|text| network(text));
+                let networks = when.networks.iter().map(network);
                 self.lengths.extend(networks.map(|((family, _), length)| (family, length)));
                 self.lengths.sort_unstable();
                 self.lengths.dedup();
@@ -239,7 +239,7 @@ fn alternatives(when: &AclConditions) -> Vec<Alternative> {
         }
     };
     offer(Dimension::Path, when.paths.iter().map(path_key).collect());
-    let networks = when.networks.iter().filter_map(|text| network(text));
+    let networks = when.networks.iter().map(network);
     offer(Dimension::Network, networks.map(|(address, length)| network_key(address, length)).collect());
     if !when.hosts.contains(&HostMatch::Any) {
         offer(Dimension::Host, when.hosts.iter().map(host_key).collect());
@@ -311,11 +311,10 @@ fn listener_key(listener: u32) -> u64 {
 }
 
 /// A network's first address, and its length counted on 128 bits.
-fn network(text: &str) -> Option<(Place, u8)> {
-    let network: IpNet = text.parse().ok()?;
+fn network(network: &IpNet) -> (Place, u8) {
     let address = network.network();
     let shift = if matches!(address, IpAddr::V4(_)) { 96 } else { 0 };
-    Some((place(address), network.prefix_len().saturating_add(shift)))
+    (place(address), network.prefix_len().saturating_add(shift))
 }
 
 fn network_key((family, bits): Place, length: u8) -> u64 {

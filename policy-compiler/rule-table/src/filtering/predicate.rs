@@ -166,12 +166,9 @@ fn within(ranges: &[(Place, Place)], address: Place) -> bool {
 }
 
 /// The networks of both families as ranges. A network that is none, which the compiler refuses, holds nobody.
-fn ranges(texts: &[String]) -> Vec<(Place, Place)> {
-    let mut all: Vec<(Place, Place)> = texts
-        .iter()
-        .filter_map(|text| text.parse::<IpNet>().ok())
-        .map(|network| (place(network.network()), place(network.broadcast())))
-        .collect();
+fn ranges(networks: &[IpNet]) -> Vec<(Place, Place)> {
+    let ends = |network: &IpNet| (place(network.network()), place(network.broadcast()));
+    let mut all: Vec<(Place, Place)> = networks.iter().map(ends).collect();
     all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
     let mut apart: Vec<(Place, Place)> = Vec::with_capacity(all.len());
     for range in all {

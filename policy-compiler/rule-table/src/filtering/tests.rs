@@ -34,7 +34,7 @@ const BLOCK: AclAction = AclAction::Block(403);
 
 #[test]
 fn an_allowing_rule_ends_the_questions_before_a_refusing_one() {
-    let office = AclConditions { networks: vec!["10.0.0.0/8".to_owned()], ..AclConditions::default() };
+    let office = AclConditions { networks: vec!["10.0.0.0/8".parse().unwrap()], ..AclConditions::default() };
     let rules = [rule(office, AclAction::Allow), rule(AclConditions::default(), BLOCK)];
     let from = |address: &str| Facts { address: address.parse().ok(), ..Facts::EMPTY };
     assert_eq!(ask(&rules, &from("10.1.2.3")).decided, Some((0, AclAction::Allow)));
@@ -163,6 +163,7 @@ fn conditions() -> impl Strategy<Value = AclConditions> {
     let headers = some(vec![header("x", &[]), header("x", &["1", "2"]), header("y", &["1"])]);
     let bots = some(vec![BotClass::HttpLibrary, BotClass::Unnamed, BotClass::AiCrawler]);
     let networks = texts(&["10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "::/0", "2001:db8::/32", "10.1.2.3/32"]);
+    let networks = networks.prop_map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
     let first = (some(vec![0_u32, 1]), networks, texts(&["DE", "US"]), texts(&["GET", "POST"]), hosts);
     let agents = texts(&["*curl*", "gptbot/1", "*"]);
     let second = (paths, headers, agents, bots, prop::option::weighted(0.2, select(vec![0_u64, 10])));

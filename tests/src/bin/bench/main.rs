@@ -3,6 +3,7 @@
 //! beside it says more about the machine than about the gateway.
 
 mod backend;
+mod compiling;
 mod cores;
 mod crowd;
 mod ladder;
@@ -56,6 +57,12 @@ enum Part {
     Peer {
         /// Where it sends every request
         backend: SocketAddr,
+    },
+    /// The compiler, on a manifest of one size
+    #[command(hide = true)]
+    Compile {
+        /// Routes, and as many access rules
+        routes: u32,
     },
 }
 
@@ -125,6 +132,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.part {
         Some(Part::Peer { backend }) => peer::serve(backend),
+        Some(Part::Compile { routes }) => compile(routes),
         None => measure(&cli.settings),
     };
     match done {
@@ -134,6 +142,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn compile(routes: u32) -> Fallible<()> {
+    let figures = serde_json::to_string(&compiling::measure(routes)?)?;
+    writeln!(std::io::stdout().lock(), "{figures}")?;
+    Ok(())
 }
 
 /// Measures, then writes the report.

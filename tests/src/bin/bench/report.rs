@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::Settings;
+use crate::compiling::{self, Compiled};
 use crate::crowd::Crowd;
 use crate::ladder::{BARE, EVERYTHING, Rung};
 use crate::latency::{Latency, Quantiles};
@@ -67,6 +68,8 @@ pub(crate) struct Report {
     pub(crate) stages: Vec<Cost>,
     /// Verdict and route, by the number of rules.
     pub(crate) matches: Vec<Match>,
+    /// The compiler, by the number of rules.
+    pub(crate) compiled: Vec<Compiled>,
     /// Servers without and with many routes, in pairs.
     pub(crate) many_routes: Vec<Measured>,
     /// Peers that are not installed here.
@@ -167,6 +170,10 @@ impl Report {
                 matching::table(&self.matches),
             ));
         }
+        if !self.compiled.is_empty() {
+            tables
+                .push(("The compiler, by the number of rules".to_owned(), compiling::table(&self.compiled)));
+        }
         if !self.many_routes.is_empty() {
             let title = format!("CPU per small request, without and with {} other routes", many_routes::MANY);
             tables.push((title, many_routes::table(&self.many_routes)));
@@ -261,6 +268,7 @@ impl Serialize for Report {
             "stages": self.stages,
             "stages_us": self.stage_sum(),
             "matches": self.matches,
+            "compiled": self.compiled,
             "many_routes": rows(&self.many_routes, 1.0),
             "absent": self.absent,
         });

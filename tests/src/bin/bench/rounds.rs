@@ -18,7 +18,7 @@ use crate::peers::{Peer, Product};
 use crate::process::{Server, Used};
 use crate::report::{Burst, Measured, Report};
 use crate::sink::Sink;
-use crate::{Fallible, Settings, many_routes, matching, say_aside, stages};
+use crate::{Fallible, Settings, compiling, many_routes, matching, say_aside, stages};
 
 /// Events per chunk of the streams that are measured.
 const BURSTS: [usize; 2] = [1, 8];
@@ -86,8 +86,22 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let stages = bench.stages().await?;
     say_aside("matching");
     let matches = bench.cores.as_server(|| matching::run(settings.stage_requests));
+    say_aside("compiling");
+    let compiled = if settings.stage_requests > 0 { compiling::run(&bench.this)? } else { Vec::new() };
     let settings = settings.clone();
-    Ok(Report { machine, settings, requests, streams, latency, crowd, stages, matches, many_routes, absent })
+    Ok(Report {
+        machine,
+        settings,
+        requests,
+        streams,
+        latency,
+        crowd,
+        stages,
+        matches,
+        compiled,
+        many_routes,
+        absent,
+    })
 }
 
 /// The rungs that are wanted, with the yardstick.
