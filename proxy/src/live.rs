@@ -13,7 +13,7 @@ use crate::countries::Countries;
 use crate::doors::KeySets;
 use crate::edge::Pipes;
 use crate::hooks::Hooks;
-use crate::overload::Buffered;
+use crate::overload::Occupancy;
 use crate::policy::Shadow;
 use crate::settlement::Observers;
 use crate::store::Health;
@@ -48,8 +48,8 @@ pub struct Live {
     pub clock: Clock,
     /// Where accounts of requests go.
     pub observers: Observers,
-    /// Bytes of bodies and answers held now.
-    pub buffered: Buffered,
+    /// The requests that were let in, and what is held for them.
+    pub occupancy: Occupancy,
     /// Fetches keys of issuers.
     pub key_sets: KeySets,
     /// A second policy that is compared with the one in force.
@@ -67,7 +67,7 @@ impl Live {
         Self {
             clock,
             observers,
-            buffered: Buffered::default(),
+            occupancy: Occupancy::default(),
             key_sets,
             shadow: Shadow::default(),
             in_force: ArcSwap::from_pointee(in_force),

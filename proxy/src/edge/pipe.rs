@@ -26,6 +26,7 @@ use super::respond;
 use super::service::{Context, Request};
 use super::terminate::Desk;
 use crate::clock::Clock;
+use crate::overload::Held;
 use crate::upstream::Presented;
 
 /// Headers in which callers present keys.
@@ -46,6 +47,7 @@ pub(super) struct Piping {
     body_bytes: u64,
     /// When the body must be there, on the wall clock: its caller sends it on that.
     body_until: Instant,
+    _held: Held,
 }
 
 /// Who picks the member.
@@ -65,10 +67,11 @@ pub(super) async fn prepare(
     let start = desk.live.clock.now();
     let headers = &session.req_header().headers;
     let priority = exchange.priority().unwrap_or_default();
+    let mut held = desk.live.occupancy.hold();
     let admitted = exchange.admit_unread(&super::service::head(session));
     let admitted = admitted.and_then(|()| exchange.admit_route(headers));
     let admitted = admitted.and_then(|()| exchange.admit_length(headers, desk.listener.max_body));
-    let admitted = admitted.and_then(|()| exchange.admit_load(priority, desk.live.load()));
+    let admitted = admitted.and_then(|()| exchange.admit_load(priority, held.enter()));
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
@@ -85,7 +88,16 @@ pub(super) async fn prepare(
     let attempts_left = pool
         .and_then(|pool| exchange.gate.policy().pools.get(pool as usize))
         .map_or(1, |pool| pool.retry.max_attempts);
-    Ok(Piping { by, attempts_left, member: None, address: None, credential: None, body_bytes: 0, body_until })
+    Ok(Piping {
+        by,
+        attempts_left,
+        member: None,
+        address: None,
+        credential: None,
+        body_bytes: 0,
+        body_until,
+        _held: held,
+    })
 }
 
 /// Picks the next member that can be asked.

@@ -146,7 +146,7 @@ impl Relay<'_, '_> {
         let timeouts = self.upstream.backend.timeouts;
         open.session.set_read_timeout(Some(self.patience.left_of(timeouts.first_token)));
         self.watch.pause();
-        let mut held = self.desk.live.buffered.hold();
+        let mut held = self.desk.live.occupancy.hold();
         let body = caller.wait(open.body(LARGEST_ANSWER, |bytes| held.grow(bytes))).await;
         self.watch.resume();
         let now = self.desk.live.clock.now();

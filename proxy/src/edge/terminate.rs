@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use decision::{AttemptFailure, Exchange, Load, Next, Refusal, Sending, Stage, too_large};
+use decision::{AttemptFailure, Exchange, Next, Refusal, Sending, Stage, too_large};
 use http::header::EXPECT;
 use pingora_error::Result;
 use pingora_proxy::Session;
@@ -63,14 +63,17 @@ impl Desk<'_> {
         watch: &mut Stopwatch,
     ) -> Result<Outcome> {
         // The body is held for as long as it may have to be sent again.
-        let mut held = self.live.buffered.hold();
+        let mut held = self.live.occupancy.hold();
         let prepared = self.prepare(session, exchange, operation, watch, &mut held).await?;
         if exchange.facts.is_some() {
             self.compare(session, exchange, prepared.as_ref().err());
         }
         let body = match prepared {
             Ok(body) => body,
-            Err(refusal) => return self.refuse(session, exchange, refusal).await,
+            Err(refusal) => {
+                drop(held);
+                return self.refuse(session, exchange, refusal).await;
+            }
         };
         if let Some(tokens) = exchange.own_count() {
             respond::json(session, exchange, 200, wire::count_tokens_body(tokens)).await?;
@@ -135,7 +138,7 @@ impl Desk<'_> {
         let known = exchange.priority();
         // Where a route has the last word, the body has to be read first; only the bound itself holds here.
         let priority = known.unwrap_or(Priority::Critical);
-        let admitted = admitted.and_then(|()| exchange.admit_load(priority, self.live.load()));
+        let admitted = admitted.and_then(|()| exchange.admit_load(priority, held.enter()));
         let admitted_at = self.now();
         exchange.mark(Stage::Admit, start, admitted_at);
         if let Err(refusal) = admitted {
@@ -155,7 +158,7 @@ impl Desk<'_> {
         let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
         let inspected = inspected.and_then(|()| match exchange.priority() {
-            Some(priority) if known.is_none() => exchange.admit_load(priority, self.live.load()),
+            Some(priority) if known.is_none() => exchange.admit_load(priority, held.enter()),
             _ => Ok(()),
         });
         let allowed = match inspected {
@@ -222,8 +225,7 @@ impl Desk<'_> {
                     return Ok(Err(too_large(self.listener.max_body)));
                 }
                 held.grow(chunk.len());
-                let load = Load { in_flight: 0, buffered: self.live.buffered.bytes() };
-                if let Err(refusal) = exchange.admit_load(priority, load) {
+                if let Err(refusal) = exchange.admit_load(priority, held.buffered()) {
                     return Ok(Err(refusal));
                 }
                 if whole.is_empty() && session.as_downstream_mut().is_body_done() {

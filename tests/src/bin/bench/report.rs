@@ -217,6 +217,11 @@ impl Report {
         table
     }
 
+    /// The compiler with so many routes.
+    pub(crate) fn compiled_of(&self, routes: u32) -> Option<&Compiled> {
+        self.compiled.iter().find(|one| one.routes == routes)
+    }
+
     /// How the top rung compares with another by CPU per request: how many times this one's it needs.
     pub(crate) fn times_the_gateway(&self, name: &str) -> Option<Spread> {
         let of = |name: &str| self.requests.iter().find(|rung| rung.name == name);

@@ -2,6 +2,7 @@
 //! because it is missed.
 
 use crate::ladder::EVERYTHING;
+use crate::matching::Match;
 use crate::report::Report;
 use crate::table::Table;
 
@@ -19,7 +20,7 @@ enum Wanted {
     AtLeast(f64),
 }
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 17] = [
     Target {
         what: "CPU per request with everything on, against bare Pingora",
         unit: "×",
@@ -71,7 +72,71 @@ const TARGETS: [Target; 8] = [
         wanted: Wanted::AtLeast(150.0),
         measured: |report| report.times_the_gateway("litellm").map(|times| times.median),
     },
+    Target {
+        what: "verdict and route, with 10 rules and routes",
+        unit: "ns",
+        wanted: Wanted::AtMost(400.0),
+        measured: |report| report.matches.first().map(|one| one.ns),
+    },
+    Target {
+        what: "the same with 100,000, against 10",
+        unit: "×",
+        wanted: Wanted::AtMost(4.0),
+        measured: |report| Some(large(&report.matches)?.ns / report.matches.first()?.ns),
+    },
+    Target {
+        what: "compile 100,000 routes and 100,000 access rules, after parsing",
+        unit: "ms",
+        wanted: Wanted::AtMost(1_500.0),
+        measured: |report| Some(report.compiled_of(LARGE)?.compile_ms),
+    },
+    Target {
+        what: "memory that takes, beyond what parsing took",
+        unit: "MB",
+        wanted: Wanted::AtMost(500.0),
+        measured: |report| {
+            let [_, parsed, compiled] = report.compiled_of(LARGE)?.peaks_mib;
+            Some((compiled - parsed) as f64 * 1.048_576)
+        },
+    },
+    Target {
+        what: "its bundle",
+        unit: "MB",
+        wanted: Wanted::AtMost(60.0),
+        measured: |report| Some(report.compiled_of(LARGE)?.bundle_bytes as f64 / 1e6),
+    },
+    Target {
+        what: "loading that bundle",
+        unit: "ms",
+        wanted: Wanted::AtMost(50.0),
+        measured: |report| Some(report.compiled_of(LARGE)?.load_ms),
+    },
+    Target {
+        what: "check with every proof, 1,000 routes and 1,000 access rules",
+        unit: "ms",
+        wanted: Wanted::AtMost(300.0),
+        measured: |report| Some(report.compiled_of(1_000)?.check_ms()),
+    },
+    Target {
+        what: "check with every proof, 100,000 of each",
+        unit: "ms",
+        wanted: Wanted::AtMost(10_000.0),
+        measured: |report| Some(report.compiled_of(LARGE)?.check_ms()),
+    },
+    Target {
+        what: "diff of two manifests of 1,000 routes, compiling them included",
+        unit: "ms",
+        wanted: Wanted::AtMost(1_000.0),
+        measured: |report| report.compiled_of(1_000)?.diff_ms,
+    },
 ];
+
+/// Routes, and as many access rules, of the largest policy.
+const LARGE: u32 = 100_000;
+
+fn large(matches: &[Match]) -> Option<&Match> {
+    matches.iter().find(|one| one.rules == LARGE)
+}
 
 fn top(rows: Vec<crate::report::Row>) -> Option<crate::report::Row> {
     rows.into_iter().find(|row| row.name == EVERYTHING)
