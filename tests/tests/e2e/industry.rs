@@ -249,15 +249,12 @@ async fn on_a_full_night_students_are_shed_first_then_staff_and_case_work_last()
     let mut waiting: Vec<_> = (0..8).map(|_| under_way.spawn(asked("learning-portal"))).collect();
     models.await_requests(8).await;
     // Who is turned away takes nobody's place, not even while the refusal is on its way.
-    let let_in = async |consumer: &str, count: usize| {
-        let answer = under_way.spawn(asked(consumer));
-        models.await_requests(count).await;
-        answer
-    };
     assert_eq!(told(&asked("learning-portal").await), sure(503, "overloaded"));
-    waiting.push(let_in("office", 9).await);
+    waiting.push(under_way.spawn(asked("office")));
+    models.await_requests(9).await;
     assert_eq!(told(&asked("laboratory").await), sure(503, "overloaded"));
-    waiting.push(let_in("case-desk", 10).await);
+    waiting.push(under_way.spawn(asked("case-desk")));
+    models.await_requests(10).await;
     permit.add_permits(100);
     for answer in waiting {
         assert_eq!(answer.await.unwrap().status, 200);

@@ -103,8 +103,12 @@ impl BatchEngine {
 
     /// Admits who has arrived, shares out the prefill budget in order of admission, and fixes the end.
     fn begin(&mut self, start: Moment) {
+        // Who arrives at the very moment an iteration begins is too late for it, unless it begins for them:
+        // whether this is asked before or after they came must not matter.
         while self.running.len() < self.slots()
-            && self.waiting.front().is_some_and(|next| next.arrived <= start)
+            && self.waiting.front().is_some_and(|next| {
+                next.arrived < start || (self.running.is_empty() && next.arrived == start)
+            })
         {
             self.running.extend(self.waiting.pop_front());
         }

@@ -222,6 +222,12 @@ proptest! {
     }
 
     #[test]
+    fn an_arrival_at_the_very_end_of_an_iteration_is_treated_alike_however_often_one_asks(prompt in 0_u64..2_000) {
+        let script = Script { jobs: vec![(44, 659, 2), (45, 186, 0), (256, prompt, 0)], steps: Vec::new() };
+        prop_assert_eq!(run(batch(3), &script, true), run(batch(3), &script, false));
+    }
+
+    #[test]
     fn another_seed_gives_other_luck_and_the_same_seed_the_same(seed: u64) {
         let first = |seed| {
             let mut engine = Engine::new(&plain_hosted().with_noise(0.4, 0.0), seed);
