@@ -25,11 +25,19 @@ struct Group {
     kinds: BTreeSet<Kind>,
     /// What it is kept by.
     key: Option<Kind>,
-    keyed: HashMap<String, Vec<usize>>,
+    whole: HashMap<Key, Vec<usize>>,
+    /// Those whose keys have no second part, by the first.
+    short: HashMap<String, Vec<usize>>,
+    /// All that have a key, by its first part.
+    first: HashMap<String, Vec<usize>>,
     /// Those that may meet any key.
     open: Vec<usize>,
     all: Vec<usize>,
 }
+
+/// A text in two parts, of which a path may state the first alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key(String, Option<String>);
 
 impl Nearby {
     /// Keeps clauses by their places in the list.
@@ -41,11 +49,7 @@ impl Nearby {
         for (at, clause) in clauses.iter().enumerate() {
             let kinds = kinds(&clause.when);
             let group = groups.entry(kinds.clone()).or_insert_with(|| Group::of(kinds));
-            group.all.push(at);
-            match group.key.as_ref().and_then(|key| keys(key, &clause.when)) {
-                Some(keys) => keys.into_iter().for_each(|key| group.keyed.entry(key).or_default().push(at)),
-                None => group.open.push(at),
-            }
+            group.keep(at, &clause.when);
         }
         Self { groups: groups.into_values().collect(), free }
     }
@@ -55,20 +59,15 @@ impl Nearby {
     pub fn to(&self, clause: &Clause<'_>) -> Vec<usize> {
         let mut own = kinds(&clause.when);
         own.extend(kinds(&clause.unless));
-        let mut found = BTreeSet::new();
+        let mut found = Vec::new();
         for group in &self.groups {
-            if group.kinds.iter().any(|kind| self.free.contains(kind) && !own.contains(kind)) {
-                continue;
-            }
-            match group.key.as_ref().and_then(|key| keys(key, &clause.when)) {
-                Some(keys) => {
-                    found.extend(keys.iter().filter_map(|key| group.keyed.get(key)).flatten());
-                    found.extend(&group.open);
-                }
-                None => found.extend(&group.all),
+            if !group.kinds.iter().any(|kind| self.free.contains(kind) && !own.contains(kind)) {
+                group.find(&clause.when, &mut found);
             }
         }
-        found.into_iter().collect()
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 }
 
@@ -77,20 +76,61 @@ impl Group {
         let header = || kinds.iter().find(|kind| matches!(kind, Kind::Header(_)));
         let other = |wanted: Kind| kinds.get(&wanted);
         let key = header().or_else(|| other(Kind::Address)).or_else(|| other(Kind::Path)).cloned();
-        Self { kinds, key, keyed: HashMap::new(), open: Vec::new(), all: Vec::new() }
+        let (whole, short, first) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { kinds, key, whole, short, first, open: Vec::new(), all: Vec::new() }
+    }
+
+    fn keys(&self, side: &Side<'_>) -> Option<BTreeSet<Key>> {
+        self.key.as_ref().and_then(|kind| keys(kind, side))
+    }
+
+    fn keep(&mut self, at: usize, side: &Side<'_>) {
+        self.all.push(at);
+        let Some(keys) = self.keys(side) else {
+            self.open.push(at);
+            return;
+        };
+        for key in keys {
+            self.first.entry(key.0.clone()).or_default().push(at);
+            if key.1.is_some() {
+                self.whole.entry(key).or_default().push(at);
+            } else {
+                self.short.entry(key.0).or_default().push(at);
+            }
+        }
+    }
+
+    fn find(&self, side: &Side<'_>, found: &mut Vec<usize>) {
+        let Some(keys) = self.keys(side) else {
+            found.extend(&self.all);
+            return;
+        };
+        found.extend(&self.open);
+        for key in &keys {
+            if key.1.is_some() {
+                found.extend(self.whole.get(key).into_iter().flatten());
+                found.extend(self.short.get(&key.0).into_iter().flatten());
+            } else {
+                found.extend(self.first.get(&key.0).into_iter().flatten());
+            }
+        }
     }
 }
 
-/// Texts one of which two sides have in common if both have such texts and some value of this kind meets both.
-fn keys(kind: &Kind, side: &Side<'_>) -> Option<BTreeSet<String>> {
+/// Keys one of which two sides have in common, as far as both have them written, if both have such keys and some
+/// value of this kind meets both.
+fn keys(kind: &Kind, side: &Side<'_>) -> Option<BTreeSet<Key>> {
+    let whole = |text: String| Key(text, Some(String::new()));
     match kind {
         Kind::Header(name) => {
             let header =
                 side.of.headers.iter().find(|header| header.name == *name && !header.values.is_empty());
-            header.map(|header| header.values.iter().cloned().collect())
+            header.map(|header| header.values.iter().cloned().map(whole).collect())
         }
-        Kind::Address if !side.networks.is_empty() => side.networks.iter().map(beginning).collect(),
-        Kind::Path if !side.of.paths.is_empty() => side.of.paths.iter().map(two_segments).collect(),
+        Kind::Address if !side.networks.is_empty() => {
+            side.networks.iter().map(|network| beginning(network).map(whole)).collect()
+        }
+        Kind::Path if !side.of.paths.is_empty() => side.of.paths.iter().map(first_segments).collect(),
         _ => None,
     }
 }
@@ -109,16 +149,17 @@ fn beginning(network: &IpNet) -> Option<String> {
     }
 }
 
-/// The first two segments of a path, where it states as many.
-fn two_segments(path: &PathMatch) -> Option<String> {
+/// The first two segments of a path, or the first, where it states as many. A prefix takes its own path too, which
+/// ends with the last of its segments; that one is no less than stated.
+fn first_segments(path: &PathMatch) -> Option<Key> {
     let (first, second) = match path {
         PathMatch::Exact(path) | PathMatch::Prefix(path) => {
             let mut segments = path.split('/').skip(1);
-            (segments.next()?, segments.next()?)
+            (segments.next().filter(|first| !first.is_empty())?, segments.next())
         }
         PathMatch::Template(segments) => {
-            (segments.first()?.as_deref()?, segments.get(1).and_then(Option::as_deref)?)
+            (segments.first()?.as_deref()?, segments.get(1).and_then(Option::as_deref))
         }
     };
-    Some(format!("{first}/{second}"))
+    Some(Key(first.to_owned(), second.map(str::to_owned)))
 }
