@@ -31,7 +31,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             deadline: route.deadline.0.0,
             heartbeat: route.heartbeat.map(|heartbeat| heartbeat.0.0),
             pass_through: route.pass_through,
-            rewrite: rewrite(route.rewrite.as_ref()).into(),
+            rewrite: rewrite(route.rewrite.as_deref()).into(),
             path_template: route.matching.path.clone(),
         })
     };

@@ -51,7 +51,7 @@ pub struct Route {
     pub pass_through: bool,
     /// Edits of every request on this route, before the backend's, and of its answers, after the backend's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rewrite: Option<Rewrite>,
+    pub rewrite: Option<Box<Rewrite>>,
     /// Whether no key is needed. False once the manifest has consumers, unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<bool>,

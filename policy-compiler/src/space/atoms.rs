@@ -103,7 +103,7 @@ pub(super) fn unbounded(clauses: &[&Clause<'_>]) -> Vec<Kind> {
     // Requests without a body, user agent or kind of program are none that these conditions hold for.
     let mut kinds = vec![Kind::Method, Kind::Host, Kind::Path, Kind::Consumer, Kind::Model];
     kinds.extend([Kind::UserAgent, Kind::Bot, Kind::Body]);
-    if leave_an_address(sides().flat_map(|side| &side.networks)) {
+    if leave_an_address(sides().flat_map(|side| &side.of.networks)) {
         kinds.push(Kind::Address);
     }
     let countries: BTreeSet<&String> = sides().flat_map(|side| &side.of.countries).collect();
@@ -176,7 +176,7 @@ impl Kind {
         let of = &side.of;
         Some(match (self, atom) {
             (Self::Listener, Atom::Listener(listener)) => of.listeners.contains(listener).into(),
-            (Self::Address, Atom::Address(ip)) => side.networks.iter().any(|net| net.contains(ip)).into(),
+            (Self::Address, Atom::Address(ip)) => side.of.networks.iter().any(|net| net.contains(ip)).into(),
             (Self::Country, Atom::Country(None)) | (Self::Body, Atom::Body(None)) => Truth::Untold,
             (Self::Country, Atom::Country(Some(country))) => of.countries.contains(country).into(),
             (Self::Method, Atom::Text(method)) => of.methods.contains(method).into(),
@@ -338,7 +338,7 @@ fn with_another(named: impl Iterator<Item = String>, make: impl Fn(usize) -> Str
 
 /// An address from every stretch between the ends of networks.
 fn addresses(sides: &[&Side<'_>]) -> Vec<Atom> {
-    let networks = sides.iter().flat_map(|side| &side.networks);
+    let networks = sides.iter().flat_map(|side| &side.of.networks);
     let mut starts = BTreeSet::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]);
     for network in networks {
         starts.insert(network.network());

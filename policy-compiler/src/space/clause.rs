@@ -1,11 +1,11 @@
 //! What a rule, a route or a door asks of a request, in one form. It owns the reading of their networks and
 //! what they do where something cannot be told; it refuses to know what they decide.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use ipnet::IpNet;
 use rule_table::{
-    AccessRule, AclAction, AclConditions, AclRule, HeaderCondition, HostMatch, OnFailure, PathMatch,
+    Absent, AccessRule, AclAction, AclConditions, AclRule, HeaderCondition, HostMatch, OnFailure, PathMatch,
     QueryMatch, RouteMatch, TimeWindow,
 };
 
@@ -22,8 +22,7 @@ pub struct Clause<'a> {
 
 #[derive(Debug)]
 pub(super) struct Side<'a> {
-    pub(super) of: Cow<'a, AclConditions>,
-    pub(super) networks: Vec<IpNet>,
+    pub(super) of: Of<'a>,
     pub(super) query: &'a [QueryMatch],
     pub(super) consumers: &'a [u32],
     pub(super) model: Option<&'a str>,
@@ -31,17 +30,30 @@ pub(super) struct Side<'a> {
     pub(super) is_route: bool,
 }
 
-impl<'a> Side<'a> {
-    fn of(of: Cow<'a, AclConditions>) -> Self {
-        Self {
-            networks: of.networks.clone(),
-            of,
-            query: &[],
-            consumers: &[],
-            model: None,
-            time: None,
-            is_route: false,
+/// Conditions of a rule, or of what is read as one. A large policy has many rules, and each is asked by several
+/// proofs: what is nowhere else is kept apart, so that the others stay small.
+#[derive(Debug)]
+pub(super) enum Of<'a> {
+    Rule(&'a AclConditions),
+    Read(Box<AclConditions>),
+    Nothing,
+}
+
+impl Deref for Of<'_> {
+    type Target = AclConditions;
+
+    fn deref(&self) -> &AclConditions {
+        match self {
+            Self::Rule(conditions) => conditions,
+            Self::Read(conditions) => conditions,
+            Self::Nothing => AclConditions::ABSENT,
         }
+    }
+}
+
+impl<'a> Side<'a> {
+    const fn of(of: Of<'a>) -> Self {
+        Self { of, query: &[], consumers: &[], model: None, time: None, is_route: false }
     }
 
     fn exact_hosts(&self) -> bool {
@@ -58,7 +70,7 @@ impl<'a> Clause<'a> {
             AclAction::Allow => rule.on_failure == OnFailure::Open,
             AclAction::Log => true,
         };
-        let side = |of: &'a AclConditions| Side::of(Cow::Borrowed(of));
+        let side = |of: &'a AclConditions| Side::of(Of::Rule(of));
         Self { when: side(&rule.when), unless: side(&rule.unless), untold }
     }
 
@@ -84,9 +96,9 @@ impl<'a> Clause<'a> {
             model: matching.model.as_deref(),
             time: matching.time.as_ref(),
             is_route: true,
-            ..Side::of(Cow::Owned(of))
+            ..Side::of(Of::Read(Box::new(of)))
         };
-        Self { when, unless: Side::of(Cow::default()), untold: false }
+        Self { when, unless: Side::of(Of::Nothing), untold: false }
     }
 
     /// What an access rule lets through.
@@ -108,8 +120,8 @@ impl<'a> Clause<'a> {
             ..AclConditions::default()
         };
         Self {
-            when: Side::of(Cow::Owned(when)),
-            unless: Side::of(Cow::Owned(unless)),
+            when: Side::of(Of::Read(Box::new(when))),
+            unless: Side::of(Of::Read(Box::new(unless))),
             untold: rule.unknown_country == OnFailure::Open,
         }
     }
@@ -117,8 +129,8 @@ impl<'a> Clause<'a> {
     /// What these callers send.
     #[must_use]
     pub fn of_consumers(consumers: &'a [u32]) -> Self {
-        let when = Side { consumers, ..Side::of(Cow::default()) };
-        Self { when, unless: Side::of(Cow::default()), untold: false }
+        let when = Side { consumers, ..Side::of(Of::Nothing) };
+        Self { when, unless: Side::of(Of::Nothing), untold: false }
     }
 
     /// Whether no request is both's, as far as a look at single lists tells; false where it may be.
@@ -133,9 +145,9 @@ impl<'a> Clause<'a> {
             || disjoint(x.consumers, y.consumers)
             || x.model.is_some() && y.model.is_some() && x.model != y.model
             || a.headers.iter().any(|one| b.headers.iter().any(|other| no_value(one, other)))
-            || !x.networks.is_empty()
-                && !y.networks.is_empty()
-                && !x.networks.iter().any(|one| y.networks.iter().any(|two| meet(one, two)))
+            || !a.networks.is_empty()
+                && !b.networks.is_empty()
+                && !a.networks.iter().any(|one| b.networks.iter().any(|two| meet(one, two)))
     }
 }
 

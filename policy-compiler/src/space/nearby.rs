@@ -127,8 +127,8 @@ fn keys(kind: &Kind, side: &Side<'_>) -> Option<BTreeSet<Key>> {
                 side.of.headers.iter().find(|header| header.name == *name && !header.values.is_empty());
             header.map(|header| header.values.iter().cloned().map(whole).collect())
         }
-        Kind::Address if !side.networks.is_empty() => {
-            side.networks.iter().map(|network| beginning(network).map(whole)).collect()
+        Kind::Address if !side.of.networks.is_empty() => {
+            side.of.networks.iter().map(|network| beginning(network).map(whole)).collect()
         }
         Kind::Path if !side.of.paths.is_empty() => side.of.paths.iter().map(first_segments).collect(),
         _ => None,
