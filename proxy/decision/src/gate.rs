@@ -38,6 +38,7 @@ pub struct Gate {
     counters: Counters,
     homes: Arc<ResponseHomes>,
     public_route: bool,
+    route_priority: bool,
     hard_limit: bool,
 }
 
@@ -77,6 +78,7 @@ impl Gate {
             access: AccessRules::build(&policy),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
             public_route: policy.routes.iter().any(|route| route.public),
+            route_priority: policy.routes.iter().any(|route| route.priority.is_some()),
             hard_limit: policy.limits.iter().any(|limit| limit.hard),
             pools,
             policy,
@@ -190,6 +192,10 @@ impl Gate {
 
     pub(crate) fn has_public_route(&self) -> bool {
         self.public_route
+    }
+
+    pub(crate) fn has_route_priority(&self) -> bool {
+        self.route_priority
     }
 
     /// What limits have counted, kept by every gate after this one.

@@ -40,7 +40,7 @@ impl Exchange {
         let team = || self.team.and_then(|id| policy.teams.get(id as usize)?.priority);
         let route = || match self.route() {
             Some(route) => Some(route.priority.unwrap_or_default()),
-            None => policy.routes.iter().all(|route| route.priority.is_none()).then(Priority::default),
+            None => (!self.gate.has_route_priority()).then(Priority::default),
         };
         consumer.or_else(team).or_else(route)
     }
