@@ -11,9 +11,10 @@ use std::process::{Command, Output};
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// Crates that take time, randomness, files and sockets as arguments.
-const CORES: [&str; 8] = [
+const CORES: [&str; 9] = [
     "vocabulary",
     "rule-table",
+    "waf",
     "policy-compiler",
     "foresight",
     "wire",
