@@ -1,6 +1,12 @@
 //! The web application firewall: rules, transformations, automata, scores and what leaves in a prompt. It owns
 //! how a request is inspected; it refuses reading files, the language rules are written in, and sockets.
 
+pub mod fields;
+mod gate;
+pub mod operator;
 pub mod program;
+pub mod request;
+pub mod run;
+pub mod transform;
 
 pub use program::Program;

@@ -86,3 +86,25 @@ pub enum Operator {
     /// `@noMatch`.
     NoMatch,
 }
+
+impl Operator {
+    /// Its argument, where that may hold macros.
+    #[must_use]
+    pub fn text(&self) -> Option<&Text> {
+        match self {
+            Self::RxOf(text)
+            | Self::Contains(text)
+            | Self::ContainsWord(text)
+            | Self::StrEq(text)
+            | Self::BeginsWith(text)
+            | Self::EndsWith(text)
+            | Self::Within(text)
+            | Self::Eq(text)
+            | Self::Ge(text)
+            | Self::Gt(text)
+            | Self::Le(text)
+            | Self::Lt(text) => Some(text),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Which of many patterns can match a value, in one pass. It owns the sets of automata, their bounds and the way
+//! out when a value makes them slow; it refuses to say that a pattern does match: its answer may hold too many
+//! patterns, never too few.
+
+mod bits;
+mod literals;
+mod shard;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use bits::Bits;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+
+use crate::operator::PrepareError;
+use shard::{Scanned, Shard};
+
+/// Patterns an automaton of one set holds at most, and states of the NFA behind it. Larger sets run out of cache on
+/// code-like text, smaller ones read a value more often.
+const PATTERNS: usize = 48;
+const STATES: usize = 40_000;
+
+/// A member of the gate: its number is the bit it is told as.
+#[derive(Debug, Clone)]
+pub(crate) enum Member {
+    /// A pattern, as [`crate::program::Pattern`] has it, that does not look around or back.
+    Pattern(String),
+    /// Any of these, in lower case, without regard to ASCII case.
+    Phrases(Vec<Vec<u8>>),
+}
+
+/// Sets of automata over all members.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    members: usize,
+    shards: Vec<Shard>,
+    phrases: Option<Literals>,
+    /// For values that make automata slow: what must stand in a value for a pattern to match it.
+    required: Option<Literals>,
+    /// Patterns of which nothing is required.
+    unconditional: Bits,
+}
+
+/// Literals with the members each stands for.
+#[derive(Debug)]
+struct Literals {
+    automaton: AhoCorasick,
+    members: Vec<Vec<u32>>,
+}
+
+/// What scanning needs to write to: one per thread that scans at a time.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    shards: Vec<shard::Cache>,
+}
+
+impl Gate {
+    pub(crate) fn new(members: &[Member]) -> Result<Self, PrepareError> {
+        let mut unconditional = Bits::new(members.len());
+        let mut required = Vec::new();
+        let mut phrases = Vec::new();
+        let mut patterns = Vec::new();
+        for (number, member) in (0u32..).zip(members) {
+            match member {
+                Member::Pattern(expression) => {
+                    patterns.push((number, expression.as_str()));
+                    match literals::required(expression) {
+                        Some(literals) => required.extend(literals.into_iter().map(|one| (one, number))),
+                        None => unconditional.set(number),
+                    }
+                }
+                Member::Phrases(of_member) => {
+                    phrases.extend(of_member.iter().map(|one| (one.to_ascii_lowercase(), number)));
+                }
+            }
+        }
+        Ok(Self {
+            members: members.len(),
+            shards: shards(&patterns)?,
+            phrases: Literals::new(phrases)?,
+            required: Literals::new(required)?,
+            unconditional,
+        })
+    }
+
+    pub(crate) fn cache(&self) -> Cache {
+        Cache { shards: self.shards.iter().map(Shard::cache).collect() }
+    }
+
+    /// The members that may match the value.
+    pub(crate) fn scan(&self, value: &[u8], cache: &mut Cache) -> Bits {
+        let mut found = Bits::new(self.members);
+        if let Some(phrases) = &self.phrases {
+            phrases.find(value, &mut found);
+        }
+        let mut slow: Option<Bits> = None;
+        for (shard, cache) in self.shards.iter().zip(&mut cache.shards) {
+            if shard.scan(value, cache, &mut found) == Scanned::GaveUp {
+                let may = slow.get_or_insert_with(|| self.by_literals(value));
+                shard
+                    .members()
+                    .iter()
+                    .filter(|number| may.has(**number))
+                    .for_each(|number| found.set(*number));
+            }
+        }
+        found
+    }
+
+    fn by_literals(&self, value: &[u8]) -> Bits {
+        let mut found = self.unconditional.clone();
+        if let Some(required) = &self.required {
+            required.find(value, &mut found);
+        }
+        found
+    }
+}
+
+/// Cuts the patterns into sets whose automata stay small.
+fn shards(patterns: &[(u32, &str)]) -> Result<Vec<Shard>, PrepareError> {
+    let mut sized = patterns
+        .iter()
+        .map(|(number, expression)| Ok((shard::states(expression)?, *number, *expression)))
+        .collect::<Result<Vec<_>, PrepareError>>()?;
+    sized.sort_unstable();
+    let mut shards = Vec::new();
+    let mut open: Vec<(u32, &str)> = Vec::new();
+    let mut states = 0usize;
+    for (size, number, expression) in sized {
+        if !open.is_empty() && (open.len() >= PATTERNS || states.saturating_add(size) > STATES) {
+            shards.push(Shard::new(&open)?);
+            open.clear();
+            states = 0;
+        }
+        states = states.saturating_add(size);
+        open.push((number, expression));
+    }
+    if !open.is_empty() {
+        shards.push(Shard::new(&open)?);
+    }
+    Ok(shards)
+}
+
+impl Literals {
+    fn new(mut pairs: Vec<(Vec<u8>, u32)>) -> Result<Option<Self>, PrepareError> {
+        pairs.retain(|(literal, _)| !literal.is_empty());
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut texts: Vec<Vec<u8>> = Vec::new();
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        for (literal, number) in pairs {
+            if texts.last() == Some(&literal) {
+                members.last_mut().into_iter().for_each(|numbers| numbers.push(number));
+            } else {
+                texts.push(literal);
+                members.push(vec![number]);
+            }
+        }
+        if texts.is_empty() {
+            return Ok(None);
+        }
+        let automaton = AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&texts)
+            .map_err(|error| PrepareError::new("literals", &error))?;
+        Ok(Some(Self { automaton, members }))
+    }
+
+    fn find(&self, value: &[u8], found: &mut Bits) {
+        for one in self.automaton.find_overlapping_iter(value) {
+            if let Some(members) = self.members.get(one.pattern().as_usize()) {
+                members.iter().for_each(|number| found.set(*number));
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The engine: a program made ready, and one inspection per request. It owns the order of things (phases, chains,
+//! scores, refusals); it refuses clocks, sockets and what a refusal looks like to the caller.
+
+mod evaluate;
+mod facts;
+mod groups;
+mod inspection;
+mod memo;
+mod plan;
+mod read;
+mod state;
+mod vars;
+
+#[cfg(test)]
+mod tests;
+
+pub use inspection::{Circumstances, Inspection, Match, NothingOutside, Outside, Refusal};
+pub use vars::Vars;
+pub(crate) use vars::number;
+
+use crate::operator::PrepareError;
+use crate::program::{Phase, Program};
+use groups::Gates;
+use parking_lot::Mutex;
+use plan::{LinkPlan, Pipelines};
+
+/// A program made ready to run: its patterns built, its pipelines shared. Immutable, shared by all inspections.
+#[derive(Debug)]
+pub struct Engine {
+    program: Program,
+    plans: Vec<Vec<LinkPlan>>,
+    pipelines: Pipelines,
+    phases: [Vec<u32>; 5],
+    setup: Vars,
+    uses: Vec<bool>,
+    shortcuts: Shortcuts,
+    gates: Gates,
+    caches: Mutex<Vec<groups::Cache>>,
+}
+
+/// What may be left out because it cannot change a verdict. Off only to prove that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortcuts {
+    /// Transformations that no byte of a value can make change it are not performed.
+    pub identity: bool,
+    /// Rules that no value can match, by the sets of automata, are not asked.
+    pub gates: bool,
+}
+
+impl Default for Shortcuts {
+    fn default() -> Self {
+        Self { identity: true, gates: true }
+    }
+}
+
+impl Engine {
+    /// Builds every pattern. Takes up to some hundred milliseconds for a large rule set: never on the path of a
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that does not build; the compiler refuses such a program, so this one is damaged.
+    pub fn new(program: Program) -> Result<Self, PrepareError> {
+        Self::with(program, Shortcuts::default())
+    }
+
+    /// The same without some of the shortcuts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn with(program: Program, shortcuts: Shortcuts) -> Result<Self, PrepareError> {
+        let mut pipelines = Pipelines::new();
+        let plans = program
+            .rules
+            .iter()
+            .map(|rule| rule.links.iter().map(|link| LinkPlan::new(link, &mut pipelines)).collect())
+            .collect::<Result<Vec<Vec<LinkPlan>>, PrepareError>>()?;
+        let gates = Gates::new(&program, &mut pipelines)?;
+        pipelines.close();
+        let mut phases: [Vec<u32>; 5] = Default::default();
+        for (place, rule) in (0u32..).zip(&program.rules) {
+            if let Some(phase) = phases.get_mut(rule.phase as usize) {
+                phase.push(place);
+            }
+        }
+        let mut setup = Vars::default();
+        for (name, value) in &program.setup {
+            setup.set(name.as_bytes(), Some(value.clone()));
+        }
+        let uses = plan::uses(&program);
+        Ok(Self {
+            program,
+            plans,
+            pipelines,
+            phases,
+            setup,
+            uses,
+            shortcuts,
+            gates,
+            caches: Mutex::default(),
+        })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn places(&self, phase: Phase) -> &[u32] {
+        self.phases.get(phase as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// What scanning writes to: as many as scan at a time.
+    fn take_cache(&self) -> groups::Cache {
+        let idle = self.caches.lock().pop();
+        idle.unwrap_or_else(|| self.gates.cache())
+    }
+
+    fn give_cache(&self, cache: groups::Cache) {
+        self.caches.lock().push(cache);
+    }
+
+    fn uses(&self, variable: crate::program::Variable) -> bool {
+        self.uses.get(variable as usize).copied().unwrap_or(true)
+    }
+}

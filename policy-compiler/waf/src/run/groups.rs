@@ -1,0 +1,224 @@
+//! Which rules a request's values can match at all, found by the sets of automata before any rule is asked. It owns
+//! rules grouped by what they look at; it refuses verdicts: a rule it lets through is asked as if it were not here.
+
+use super::Engine;
+use super::facts::{Aim, Facts, ValueId, is_fixed};
+use super::memo::{Context, Memo};
+use super::plan::{PipelineId, Pipelines};
+use crate::gate::{self, Bits, Gate, Member};
+use crate::operator::PrepareError;
+use crate::program::{Operator, Phase, Program, Target, Test};
+
+/// The gates of a program: one for requests, one for answers.
+#[derive(Debug)]
+pub(crate) struct Gates {
+    request: Gate,
+    answer: Gate,
+    /// Distinct target lists.
+    lists: Vec<Vec<Aim>>,
+    /// Distinct pairs of a target list and a pipeline.
+    groups: Vec<(usize, PipelineId)>,
+    of_rule: Vec<Option<Gated>>,
+}
+
+/// Where a rule stands: its group, and its member of the gate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gated {
+    group: usize,
+    pub(crate) member: u32,
+}
+
+/// What scanning writes to, for both gates.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    request: gate::Cache,
+    answer: gate::Cache,
+}
+
+/// Answers of one phase of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Swept {
+    lists: Vec<Option<Listed>>,
+    groups: Vec<Option<Bits>>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    values: Vec<ValueId>,
+    classes: u64,
+    untransformed: Option<Bits>,
+}
+
+type List<'p> = (&'p [Target], &'p [Target]);
+
+impl Gates {
+    pub(crate) fn new(program: &Program, pipelines: &mut Pipelines) -> Result<Self, PrepareError> {
+        let mut lists: Vec<List<'_>> = Vec::new();
+        let mut groups = Vec::new();
+        let (mut request, mut answer) = (Vec::new(), Vec::new());
+        let mut of_rule = Vec::new();
+        for rule in &program.rules {
+            let member = rule.links.first().and_then(|link| link.test.as_ref()).and_then(|test| {
+                let member = member_of(test)?;
+                Some((member, test))
+            });
+            let Some((member, test)) = member else {
+                of_rule.push(None);
+                continue;
+            };
+            let list = place_of(&mut lists, (test.targets.as_slice(), test.except.as_slice()));
+            let group = place_of(&mut groups, (list, pipelines.intern(&test.transformations)));
+            let side = if rule.phase <= Phase::RequestBody { &mut request } else { &mut answer };
+            of_rule.push(Some(Gated { group, member: side.len() as u32 }));
+            side.push(member);
+        }
+        let aims = |(targets, except): &List<'_>| {
+            targets.iter().map(|target| Aim::new(target, except)).collect::<Vec<Aim>>()
+        };
+        Ok(Self {
+            request: Gate::new(&request)?,
+            answer: Gate::new(&answer)?,
+            lists: lists.iter().map(aims).collect(),
+            groups,
+            of_rule,
+        })
+    }
+
+    pub(crate) fn of(&self, rule: u32) -> Option<Gated> {
+        self.of_rule.get(rule as usize).copied().flatten()
+    }
+
+    pub(crate) fn cache(&self) -> Cache {
+        Cache { request: self.request.cache(), answer: self.answer.cache() }
+    }
+
+    /// The members that may match these bytes.
+    fn scan(&self, phase: Phase, bytes: &[u8], cache: &mut Cache) -> Bits {
+        if phase <= Phase::RequestBody {
+            self.request.scan(bytes, &mut cache.request)
+        } else {
+            self.answer.scan(bytes, &mut cache.answer)
+        }
+    }
+}
+
+fn place_of<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
+    match all.iter().position(|other| *other == one) {
+        Some(place) => place,
+        None => {
+            all.push(one);
+            all.len().saturating_sub(1)
+        }
+    }
+}
+
+/// What the gate is asked for a test; `None` where the gate cannot tell.
+fn member_of(test: &Test) -> Option<Member> {
+    let fixed = test.targets.iter().all(|target| is_fixed(target.variable) && !target.count);
+    if !fixed || test.negated || test.multi_match {
+        return None;
+    }
+    match &test.operator {
+        Operator::Rx(pattern) if !pattern.backtracks => Some(Member::Pattern(pattern.expression.clone())),
+        Operator::Pm(phrases) => Some(Member::Phrases(phrases.clone())),
+        _ => None,
+    }
+}
+
+/// One phase being swept.
+pub(crate) struct Sweep<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) facts: &'a Facts,
+    pub(crate) phase: Phase,
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) swept: &'a mut Swept,
+}
+
+impl Sweep<'_> {
+    /// Whether any value the rule looks at may match.
+    pub(crate) fn may_match(&mut self, gated: Gated, memo: &mut Memo, context: &Context<'_>) -> bool {
+        let engine = self.engine;
+        if self.swept.groups.is_empty() {
+            self.swept.groups.resize_with(engine.gates.groups.len(), || None);
+            self.swept.lists.resize_with(engine.gates.lists.len(), || None);
+        }
+        if let Some(bits) = self.swept.groups.get(gated.group).and_then(Option::as_ref) {
+            return bits.has(gated.member);
+        }
+        let Some((list, pipeline)) = engine.gates.groups.get(gated.group).copied() else { return true };
+        let bits = self.group(list, pipeline, memo, context);
+        let has = bits.has(gated.member);
+        if let Some(place) = self.swept.groups.get_mut(gated.group) {
+            *place = Some(bits);
+        }
+        has
+    }
+
+    fn group(&mut self, list: usize, pipeline: PipelineId, memo: &mut Memo, context: &Context<'_>) -> Bits {
+        let facts = self.facts;
+        let Some(mut listed) = self.take_list(list, memo, context) else { return Bits::default() };
+        let bits = if context.identity && context.pipelines.is_identity(pipeline, listed.classes) {
+            if listed.untransformed.is_none() {
+                listed.untransformed = Some(self.union(&listed.values, 0, memo, context));
+            }
+            listed.untransformed.clone().unwrap_or_default()
+        } else {
+            self.union(&listed.values, pipeline, memo, context)
+        };
+        debug_assert!(listed.values.iter().all(|id| facts.get(*id).is_some()));
+        if let Some(place) = self.swept.lists.get_mut(list) {
+            *place = Some(listed);
+        }
+        bits
+    }
+
+    fn take_list(&mut self, list: usize, memo: &mut Memo, context: &Context<'_>) -> Option<Listed> {
+        if let Some(listed) = self.swept.lists.get_mut(list).and_then(Option::take) {
+            return Some(listed);
+        }
+        let aims = self.engine.gates.lists.get(list)?;
+        let mut listed = Listed { values: Vec::new(), classes: 0, untransformed: None };
+        for aim in aims {
+            for id in self.facts.ids(aim.variable) {
+                if self.facts.get(*id).is_some_and(|value| aim.takes(&value.name)) {
+                    listed.values.push(*id);
+                    listed.classes |= memo.classes(self.facts, *id, context);
+                }
+            }
+        }
+        Some(listed)
+    }
+
+    fn union(
+        &mut self,
+        values: &[ValueId],
+        pipeline: PipelineId,
+        memo: &mut Memo,
+        context: &Context<'_>,
+    ) -> Bits {
+        let mut union = Bits::default();
+        for id in values {
+            let Some(bits) = self.scanned(*id, pipeline, memo, context) else { continue };
+            if union == Bits::default() {
+                union = bits.clone();
+            } else {
+                union.add(bits);
+            }
+        }
+        union
+    }
+
+    /// The members that may match this value after this pipeline.
+    pub(crate) fn scanned<'m>(
+        &mut self,
+        value: ValueId,
+        pipeline: PipelineId,
+        memo: &'m mut Memo,
+        context: &Context<'_>,
+    ) -> Option<&'m Bits> {
+        let (gates, phase, cache) = (&self.engine.gates, self.phase, &mut *self.cache);
+        memo.scanned(self.facts, value, pipeline, context, phase > Phase::RequestBody, |bytes| {
+            gates.scan(phase, bytes, cache)
+        })
+    }
+}
