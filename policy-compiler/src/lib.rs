@@ -26,6 +26,7 @@ mod pages;
 mod reference;
 mod resolve;
 mod schema;
+pub mod seclang;
 mod side_by_side;
 pub mod source;
 pub mod space;

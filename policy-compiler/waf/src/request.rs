@@ -93,7 +93,8 @@ pub struct Xml {
     pub attributes: Vec<Vec<u8>>,
 }
 
-/// Takes a body apart. `processor` is what rules chose; without, forms are known by their content type.
+/// Takes a body apart. `processor` is what rules chose; without, forms, JSON and XML are known by their content type,
+/// also where no rule says so.
 #[must_use]
 pub fn read_body(
     body: &[u8],
@@ -105,7 +106,7 @@ pub fn read_body(
     let chosen = match essence.as_slice() {
         b"multipart/form-data" => Some(BodyProcessor::Multipart),
         b"application/x-www-form-urlencoded" => processor.or(Some(BodyProcessor::Urlencoded)),
-        _ => processor,
+        other => processor.or_else(|| by_suffix(other)),
     };
     let mut read = Body { processor: chosen, ..Body::default() };
     if body.is_empty() {
@@ -129,6 +130,17 @@ pub fn read_body(
         read.error.get_or_insert_with(|| "too many arguments".to_owned());
     }
     read
+}
+
+/// JSON and XML by their type or its structured suffix (RFC 6839).
+fn by_suffix(essence: &[u8]) -> Option<BodyProcessor> {
+    if essence == b"application/json" || essence == b"text/json" || essence.ends_with(b"+json") {
+        Some(BodyProcessor::Json)
+    } else if essence == b"application/xml" || essence == b"text/xml" || essence.ends_with(b"+xml") {
+        Some(BodyProcessor::Xml)
+    } else {
+        None
+    }
 }
 
 /// The type without its parameters, in lower case.

@@ -63,7 +63,7 @@ pub enum Effect {
         /// Its name.
         name: Text,
         /// After so many seconds.
-        seconds: u32,
+        seconds: Text,
     },
 }
 

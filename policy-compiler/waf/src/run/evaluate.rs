@@ -264,7 +264,8 @@ impl<'a> Run<'a> {
             }
             Effect::Expire { collection, name, seconds } => {
                 let name = self.view(place).expand(name).to_ascii_lowercase();
-                let until = self.circumstances.epoch_seconds.saturating_add(i64::from(*seconds));
+                let seconds = number(&self.view(place).expand(seconds));
+                let until = self.circumstances.epoch_seconds.saturating_add(seconds);
                 if let Some(kept) = self.state.kept.iter_mut().find(|kept| kept.collection == *collection) {
                     kept.expiries.push((name, until));
                 }
@@ -280,7 +281,8 @@ impl<'a> Run<'a> {
             Ctl::RequestBodyProcessor(processor) => self.state.processor = Some(*processor),
             Ctl::RemoveRules(rules) => self.state.removed.extend_from_slice(&rules.0),
             Ctl::RemoveTarget { rules, target } => self.state.hide(rules, target),
-            Ctl::ForceRequestBodyVariable(_) | Ctl::Nothing => {}
+            Ctl::ForceRequestBodyVariable(on) => self.state.whole_body = *on,
+            Ctl::Nothing => {}
         }
     }
 

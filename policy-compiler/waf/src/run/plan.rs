@@ -192,7 +192,10 @@ fn texts_of(rule: &crate::program::Rule, visit: &mut dyn FnMut(&Text)) {
                     }
                 }
                 Effect::InitCollection { key, .. } => visit(key),
-                Effect::Expire { name, .. } => visit(name),
+                Effect::Expire { name, seconds, .. } => {
+                    visit(name);
+                    visit(seconds);
+                }
                 Effect::Ctl(_) | Effect::GoTo(_) => {}
             }
         }

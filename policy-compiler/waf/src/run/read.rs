@@ -5,7 +5,7 @@ use super::Engine;
 use super::facts::Facts;
 use super::inspection::Circumstances;
 use super::state::State;
-use crate::program::Variable as V;
+use crate::program::{BodyProcessor, Variable as V};
 use crate::request::{self, Body, Line, Multipart, Pair};
 
 pub(super) fn connection(facts: &mut Facts, circumstances: &Circumstances) {
@@ -92,15 +92,17 @@ pub(super) fn request_body(
     }
     let reading = &engine.program.reading;
     if !body.is_empty() {
-        if engine.uses(V::RequestBody) {
-            facts.set(V::RequestBody, body);
-        }
         facts.set(V::RequestBodyLength, body.len().to_string());
     }
     if body.len() as u64 > reading.request_body_limit {
         facts.set(V::InboundDataError, "1");
     }
     let read = request::read_body(body, content_type, state.processor, reading);
+    // Who took a body apart shows its parts; the whole is for forms and for what nobody took apart.
+    let whole = matches!(read.processor, None | Some(BodyProcessor::Urlencoded)) || state.whole_body;
+    if whole && !body.is_empty() && engine.uses(V::RequestBody) {
+        facts.set(V::RequestBody, body);
+    }
     parts(engine, facts, read);
     combined_size(facts);
 }

@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) allowed: Allowed,
     pub(crate) request_body: bool,
     pub(crate) response_body: bool,
+    /// `REQUEST_BODY` is filled whoever takes the body apart.
+    pub(crate) whole_body: bool,
     pub(crate) processor: Option<crate::program::BodyProcessor>,
     pub(crate) matches: Vec<Match>,
     pub(crate) refusal: Option<Refusal>,
@@ -83,6 +85,7 @@ impl State {
             allowed: Allowed::Nothing,
             request_body: program.reading.request_body,
             response_body: program.reading.response_body,
+            whole_body: false,
             processor: None,
             matches: Vec::new(),
             refusal: None,

@@ -268,3 +268,22 @@ fn arithmetic_counts_what_is_no_number_as_nothing() {
     let rules = vec![rule(1, vec![Link { test: None, effects }]), teller(&["a", "b", "c"])];
     assert_eq!(told(&inspect(rules, EngineMode::On, "/")), "-2|2||");
 }
+
+#[test]
+fn parts_of_a_form_are_seen_by_rules_on_their_headers_and_files() {
+    let mut headers = test(Variable::MultipartPartHeaders, rx("content-transfer-encoding:(.*)"));
+    headers.transformations = vec![Transformation::Lowercase];
+    let rules = vec![
+        rule(1, vec![link(headers, vec![])]),
+        rule(2, vec![link(test(Variable::Files, rx("php")), vec![])]),
+    ];
+    let engine = Arc::new(Engine::new(Program { rules, ..Program::default() }).unwrap());
+    let mut inspection = Inspection::new(engine, circumstances());
+    let line = Line { method: b"POST", target: b"/", protocol: b"HTTP/1.1" };
+    let content_type = b"multipart/form-data; boundary=B".to_vec();
+    inspection.request_head(&line, vec![Pair { name: b"Content-Type".to_vec(), value: content_type }]);
+    let body = "--B\r\nContent-Disposition: form-data; name=\"a\"; filename=\"x.php\"\r\n\
+                Content-Transfer-Encoding: 8bit\r\n\r\nv\r\n--B--\r\n";
+    inspection.request_body(body.as_bytes());
+    assert_eq!(ids(&inspection), [1, 2]);
+}

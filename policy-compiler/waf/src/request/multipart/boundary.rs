@@ -22,7 +22,8 @@ impl Boundary {
     /// The one parameter of that name.
     pub(super) fn of(content_type: &[u8], multipart: &mut Multipart) -> Result<Self, &'static str> {
         let lower = content_type.to_ascii_lowercase();
-        let mut places = memchr::memmem::find_iter(&lower, b"boundary");
+        let mut places =
+            memchr::memmem::find_iter(&lower, b"boundary").filter(|at| is_parameter(&lower, *at));
         let at = places.next().ok_or("no boundary in the content type")?;
         if places.next().is_some() {
             return Err("more than one boundary in the content type");
@@ -69,4 +70,12 @@ impl Boundary {
             None => Line::Unmatched(2),
         }
     }
+}
+
+/// Whether a name at this place is that of a parameter: a separator before it, `=` after it.
+fn is_parameter(text: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| text.get(before));
+    let after = text.get(at.saturating_add(8)..).unwrap_or_default().trim_ascii_start();
+    before.is_some_and(|byte| matches!(byte, b';' | b',') || byte.is_ascii_whitespace())
+        && after.first() == Some(&b'=')
 }

@@ -1,0 +1,1 @@
+//! The language, directive by directive.
