@@ -16,7 +16,7 @@ mod tests;
 
 pub use inspection::{Circumstances, Inspection, Match, NothingOutside, Outside, Refusal};
 pub use vars::Vars;
-pub(crate) use vars::number;
+pub use vars::number;
 
 use crate::operator::PrepareError;
 use crate::program::{Phase, Program};

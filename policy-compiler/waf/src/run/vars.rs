@@ -58,7 +58,8 @@ impl Vars {
 }
 
 /// Digits at the start as a number; what has none is 0, as the rule language has it.
-pub(crate) fn number(text: &[u8]) -> i64 {
+#[must_use]
+pub fn number(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
     let (negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
