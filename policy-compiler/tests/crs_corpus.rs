@@ -138,7 +138,7 @@ fn folder(variable: &str, needed: &str) -> Option<PathBuf> {
 
 fn entry(rules: &Path) -> Entry {
     let file = |name: &str| rules.join(name).to_str().unwrap().to_owned();
-    let setup = ["etc/modsecurity/crs/crs-setup.conf", "crs-setup.conf", "crs-setup.conf.example"]
+    let setup = ["crs-setup.conf", "crs-setup.conf.example"]
         .into_iter()
         .find(|name| rules.join(name).exists())
         .expect("a setup file");

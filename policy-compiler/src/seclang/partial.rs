@@ -67,9 +67,9 @@ impl Walk {
                 self.drop(place);
                 continue;
             }
-            let certain = place >= perhaps
-                && !self.may_have_ended
-                && !self.removable.iter().any(|(from, to)| (*from..=*to).contains(&place));
+            // Where the request has ended, neither this rule runs nor those it passes over: skips stay certain.
+            let certain =
+                place >= perhaps && !self.removable.iter().any(|(from, to)| (*from..=*to).contains(&place));
             match self.answer(rule) {
                 Answer::Never => {
                     self.drop(place);
@@ -109,6 +109,11 @@ impl Walk {
     /// A rule that runs for every request: what it sets is known after it. Whether nothing else is left of it.
     fn settle(&mut self, rule: &mut Rule) -> bool {
         self.known.fold(rule);
+        if self.may_have_ended && sets(rule) {
+            self.known.reads(rule);
+            self.known.may_run(rule);
+            return false;
+        }
         let mut silent = !rule.logged && rule.disruption == Disruption::Pass;
         let effects = rule.links.iter().flat_map(|link| &link.effects);
         for effect in effects.clone() {
@@ -140,6 +145,10 @@ impl Walk {
         }
         silent
     }
+}
+
+fn sets(rule: &Rule) -> bool {
+    rule.links.iter().flat_map(|link| &link.effects).any(|effect| matches!(effect, Effect::Set { .. }))
 }
 
 fn goes_to(rule: &Rule) -> Option<u32> {
