@@ -116,8 +116,7 @@ fn main() {
         return;
     };
     let file = |name: &str| rules.join(name).to_str().unwrap().to_owned();
-    let entry =
-        Entry { setup: vec![file("crs-setup.conf")], rules: vec![file("rules/*.conf")] };
+    let entry = Entry { setup: vec![file("crs-setup.conf")], rules: vec![file("rules/*.conf")] };
     for paranoia in [1, 4] {
         let settings =
             Settings { mode: Some(EngineMode::On), paranoia: Some(paranoia), ..Settings::default() };

@@ -23,6 +23,7 @@ pub mod why;
 mod admin;
 pub mod doors;
 pub(crate) mod observability;
+mod rule_files;
 
 pub use admin::AdminError;
 pub use gateway::{Gateway, Options, StartError};

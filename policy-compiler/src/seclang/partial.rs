@@ -13,12 +13,11 @@ use known::{Answer, Known};
 
 /// Computes what can be known.
 pub(super) fn evaluate(program: &mut Program) {
-    let removable = removable(&program.rules);
     let mut walk = Walk {
         known: Known::default(),
         dropped: vec![false; program.rules.len()],
         setup: Known::default(),
-        removable,
+        removable: Vec::new(),
         may_have_ended: false,
     };
     for phase in [
@@ -34,9 +33,9 @@ pub(super) fn evaluate(program: &mut Program) {
     drop_rules(program, &walk.dropped);
 }
 
-/// Rules that some rule may take out for a request.
-fn removable(rules: &[Rule]) -> Vec<(u32, u32)> {
-    let effects = rules.iter().flat_map(|rule| &rule.links).flat_map(|link| &link.effects);
+/// Rules that this one may take out for a request.
+fn removes(rule: &Rule) -> Vec<(u32, u32)> {
+    let effects = rule.links.iter().flat_map(|link| &link.effects);
     effects
         .filter_map(|effect| match effect {
             Effect::Ctl(
@@ -53,6 +52,7 @@ struct Walk {
     known: Known,
     dropped: Vec<bool>,
     setup: Known,
+    /// Rules that one before may have taken out.
     removable: Vec<(u32, u32)>,
     /// A rule before may have refused or let through the request.
     may_have_ended: bool,
@@ -89,6 +89,7 @@ impl Walk {
                     perhaps = perhaps.max(goes_to(rule).unwrap_or(0));
                 }
             }
+            self.removable.extend(removes(rule));
             self.may_have_ended |= ends(rule);
         }
     }

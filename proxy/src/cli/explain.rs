@@ -132,7 +132,7 @@ fn foresee(args: &Args, manifest: &Path, request: &Path) -> Result<u8, u8> {
 }
 
 /// No more than a request may have, and one byte to tell that it has more.
-fn read_request(path: &Path) -> Result<Vec<u8>, u8> {
+pub(super) fn read_request(path: &Path) -> Result<Vec<u8>, u8> {
     let most = foresight::MAX_BYTES as u64 + 1;
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {

@@ -27,6 +27,7 @@ mod schema;
 mod shadow;
 mod stats;
 mod status;
+mod waf;
 mod why;
 
 use std::process::ExitCode;
@@ -78,6 +79,8 @@ enum Command {
     Explain(explain::Args),
     /// Show what a change of policy does to requests
     Diff(diff::Args),
+    /// Read rule sets of the web application firewall and try them
+    Waf(waf::Args),
     /// Make a pair of keys to sign bundles with
     Keygen(keygen::Args),
     /// Make an API key for a consumer
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Waf(args) => waf::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Why(args) => why::run(&args),

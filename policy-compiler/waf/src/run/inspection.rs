@@ -11,6 +11,7 @@ use super::memo::Memo;
 use super::state::{Allowed, State, View};
 use super::vars::Vars;
 use super::{Engine, read};
+use crate::fields::{Classes, Fields};
 use crate::program::{Collection, EngineMode, Phase, Variable};
 use crate::request::{Line, Pair};
 
@@ -136,6 +137,15 @@ impl Inspection {
             return self.refusal();
         }
         read::request_body(&self.engine, &mut self.facts, &self.state, body, self.content_type.as_deref());
+        self.phase(Phase::RequestBody)
+    }
+
+    /// Phase 2 for a body of a model API that was read strictly: strings of `exempt` classes are not shown to rules.
+    pub fn request_fields(&mut self, fields: &Fields, exempt: Classes) -> Option<Refusal> {
+        if self.is_over() {
+            return self.refusal();
+        }
+        read::request_fields(&self.engine, &mut self.facts, &self.state, fields, exempt);
         self.phase(Phase::RequestBody)
     }
 

@@ -5,6 +5,7 @@ use super::Engine;
 use super::facts::Facts;
 use super::inspection::Circumstances;
 use super::state::State;
+use crate::fields::{Classes, Fields};
 use crate::program::{BodyProcessor, Variable as V};
 use crate::request::{self, Body, Line, Multipart, Pair};
 
@@ -104,6 +105,29 @@ pub(super) fn request_body(
         facts.set(V::RequestBody, body);
     }
     parts(engine, facts, read);
+    combined_size(facts);
+}
+
+/// A body of a model API: what its schema exempts is no argument, and empty in the body as a whole.
+pub(super) fn request_fields(
+    engine: &Engine,
+    facts: &mut Facts,
+    state: &State,
+    fields: &Fields,
+    exempt: Classes,
+) {
+    if !state.request_body {
+        return;
+    }
+    facts.set(V::RequestBodyLength, fields.canonical.len().to_string());
+    if state.whole_body && engine.uses(V::RequestBody) {
+        facts.set(V::RequestBody, fields.visible.as_slice());
+    }
+    facts.set(V::ReqbodyProcessor, BodyProcessor::Json.name());
+    let seen = fields.fields.iter().filter(|field| !exempt.has(field.class));
+    let args = seen
+        .map(|field| Pair { name: field.path.as_bytes().to_vec(), value: field.value.as_bytes().to_vec() });
+    arguments(engine, facts, args.collect(), [V::ArgsPost, V::ArgsPostNames]);
     combined_size(facts);
 }
 
