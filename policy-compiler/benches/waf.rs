@@ -1,6 +1,13 @@
 //! What inspecting a request costs: CRS from a folder (`SLUICEGATE_CRS`) at paranoia 1, in thread CPU time. It owns
 //! the requests; the comparison with libmodsecurity is `make bench`'s.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench fails loudly and prints its figures"
+)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,8 +137,11 @@ fn main() {
             start.elapsed(),
             loaded.report.kept
         );
-        for case in cases() {
-            measure(&engine, &case);
+        let only = std::env::args().nth(1).filter(|name| !name.starts_with('-'));
+        for case in
+            cases().iter().filter(|case| only.as_ref().is_none_or(|only| case.name.contains(only.as_str())))
+        {
+            measure(&engine, case);
         }
     }
 }

@@ -1,6 +1,14 @@
 //! The regression tests of OWASP CRS 3.3.9 against its own rules, as their runner configures them: detection only,
 //! every paranoia level blocking. Where the rules or the tests are absent this says so and ends.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a broken test environment is best shown by a panic, and what was read is worth seeing"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -21,6 +21,9 @@ use shard::{Scanned, Shard};
 const PATTERNS: usize = 48;
 const STATES: usize = 40_000;
 
+/// Literals of up to so many bytes get the faster automaton, which takes some hundred times as much memory.
+const DFA_BYTES: usize = 48 << 10;
+
 /// A member of the gate: its number is the bit it is told as.
 #[derive(Debug, Clone)]
 pub(crate) enum Member {
@@ -163,7 +166,11 @@ impl Literals {
         let automaton = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .kind(Some(if texts.iter().map(Vec::len).sum::<usize>() < DFA_BYTES {
+                AhoCorasickKind::DFA
+            } else {
+                AhoCorasickKind::ContiguousNFA
+            }))
             .build(&texts)
             .map_err(|error| PrepareError::new("literals", &error))?;
         Ok(Some(Self { automaton, members }))

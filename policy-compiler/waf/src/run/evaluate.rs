@@ -110,8 +110,7 @@ impl<'a> Run<'a> {
             let named = |id: &&u32| facts.get(**id).is_some_and(|value| aim.takes(&value.name));
             facts.ids(aim.variable).iter().filter(named).count()
         } else {
-            let values = self.view(running.place).changing(aim.variable);
-            values.iter().filter(|(name, _)| aim.takes(name)).count()
+            self.view(running.place).changing(aim).len()
         };
         let bytes = count.to_string().into_bytes();
         let found = test.operator.find(&bytes, &self.view(running.place));
@@ -154,8 +153,8 @@ impl<'a> Run<'a> {
 
     fn changing(&mut self, running: Running, link: &'a Link, test: &'a TestPlan, aim: &'a Aim) -> bool {
         let mut held = false;
-        for (name, bytes) in self.view(running.place).changing(aim.variable) {
-            if !aim.takes(&name) || self.is_hidden(running, aim.variable, &name) {
+        for (name, bytes) in self.view(running.place).changing(aim) {
+            if self.is_hidden(running, aim.variable, &name) {
                 continue;
             }
             if test.multi_match {

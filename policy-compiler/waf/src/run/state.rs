@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::facts::{Facts, Selected, is_fixed, told};
+use super::facts::{Aim, Facts, Selected, is_fixed, told};
 use super::inspection::{Circumstances, Outside};
 use super::vars::Vars;
 use super::{Engine, Match, Refusal};
@@ -163,8 +163,23 @@ impl View<'_> {
         }
     }
 
-    /// The values of a variable that changes while rules run: names and bytes, copied.
-    pub(crate) fn changing(&self, variable: Variable) -> Vec<(Vec<u8>, Vec<u8>)> {
+    /// The values an aim takes of a variable that changes while rules run: names and bytes, copied.
+    pub(crate) fn changing(&self, aim: &Aim) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if let (Variable::Tx, Selected::Name(name)) = (aim.variable, &aim.selected) {
+            let spelled = || self.state.tx.spelled(name.as_bytes()).unwrap_or(name.as_bytes()).to_vec();
+            let value = self.tx(name.as_bytes()).map(<[u8]>::to_vec);
+            return value
+                .map(|value| (spelled(), value))
+                .filter(|(name, _)| aim.takes(name))
+                .into_iter()
+                .collect();
+        }
+        let mut values = self.all(aim.variable);
+        values.retain(|(name, _)| aim.takes(name));
+        values
+    }
+
+    fn all(&self, variable: Variable) -> Vec<(Vec<u8>, Vec<u8>)> {
         let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
         match variable {
             Variable::Tx => {
@@ -226,9 +241,9 @@ impl View<'_> {
 }
 
 impl Surroundings for View<'_> {
-    fn expand(&self, text: &Text) -> Cow<'_, [u8]> {
+    fn expand<'t>(&'t self, text: &'t Text) -> Cow<'t, [u8]> {
         if let Some(constant) = text.constant() {
-            return Cow::Owned(constant.to_vec());
+            return Cow::Borrowed(constant);
         }
         let mut expanded = Vec::new();
         for piece in &text.0 {

@@ -34,6 +34,11 @@ impl Vars {
         self.lookup(name).flatten()
     }
 
+    /// The name as it was first spelled.
+    pub(crate) fn spelled(&self, name: &[u8]) -> Option<&[u8]> {
+        self.values.get(name).map(|var| var.spelled.as_slice())
+    }
+
     /// Sets it; `None` unsets it.
     pub fn set(&mut self, name: &[u8], value: Option<Vec<u8>>) {
         match self.values.get_mut(name.to_ascii_lowercase().as_slice()) {
