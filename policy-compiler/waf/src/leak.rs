@@ -4,6 +4,7 @@
 mod card;
 mod contact;
 pub(crate) mod cursor;
+mod gate;
 mod iban;
 mod identity;
 mod keyword;

@@ -7,7 +7,20 @@ use super::cursor::{Cursor, Digits, is_word};
 const FILE_ENDINGS: [&str; 12] =
     ["png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ts", "tsx", "json", "html"];
 
-fn is_local(byte: u8) -> bool {
+/// [`is_local`] of each byte.
+const LOCAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0_u8;
+    while let [first, others @ ..] = rest {
+        *first = is_local(byte);
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    table
+};
+
+const fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'')
 }
 
@@ -21,7 +34,7 @@ pub(super) fn email(cursor: &Cursor<'_>) -> Option<usize> {
     if cursor.before().is_some_and(|byte| byte != b'\'' && is_local(byte)) || !is_word(cursor.at(0)?) {
         return None;
     }
-    let local = cursor.run(0, 65, is_local);
+    let local = cursor.run(0, 65, |byte| LOCAL.get(usize::from(byte)) == Some(&true));
     if local > 64 || cursor.at(local)? != b'@' {
         return None;
     }

@@ -44,12 +44,21 @@ impl<'a> Cursor<'a> {
 
     /// How many bytes from `from` on, at most `most`, satisfy `class`.
     pub(crate) fn run(&self, from: usize, most: usize, class: impl Fn(u8) -> bool) -> usize {
-        (from..from.saturating_add(most)).take_while(|&index| self.at(index).is_some_and(&class)).count()
+        let shown = self.rest.get(from..WINDOW.min(self.rest.len())).unwrap_or_default();
+        let count = shown.iter().take(most).take_while(|byte| class(**byte)).count();
+        if count == shown.len() && count < most {
+            // Asking for the byte behind the last notes that it is missing.
+            let _ = self.at(from + count);
+        }
+        count
     }
 
     /// Whether `literal` stands at `from`. It reads no further than the first difference.
     pub(crate) fn has(&self, from: usize, literal: &str) -> bool {
-        literal.bytes().zip(from..).all(|(byte, index)| self.at(index) == Some(byte))
+        match self.rest.get(from) {
+            Some(first) if literal.as_bytes().first() != Some(first) => false,
+            _ => literal.bytes().zip(from..).all(|(byte, index)| self.at(index) == Some(byte)),
+        }
     }
 
     /// As [`Self::has`], whatever the case of ASCII letters; `literal` is in lower case.

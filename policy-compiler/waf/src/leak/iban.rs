@@ -95,6 +95,11 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"YE", 30),
 ];
 
+/// The countries that have such numbers.
+pub(super) fn countries() -> impl Iterator<Item = [u8; 2]> {
+    LENGTHS.iter().map(|(code, _)| **code)
+}
+
 /// The length of the account number here, with its spaces.
 pub(super) fn iban(cursor: &Cursor<'_>) -> Option<usize> {
     if cursor.before().is_some_and(super::cursor::is_word) {
@@ -102,6 +107,9 @@ pub(super) fn iban(cursor: &Cursor<'_>) -> Option<usize> {
     }
     let country =
         [cursor.at(0).filter(u8::is_ascii_uppercase)?, cursor.at(1).filter(u8::is_ascii_uppercase)?];
+    if cursor.run(2, 2, |byte| byte.is_ascii_digit()) != 2 {
+        return None;
+    }
     let length = LENGTHS.iter().find_map(|(code, length)| (**code == country).then_some(*length))?;
     let (end, whole) = collect(cursor, length)?;
     (cursor.ends(end) && remainder(whole.get(..length)?) == 1).then_some(end)

@@ -1,6 +1,7 @@
 //! Values known by the name before them, and the names that make a bare number count. It owns those names; it refuses
 //! placeholders: templates, references to the environment and calls.
 
+use super::Kind;
 use super::cursor::{Cursor, is_word};
 use super::long::Class;
 
@@ -32,8 +33,45 @@ const NAMES: [(&str, Topic); 10] = [
     ("cpf", Topic::Cpf),
 ];
 
+const AWS: [&str; 6] = [
+    "aws_secret_access_key",
+    "aws_secret_key",
+    "aws secret access key",
+    "aws secret key",
+    "secretaccesskey",
+    "secret_access_key",
+];
+
+const AZURE: [&str; 3] = ["accountkey", "account_key", "azure_storage_key"];
+
+const PASSWORD: [&str; 9] =
+    ["password", "passwd", "passphrase", "pwd", "secret_key", "secret", "api_key", "apikey", "access_token"];
+
+/// Every name, in lower case, with the set of kinds it bears on.
+pub(super) fn names() -> impl Iterator<Item = (&'static str, u64)> {
+    let topics = NAMES.iter().map(|(name, topic)| {
+        let kind = match topic {
+            Topic::Card => Kind::Card,
+            Topic::Ssn => Kind::UsSsn,
+            Topic::Nhs => Kind::UkNhs,
+            Topic::Cpf => Kind::BrazilianCpf,
+        };
+        (*name, kind.bit())
+    });
+    let single =
+        [("sig=", Kind::AzureSas), ("private_key_id", Kind::GcpServiceAccount), ("bearer", Kind::Bearer)];
+    topics
+        .chain(AWS.map(|name| (name, Kind::AwsSecretKey.bit())))
+        .chain(AZURE.map(|name| (name, Kind::AzureStorageKey.bit())))
+        .chain(PASSWORD.map(|name| (name, Kind::Password.bit())))
+        .chain(single.map(|(name, kind)| (name, kind.bit())))
+}
+
 /// The topic the word here names.
 pub(super) fn topic(cursor: &Cursor<'_>) -> Option<Topic> {
+    if !matches!(cursor.at(0)? | 0x20, b'c' | b'v' | b'k' | b's' | b'n') {
+        return None;
+    }
     NAMES.iter().find_map(|(name, topic)| cursor.has_folded(0, name).then_some(*topic))
 }
 
@@ -48,15 +86,7 @@ fn assigned(cursor: &Cursor<'_>, from: usize) -> Option<usize> {
 
 /// Where the secret key of an AWS access key stands.
 pub(super) fn aws_secret(cursor: &Cursor<'_>) -> Option<(usize, usize)> {
-    const NAMES: [&str; 6] = [
-        "aws_secret_access_key",
-        "aws_secret_key",
-        "aws secret access key",
-        "aws secret key",
-        "secretaccesskey",
-        "secret_access_key",
-    ];
-    let name = NAMES.iter().find(|name| cursor.has_folded(0, name))?;
+    let name = AWS.iter().find(|name| cursor.has_folded(0, name))?;
     let start = assigned(cursor, name.len())?;
     let count = cursor.run(start, 41, |byte| Class::Base64.has(byte) && byte != b'=');
     (count == 40).then_some((start, start + 40))
@@ -64,10 +94,8 @@ pub(super) fn aws_secret(cursor: &Cursor<'_>) -> Option<(usize, usize)> {
 
 /// Where the key of an Azure storage account stands: 86 letters of base64 and `==`.
 pub(super) fn azure_key(cursor: &Cursor<'_>) -> Option<(usize, usize)> {
-    let start = ["accountkey", "account_key", "azure_storage_key"]
-        .iter()
-        .find(|name| cursor.has_folded(0, name))
-        .and_then(|name| assigned(cursor, name.len()))?;
+    let start =
+        AZURE.iter().find(|name| cursor.has_folded(0, name)).and_then(|name| assigned(cursor, name.len()))?;
     let count = cursor.run(start, 87, |byte| Class::Base64.has(byte) && byte != b'=');
     (count == 86 && cursor.has(start + 86, "==")).then_some((start, start + 88))
 }
@@ -104,18 +132,7 @@ pub(super) fn service_account(cursor: &Cursor<'_>) -> Option<(usize, usize)> {
 
 /// Where the value of something named a password stands, and whether it goes on past the window's share.
 pub(super) fn password(cursor: &Cursor<'_>) -> Option<(usize, usize)> {
-    const NAMES: [&str; 9] = [
-        "password",
-        "passwd",
-        "passphrase",
-        "pwd",
-        "secret_key",
-        "secret",
-        "api_key",
-        "apikey",
-        "access_token",
-    ];
-    let name = NAMES.iter().find(|name| cursor.has_folded(0, name))?;
+    let name = PASSWORD.iter().find(|name| cursor.has_folded(0, name))?;
     let start = assigned(cursor, name.len())?;
     let count = cursor.run(start, 128, |byte| Class::Value.has(byte));
     let value = cursor.bytes(start, start + count);

@@ -2,6 +2,7 @@
 //! order, and goes on behind what they find. It owns that order; it refuses to look back.
 
 use super::cursor::Cursor;
+use super::gate::Gate;
 use super::keyword::{self, REACH, TOPICS, Topic};
 use super::long::{self, Class, Pem, Tail};
 use super::token::{self, SHAPES, Shape};
@@ -14,6 +15,7 @@ pub struct Detector {
     shapes: Vec<&'static Shape>,
     /// For each byte, where in `shapes` those beginning with it stand.
     by_first: Vec<(usize, usize)>,
+    gate: Gate,
 }
 
 /// What a scan carries from byte to byte.
@@ -77,7 +79,8 @@ impl Detector {
             (start, shapes.partition_point(|shape| first(shape) <= Some(byte)))
         };
         let by_first = (0..=u8::MAX).map(place).collect();
-        Self { kinds, shapes, by_first }
+        let gate = Gate::new(kinds, &shapes);
+        Self { kinds, shapes, by_first, gate }
     }
 
     /// Everything found in `text`, in order; no two overlap.
@@ -113,8 +116,9 @@ impl Detector {
         let bytes = text.as_bytes();
         let mut at = state.go_on(bytes, 0, last, sink);
         let mut clean = at;
+        let mut mail = 0;
         while let (None, Some(&byte)) = (&state.open, bytes.get(at)) {
-            if !may_begin(byte, state.before) {
+            if !self.gate.lets(bytes, at, state.before, &mut mail) {
                 state.before = Some(byte);
                 at += 1;
                 continue;
@@ -161,8 +165,7 @@ impl Detector {
         if cursor.starved() {
             return Answer::Wait;
         }
-        let letter = cursor.at(0).is_some_and(|byte| byte.is_ascii_alphabetic());
-        let topic = if letter && self.kinds & NAMED != 0 { keyword::topic(&cursor) } else { None };
+        let topic = if self.kinds & NAMED != 0 { keyword::topic(&cursor) } else { None };
         if cursor.starved() {
             return Answer::Wait;
         }
@@ -273,15 +276,6 @@ type Ranged = fn(&Cursor<'_>) -> Option<(usize, usize)>;
 
 /// The kinds a topic bears on.
 const NAMED: u64 = Kind::Card.bit() | Kind::UsSsn.bit() | Kind::UkNhs.bit() | Kind::BrazilianCpf.bit();
-
-/// Whether anything can begin with `byte` after `before`: a word, or one of three signs.
-fn may_begin(byte: u8, before: Option<u8>) -> bool {
-    if byte.is_ascii_alphanumeric() {
-        keyword::begins_word(before)
-    } else {
-        matches!(byte, b'+' | b'-' | b':')
-    }
-}
 
 impl State {
     /// Lets the rest of an open leak go, from `at` on; says where it stopped.
