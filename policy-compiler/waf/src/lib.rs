@@ -2,6 +2,7 @@
 //! how a request is inspected; it refuses reading files, the language rules are written in, and sockets.
 
 pub mod leak;
+pub mod output;
 pub mod program;
 
 pub use program::Program;
