@@ -96,6 +96,11 @@ impl Inspector {
         let mut at = state.go_on(bytes, 0, last, sink);
         let mut clean = at;
         while let (None, Some(&byte)) = (&state.open, bytes.get(at)) {
+            let inside = state.in_word(bytes, at);
+            if inside > 0 {
+                at += inside;
+                continue;
+            }
             if !state.cares(byte) {
                 state.take(byte);
                 at += 1;
@@ -212,6 +217,7 @@ impl Inspector {
 
 impl State {
     /// Whether `byte` may begin something here.
+    #[inline]
     fn cares(&self, byte: u8) -> bool {
         match byte {
             0x1b | 0xc2 | b'<' | b'!' | b']' => true,
@@ -226,6 +232,23 @@ impl State {
         }
     }
 
+    /// Passes over the rest of a word, where nothing can begin and no state changes; says how long that is.
+    fn in_word(&mut self, bytes: &[u8], at: usize) -> usize {
+        if !self.before.is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+            return 0;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        if let Some(&end) = rest.get(..count).and_then(<[u8]>::last) {
+            let [_, second] = self.solid;
+            let before = rest.get(..count - 1).and_then(<[u8]>::last).copied().unwrap_or(second);
+            self.solid = [before, end];
+            self.before = Some(end);
+        }
+        count
+    }
+
+    #[inline]
     fn take(&mut self, byte: u8) {
         self.before = Some(byte);
         self.indent = match (byte, self.indent) {
