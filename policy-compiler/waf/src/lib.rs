@@ -3,7 +3,9 @@
 
 pub mod fields;
 mod gate;
+pub mod leak;
 pub mod operator;
+pub mod output;
 pub mod program;
 pub mod request;
 pub mod run;
