@@ -140,6 +140,9 @@ impl Chains {
         }
         let ended =
             self.nodes.get(usize::from(place.0)).map(|node| node.exact.as_slice()).unwrap_or_default();
+        if ended.is_empty() && stems[0].is_none() {
+            return false;
+        }
         let begun = stems.iter().flatten().filter_map(|stem| self.nodes.get(usize::from(*stem)));
         let uses = begun.flat_map(|node| node.stem.iter()).chain(ended);
         let mut used = false;
