@@ -127,26 +127,42 @@ impl<'a> Head<'a> {
     fn has(&self, name: &str) -> bool {
         self.place(name).is_some()
     }
+}
+
+/// Tells clients apart. Building one builds an automaton of the names; using it allocates nothing.
+#[derive(Debug)]
+pub struct Classifier {
+    names: name::Names,
+}
+
+impl Classifier {
+    /// A classifier of the names this crate knows.
+    ///
+    /// # Errors
+    /// When those outgrow what an automaton can hold, which a test rules out.
+    pub fn new() -> Result<Self, aho_corasick::BuildError> {
+        Ok(Self { names: name::Names::new()? })
+    }
 
     /// The class of the client, and why.
-    pub fn classify(&self) -> Verdict {
-        let sdk = self.headers.iter().any(|(name, _)| starts_folded(name, "x-stainless-"));
-        let Some(agent) = self.value("user-agent").filter(|agent| !agent.trim().is_empty()) else {
+    pub fn classify(&self, head: &Head<'_>) -> Verdict {
+        let sdk = head.headers.iter().any(|(name, _)| starts_folded(name, "x-stainless-"));
+        let Some(agent) = head.value("user-agent").filter(|agent| !agent.trim().is_empty()) else {
             return match sdk {
                 true => Verdict::of(Class::ApiClient, Evidence::SdkHeaders),
                 false => Verdict::of(Class::Unknown, Evidence::NoUserAgent),
             };
         };
-        let hints = self.value("sec-ch-ua").unwrap_or_default();
+        let hints = head.value("sec-ch-ua").unwrap_or_default();
         if name::holds(hints, &["headlesschrome"]) {
             return Verdict::of(Class::Headless, Evidence::NamedHeadless);
         }
-        if let Some((class, evidence)) = name::named(agent) {
+        if let Some((class, evidence)) = self.names.named(agent) {
             return Verdict::of(class, evidence);
         }
         match browser::Claim::read(agent) {
             Some(claim) => {
-                let faults = claim.faults(self);
+                let faults = claim.faults(head);
                 match faults.is_empty() {
                     true => Verdict::of(Class::Browser, Evidence::Consistent),
                     false => Verdict { class: Class::ImpostorBrowser, evidence: faults },

@@ -116,8 +116,8 @@ impl<'a> Claim<'a> {
             return false;
         }
         let brands = head.value("sec-ch-ua").is_some_and(|brands| {
-            let written = format_args!("v=\"{}\"", self.version).to_string();
-            !brands.contains(&written)
+            let mut versions = brands.split("v=\"").skip(1).filter_map(|rest| rest.split_once('"'));
+            !versions.any(|(version, _)| version.parse() == Ok(self.version))
         });
         let mobile = head.value("sec-ch-ua-mobile").is_some_and(|mobile| match mobile {
             "?1" => !self.agent.contains("Mobile"),

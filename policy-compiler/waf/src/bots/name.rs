@@ -1,5 +1,7 @@
 //! Clients that say what they are. It owns the names, from the projects' own pages; it refuses to doubt them.
 
+use aho_corasick::AhoCorasick;
+
 use super::{Class, Evidence};
 
 const SCANNERS: &[&str] = &[
@@ -230,27 +232,72 @@ const TOOLS: &[&str] = &[
     "rapidapi",
 ];
 
-/// What the user agent says it is, if it says so.
-pub(super) fn named(agent: &str) -> Option<(Class, Evidence)> {
-    if holds(agent, ATTACKS) {
-        return Some((Class::Scanner, Evidence::AttackInName));
+/// Where a name has to stand to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    Start,
+    /// At the start of a word, where the whole does not begin as a browser's does.
+    Word,
+}
+
+type Row = (&'static [&'static str], Place, Class, Evidence);
+
+/// Every list; an earlier one has the last word.
+const ROWS: [Row; 7] = [
+    (ATTACKS, Place::Anywhere, Class::Scanner, Evidence::AttackInName),
+    (SCANNERS, Place::Anywhere, Class::Scanner, Evidence::NamedScanner),
+    (SDKS, Place::Start, Class::ApiClient, Evidence::NamedSdk),
+    (HEADLESS, Place::Anywhere, Class::Headless, Evidence::NamedHeadless),
+    (CRAWLERS, Place::Anywhere, Class::Crawler, Evidence::NamedCrawler),
+    (&["powershell", "winhttp"], Place::Anywhere, Class::Script, Evidence::NamedTool),
+    (TOOLS, Place::Word, Class::Script, Evidence::NamedTool),
+];
+
+/// The place of [`CRAWLERS`] among them.
+const CRAWLER_ROW: usize = 4;
+
+/// The names of all lists as one automaton.
+#[derive(Debug)]
+pub(super) struct Names {
+    automaton: AhoCorasick,
+    /// For each name, its row.
+    rows: Vec<usize>,
+}
+
+impl Names {
+    /// The automaton. It is built from the lists above alone.
+    ///
+    /// # Errors
+    /// When the lists outgrow what an automaton can hold.
+    pub(super) fn new() -> Result<Self, aho_corasick::BuildError> {
+        let names =
+            ROWS.iter().enumerate().flat_map(|(row, (names, ..))| names.iter().map(move |name| (row, name)));
+        let (rows, names): (Vec<usize>, Vec<&str>) = names.map(|(row, name)| (row, *name)).unzip();
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(names)?;
+        Ok(Self { automaton, rows })
     }
-    if holds(agent, SCANNERS) {
-        return Some((Class::Scanner, Evidence::NamedScanner));
+
+    /// What the user agent says it is, if it says so.
+    pub(super) fn named(&self, agent: &str) -> Option<(Class, Evidence)> {
+        let browser = super::starts_folded(agent, "mozilla/");
+        // A maker of telephones is called Cubot.
+        let telephone = holds(agent, &["cubot"]);
+        let bot = (ends_in_bot(agent) && !telephone).then_some(CRAWLER_ROW);
+        let found = self.automaton.find_overlapping_iter(agent).filter_map(|name| {
+            let row = *self.rows.get(name.pattern().as_usize())?;
+            let (_, place, ..) = ROWS.get(row)?;
+            let before = name.start().checked_sub(1).and_then(|place| agent.as_bytes().get(place));
+            let counts = match place {
+                Place::Anywhere => row != CRAWLER_ROW || !telephone,
+                Place::Start => before.is_none(),
+                Place::Word => !browser && before.is_none_or(|byte| b" (/;,".contains(byte)),
+            };
+            counts.then_some(row)
+        });
+        let (_, _, class, evidence) = ROWS.get(found.chain(bot).min()?)?;
+        Some((*class, *evidence))
     }
-    if begins(agent, SDKS) {
-        return Some((Class::ApiClient, Evidence::NamedSdk));
-    }
-    if holds(agent, HEADLESS) {
-        return Some((Class::Headless, Evidence::NamedHeadless));
-    }
-    // A maker of telephones is called Cubot.
-    if (holds(agent, CRAWLERS) || ends_in_bot(agent)) && !holds(agent, &["cubot"]) {
-        return Some((Class::Crawler, Evidence::NamedCrawler));
-    }
-    let browser = begins(agent, &["mozilla/"]);
-    let tool = if browser { holds(agent, &["powershell", "winhttp"]) } else { begins_word(agent, TOOLS) };
-    tool.then_some((Class::Script, Evidence::NamedTool))
 }
 
 fn ends_in_bot(agent: &str) -> bool {
@@ -262,14 +309,4 @@ fn ends_in_bot(agent: &str) -> bool {
 pub(super) fn holds(text: &str, names: &[&str]) -> bool {
     let bytes = text.as_bytes();
     names.iter().any(|name| bytes.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes())))
-}
-
-fn begins(text: &str, names: &[&str]) -> bool {
-    names.iter().any(|name| super::starts_folded(text, name))
-}
-
-/// Whether one of `names` begins `text` or a word of it.
-fn begins_word(text: &str, names: &[&str]) -> bool {
-    let starts = text.match_indices([' ', '(', '/', ';', ',']).map(|(place, _)| place + 1);
-    std::iter::once(0).chain(starts).any(|start| text.get(start..).is_some_and(|rest| begins(rest, names)))
 }

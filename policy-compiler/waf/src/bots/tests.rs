@@ -2,6 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use std::time::Instant;
 
+static CLASSIFIER: std::sync::LazyLock<Classifier> = std::sync::LazyLock::new(|| Classifier::new().unwrap());
+
 mod checks;
 mod heads;
 mod named;
@@ -13,7 +15,7 @@ pub(super) const SAFARI: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)
                                  Version/18.6 Safari/605.1.15";
 
 pub(super) fn classify(headers: &[(&str, &str)], secure: bool) -> Verdict {
-    Head { method: "GET", headers, secure, http1: true }.classify()
+    CLASSIFIER.classify(&Head { method: "GET", headers, secure, http1: true })
 }
 
 proptest! {
@@ -24,7 +26,7 @@ proptest! {
         http1: bool,
     ) {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let verdict = Head { method: "GET", headers: &headers, secure, http1 }.classify();
+        let verdict = CLASSIFIER.classify(&Head { method: "GET", headers: &headers, secure, http1 });
         prop_assert!(verdict.class != Class::ImpostorBrowser || !verdict.evidence.is_empty());
         prop_assert!(verdict.class != Class::Browser || verdict.evidence.as_slice() == [Evidence::Consistent]);
     }

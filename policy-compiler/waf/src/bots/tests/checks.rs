@@ -12,7 +12,8 @@ fn browsers_are_browsers() {
         );
         let lower: Vec<_> = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), *value)).collect();
         let lower: Vec<_> = lower.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let second = Head { method: "GET", headers: &lower, secure: true, http1: false }.classify();
+        let second =
+            CLASSIFIER.classify(&Head { method: "GET", headers: &lower, secure: true, http1: false });
         assert_eq!(second.class, Class::Browser, "{name} over HTTP/2");
     }
 }
@@ -113,7 +114,8 @@ fn what_browsers_ask_before_a_request_and_for_a_socket_is_theirs_too() {
         ("Accept-Encoding", "gzip, deflate, br, zstd"),
         ("Accept-Language", "en-US,en;q=0.9"),
     ];
-    let asked = |method| Head { method, headers: &preflight, secure: true, http1: true }.classify().class;
+    let asked =
+        |method| CLASSIFIER.classify(&Head { method, headers: &preflight, secure: true, http1: true }).class;
     assert_eq!(asked("OPTIONS"), Class::Browser);
     assert_eq!(asked("POST"), Class::ImpostorBrowser, "the same head cannot carry a request");
     let socket = [
