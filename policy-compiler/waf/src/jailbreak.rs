@@ -12,8 +12,8 @@ pub use signal::Signal;
 use chain::{Chains, State};
 use smallvec::SmallVec;
 
-/// The score from which a text counts as an attempt. Chosen on one half of the public prompts, by hash, so that none
-/// of their benign ones reaches it; `docs/waf-signals.md` has the figures of the other half.
+/// The score from which a text counts as an attempt. On the half of the public prompts that weights were chosen on, no
+/// benign one reaches it; `docs/waf-signals.md` has the figures of the other half.
 pub const THRESHOLD: u16 = 50;
 
 /// The most bytes of one text that are read: its beginning and its end where it is longer.
