@@ -2,6 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use std::time::Instant;
 
+mod corpus;
 mod kinds;
 mod streams;
 

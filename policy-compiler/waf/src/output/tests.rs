@@ -31,3 +31,22 @@ fn the_price_of_a_kilobyte() {
         println!("output: {name}: {each} ns/KB, {found} found");
     }
 }
+
+#[test]
+#[ignore = "for choosing checks: set FILES to a list of files"]
+fn what_files_hold() {
+    let Some(list) = std::env::var_os("FILES") else { return };
+    let (mut files, mut counts) = (0, std::collections::BTreeMap::new());
+    for file in std::fs::read_to_string(list).unwrap().lines().filter(|file| file.ends_with(".md")) {
+        let Ok(text) = std::fs::read_to_string(file) else { continue };
+        files += 1;
+        let mut kinds =
+            inspector().find(&text).into_iter().map(|finding| finding.kind.name()).collect::<Vec<_>>();
+        kinds.dedup();
+        for kind in kinds {
+            *counts.entry(kind).or_insert(0) += 1;
+            println!("{kind} {file}");
+        }
+    }
+    println!("output: {files} Markdown files: {counts:?}");
+}
