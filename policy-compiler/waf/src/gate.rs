@@ -59,12 +59,14 @@ pub(crate) struct Cache {
 }
 
 impl Gate {
-    pub(crate) fn new(members: &[Member]) -> Result<Self, PrepareError> {
-        let mut unconditional = Bits::new(members.len());
+    /// A gate for these of `size` members.
+    pub(crate) fn new(size: usize, members: &[(u32, Member)]) -> Result<Self, PrepareError> {
+        let mut unconditional = Bits::new(size);
         let mut required = Vec::new();
         let mut phrases = Vec::new();
         let mut patterns = Vec::new();
-        for (number, member) in (0u32..).zip(members) {
+        for (number, member) in members {
+            let number = *number;
             match member {
                 Member::Pattern(expression) => {
                     patterns.push((number, expression.as_str()));
@@ -79,7 +81,7 @@ impl Gate {
             }
         }
         Ok(Self {
-            members: members.len(),
+            members: size,
             shards: shards(&patterns)?,
             phrases: Literals::new(phrases)?,
             required: Literals::new(required)?,

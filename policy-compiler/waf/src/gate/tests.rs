@@ -34,7 +34,8 @@ fn alone(expression: &str) -> meta::Regex {
 fn gate() -> Gate {
     let mut members: Vec<Member> = PATTERNS.iter().map(|one| Member::Pattern((*one).to_owned())).collect();
     members.push(Member::Phrases(vec![b"sqlmap".to_vec(), b"map".to_vec()]));
-    Gate::new(&members).unwrap()
+    let members: Vec<(u32, Member)> = (0u32..).zip(members).collect();
+    Gate::new(members.len(), &members).unwrap()
 }
 
 #[test]

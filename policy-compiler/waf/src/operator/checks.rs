@@ -13,9 +13,10 @@ pub(super) fn sqli(value: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Whether libinjection calls the value a script injection.
+/// Whether libinjection calls the value a script injection. Whatever it looks for needs a tag or an attribute with a
+/// value, so text without `<` and `=` is none.
 pub(super) fn xss(value: &[u8]) -> bool {
-    libinjectionrs::detect_xss(value).is_injection()
+    memchr::memchr2(b'<', b'=', value).is_some() && libinjectionrs::detect_xss(value).is_injection()
 }
 
 /// The first `%` that no two hexadecimal digits follow.

@@ -1,5 +1,7 @@
 //! Each operator on values it matches and on values it does not.
 
+use proptest::strategy::Strategy;
+
 use super::*;
 use crate::program::{Pattern, Piece};
 
@@ -131,4 +133,22 @@ fn digits_are_checked_by_their_check_digits() {
     assert!(!matches(Operator::VerifyCpf(dotted()), "111.111.111-11"));
     assert!(matches(Operator::VerifySvnr(any()), "1237 010180"));
     assert!(!matches(Operator::VerifySvnr(any()), "1238 010180"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn text_without_a_tag_and_an_attribute_is_no_script_for_libinjection(
+        words in proptest::collection::vec(proptest::prelude::prop_oneof![
+            proptest::prelude::any::<u8>().prop_map(|byte| vec![byte]),
+            proptest::sample::select(vec![
+                "onerror", "on", "javascript:", "style", "'", "\"", "`", "/>", "!--", "![CDATA[", "xmlns", " ", "href", "data:",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        ], 0..12)
+    ) {
+        use proptest::prelude::*;
+        let text: Vec<u8> =
+            words.concat().into_iter().filter(|byte| !matches!(byte, b'<' | b'=')).collect();
+        prop_assert!(!libinjectionrs::detect_xss(&text).is_injection());
+    }
 }

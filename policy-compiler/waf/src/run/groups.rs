@@ -9,11 +9,11 @@ use crate::gate::{self, Bits, Gate, Member};
 use crate::operator::PrepareError;
 use crate::program::{Operator, Phase, Program, Target, Test};
 
-/// The gates of a program: one for requests, one for answers.
+/// The gates of a program.
 #[derive(Debug)]
 pub(crate) struct Gates {
-    request: Gate,
-    answer: Gate,
+    request: Side,
+    answer: Side,
     /// Distinct target lists.
     lists: Vec<Vec<Aim>>,
     /// Distinct pairs of a target list and a pipeline.
@@ -28,11 +28,65 @@ pub(crate) struct Gated {
     pub(crate) member: u32,
 }
 
-/// What scanning writes to, for both gates.
+/// The gates of requests, or of answers. A value as it came is what most pipelines leave it, so one gate asks for the
+/// members of all of them; what a pipeline made of a value concerns its own members alone.
+#[derive(Debug)]
+struct Side {
+    untransformed: Gate,
+    /// By pipeline, in order.
+    transformed: Vec<(PipelineId, Gate)>,
+}
+
+/// What scanning writes to, for all gates.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    request: gate::Cache,
-    answer: gate::Cache,
+    request: SideCache,
+    answer: SideCache,
+}
+
+#[derive(Debug)]
+struct SideCache {
+    untransformed: gate::Cache,
+    transformed: Vec<gate::Cache>,
+}
+
+impl Side {
+    fn new(members: &[(PipelineId, Member)]) -> Result<Self, PrepareError> {
+        let numbered = |wanted: Option<PipelineId>| -> Vec<(u32, Member)> {
+            (0u32..)
+                .zip(members)
+                .filter(|(_, (pipeline, _))| wanted.is_none_or(|wanted| wanted == *pipeline))
+                .map(|(number, (_, member))| (number, member.clone()))
+                .collect()
+        };
+        let mut pipelines: Vec<PipelineId> = members.iter().map(|(pipeline, _)| *pipeline).collect();
+        pipelines.sort_unstable();
+        pipelines.dedup();
+        let transformed = pipelines
+            .into_iter()
+            .filter(|pipeline| *pipeline != 0)
+            .map(|pipeline| Ok((pipeline, Gate::new(members.len(), &numbered(Some(pipeline)))?)))
+            .collect::<Result<_, PrepareError>>()?;
+        Ok(Self { untransformed: Gate::new(members.len(), &numbered(None))?, transformed })
+    }
+
+    fn cache(&self) -> SideCache {
+        SideCache {
+            untransformed: self.untransformed.cache(),
+            transformed: self.transformed.iter().map(|(_, gate)| gate.cache()).collect(),
+        }
+    }
+
+    fn scan(&self, pipeline: Option<PipelineId>, bytes: &[u8], cache: &mut SideCache) -> Bits {
+        let own = pipeline.and_then(|pipeline| {
+            let place = self.transformed.binary_search_by_key(&pipeline, |(known, _)| *known).ok()?;
+            Some((self.transformed.get(place)?, cache.transformed.get_mut(place)?))
+        });
+        match own {
+            Some(((_, gate), cache)) => gate.scan(bytes, cache),
+            None => self.untransformed.scan(bytes, &mut cache.untransformed),
+        }
+    }
 }
 
 /// Answers of one phase of one request.
@@ -70,14 +124,14 @@ impl Gates {
             let group = place_of(&mut groups, (list, pipelines.intern(&test.transformations)));
             let side = if rule.phase <= Phase::RequestBody { &mut request } else { &mut answer };
             of_rule.push(Some(Gated { group, member: side.len() as u32 }));
-            side.push(member);
+            side.push((pipelines.intern(&test.transformations), member));
         }
         let aims = |(targets, except): &List<'_>| {
             targets.iter().map(|target| Aim::new(target, except)).collect::<Vec<Aim>>()
         };
         Ok(Self {
-            request: Gate::new(&request)?,
-            answer: Gate::new(&answer)?,
+            request: Side::new(&request)?,
+            answer: Side::new(&answer)?,
             lists: lists.iter().map(aims).collect(),
             groups,
             of_rule,
@@ -92,12 +146,12 @@ impl Gates {
         Cache { request: self.request.cache(), answer: self.answer.cache() }
     }
 
-    /// The members that may match these bytes.
-    fn scan(&self, phase: Phase, bytes: &[u8], cache: &mut Cache) -> Bits {
+    /// The members that may match these bytes: of all, or of those of a pipeline.
+    fn scan(&self, phase: Phase, pipeline: Option<PipelineId>, bytes: &[u8], cache: &mut Cache) -> Bits {
         if phase <= Phase::RequestBody {
-            self.request.scan(bytes, &mut cache.request)
+            self.request.scan(pipeline, bytes, &mut cache.request)
         } else {
-            self.answer.scan(bytes, &mut cache.answer)
+            self.answer.scan(pipeline, bytes, &mut cache.answer)
         }
     }
 }
@@ -217,8 +271,8 @@ impl Sweep<'_> {
         context: &Context<'_>,
     ) -> Option<&'m Bits> {
         let (gates, phase, cache) = (&self.engine.gates, self.phase, &mut *self.cache);
-        memo.scanned(self.facts, value, pipeline, context, phase > Phase::RequestBody, |bytes| {
-            gates.scan(phase, bytes, cache)
+        memo.scanned(self.facts, value, pipeline, context, phase > Phase::RequestBody, |own, bytes| {
+            gates.scan(phase, own, bytes, cache)
         })
     }
 }

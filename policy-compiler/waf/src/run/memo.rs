@@ -1,6 +1,8 @@
 //! What pipelines made of values and which members of the gate may match it, each computed once a request. It owns
 //! the results; it refuses values that change while rules run.
 
+use smallvec::SmallVec;
+
 use super::facts::{Facts, ValueId};
 use super::plan::{PipelineId, Pipelines};
 use crate::gate::Bits;
@@ -17,7 +19,8 @@ const RESULTS: Known = 2;
 pub(crate) struct Memo {
     of_value: Vec<OfValue>,
     results: Vec<Vec<u8>>,
-    scanned: Vec<[Option<Bits>; 2]>,
+    /// What was found in a result, by the pipeline whose members were asked for and the side.
+    scanned: Vec<SmallVec<[(PipelineId, bool, Bits); 2]>>,
 }
 
 #[derive(Debug, Default)]
@@ -56,24 +59,23 @@ impl Memo {
         pipeline: PipelineId,
         context: &Context<'_>,
         answer: bool,
-        scan: impl FnOnce(&[u8]) -> Bits,
+        scan: impl FnOnce(Option<PipelineId>, &[u8]) -> Bits,
     ) -> Option<&Bits> {
         let known = self.known(facts, value, pipeline, context);
-        let side = usize::from(answer);
-        if self.place(value, known, side).is_some_and(|place| place.is_none()) {
-            let bits = scan(self.bytes(facts, value, known));
-            if let Some(place) = self.place(value, known, side) {
-                *place = Some(bits);
+        let Some(result) = known.checked_sub(RESULTS) else {
+            let side = usize::from(answer);
+            if self.of_value.get(value as usize)?.scanned.get(side)?.is_none() {
+                let bits = scan(None, self.bytes(facts, value, known));
+                *self.of_value.get_mut(value as usize)?.scanned.get_mut(side)? = Some(bits);
             }
+            return self.of_value.get(value as usize)?.scanned.get(side)?.as_ref();
+        };
+        let is_this = |one: &(PipelineId, bool, Bits)| one.0 == pipeline && one.1 == answer;
+        if !self.scanned.get(result as usize)?.iter().any(is_this) {
+            let bits = scan(Some(pipeline), self.bytes(facts, value, known));
+            self.scanned.get_mut(result as usize)?.push((pipeline, answer, bits));
         }
-        self.place(value, known, side).and_then(|place| place.as_ref())
-    }
-
-    fn place(&mut self, value: ValueId, known: Known, side: usize) -> Option<&mut Option<Bits>> {
-        match known.checked_sub(RESULTS) {
-            Some(result) => self.scanned.get_mut(result as usize)?.get_mut(side),
-            None => self.of_value.get_mut(value as usize)?.scanned.get_mut(side),
-        }
+        self.scanned.get(result as usize)?.iter().find(|one| is_this(one)).map(|(_, _, bits)| bits)
     }
 
     /// The classes of a value's bytes.
@@ -128,7 +130,7 @@ impl Memo {
 
     fn push(&mut self, bytes: Vec<u8>) -> Known {
         self.results.push(bytes);
-        self.scanned.push([None, None]);
+        self.scanned.push(SmallVec::new());
         (self.results.len() as Known).saturating_sub(1).saturating_add(RESULTS)
     }
 }
