@@ -45,6 +45,7 @@ mod telemetry;
 mod undone;
 mod unused;
 mod urls;
+mod waf;
 mod windows;
 
 use crate::diagnostics::{Code, Finding};
@@ -147,6 +148,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
         telemetry::check,
         undone::check,
         urls::check,
+        waf::check,
     ];
     let long = document.pieces() > 1;
     let found = side_by_side::map(checks, long, |check| check(&context));
@@ -159,6 +161,7 @@ pub(crate) fn manifest(document: &Document, manifest: &Manifest, so_far: &[Findi
                 Code::EmptyPool
                     | Code::NoModels
                     | Code::UnknownHook
+                    | Code::UnknownWaf
                     | Code::UnknownTeam
                     | Code::UnknownAccess
             )

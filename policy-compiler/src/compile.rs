@@ -9,6 +9,7 @@ use crate::diagnostics::{self, Code, Finding, Label, Levels};
 use crate::lower::lower;
 use crate::manifest::Manifest;
 use crate::resolve::{self, Names};
+use crate::ruleset::{self, Programs};
 use crate::schema;
 use crate::side_by_side;
 use crate::source::{Document, Source};
@@ -67,11 +68,20 @@ pub fn compile_at(source: &Source, levels: &Levels) -> Outcome {
     let mut outcome = Outcome { bundle: None, findings: Vec::new(), manifest: None, document: None };
     if let Some(document) = document {
         outcome.manifest = examine(&document, &mut findings);
+        let programs = match &outcome.manifest {
+            // Rules take their time: not where something else is wrong anyway.
+            Some(manifest) if !findings.iter().any(Finding::is_error) => {
+                let (programs, found) = ruleset::programs(&document, manifest);
+                findings.extend(found);
+                programs
+            }
+            _ => Programs::new(),
+        };
         Levels::written(&document).under(levels).apply(&mut findings);
         if let Some(manifest) = &outcome.manifest
             && !findings.iter().any(Finding::is_error)
         {
-            match lower(manifest, &Names::of(&document)) {
+            match lower(manifest, &Names::of(&document), programs) {
                 Some(policy) => outcome.bundle = Some(Bundle::new(policy)),
                 None => findings.push(internal(&document, "a checked manifest could not be compiled")),
             }

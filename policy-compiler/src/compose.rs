@@ -12,7 +12,7 @@ use crate::source::{Document, Entry, Kind, Node, Role, Source, Span, read_part};
 pub use flatten::flatten;
 
 /// Sections that are maps of things by name. Others belong whole to the file that has them.
-const BY_NAME: [&str; 13] = [
+const BY_NAME: [&str; 14] = [
     "access",
     "acl",
     "backends",
@@ -26,13 +26,15 @@ const BY_NAME: [&str; 13] = [
     "pools",
     "routes",
     "teams",
+    "waf",
 ];
 
 /// Fields that can only take something away where there was none: section and field.
-const NARROWING: [(&str, &str); 14] = [
+const NARROWING: [(&str, &str); 15] = [
     ("consumers", "limit"),
     ("listeners", "access"),
     ("listeners", "private"),
+    ("listeners", "waf"),
     ("models", "limit"),
     ("routes", "access"),
     ("routes", "consumers"),

@@ -1,9 +1,12 @@
 //! An example of every code: the first manifest among the tests' mistakes that provokes it. It owns finding
 //! and showing one; it refuses to make any up.
 
+use std::sync::Arc;
+
 use crate::compile::compile;
 use crate::diagnostics::render::masked;
 use crate::diagnostics::{Code, Finding, Style, render};
+use crate::seclang::RuleFiles;
 use crate::source::{Files, Source, gather};
 
 /// Paths and texts.
@@ -45,6 +48,21 @@ impl Files for Held {
     }
 }
 
+impl RuleFiles for Held {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        Files::read(self, path).map(String::into_bytes)
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let (folder, pattern) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        let names = self.names(folder).unwrap_or_default();
+        let wanted = |name: &String| {
+            *name == pattern || pattern.strip_prefix('*').is_some_and(|end| name.ends_with(end))
+        };
+        Ok(names.into_iter().filter(wanted).map(|name| format!("{folder}/{name}")).collect())
+    }
+}
+
 /// An example of a code. What stands outside the text, such as a missing file, has none.
 #[must_use]
 pub fn example(code: Code) -> Option<Example> {
@@ -68,10 +86,11 @@ impl Example {
         let text = |name| self.files.iter().find(|(path, _)| *path == name).map(|(_, text)| *text);
         let root = Source::new("gateway.yaml", text("gateway.yaml").unwrap_or_default());
         let overlay = text("overlay.yaml").map(|text| Source::new("overlay.yaml", text));
-        match (self.folder, overlay) {
+        let source = match (self.folder, overlay) {
             (false, _) => root,
             (true, overlay) => gather(root, overlay.as_slice(), &Held(self.files)),
-        }
+        };
+        source.with_rules(Arc::new(Held(self.files)))
     }
 
     /// It, with secrets masked, and what the compiler says about its code in it.

@@ -8,7 +8,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Document, Source, plain_yaml};
 
 /// Sections in the order of the language's reference.
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 20] = [
     "apiVersion",
     "listeners",
     "admin",
@@ -26,6 +26,7 @@ const SECTIONS: [&str; 19] = [
     "countries",
     "hooks",
     "overload",
+    "waf",
     "store",
     "telemetry",
 ];

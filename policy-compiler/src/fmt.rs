@@ -15,7 +15,7 @@ use crate::diagnostics::Finding;
 use crate::source::{Kind, Node, Source, read_part};
 
 /// The order of the sections: the schema's.
-const SECTIONS: [&str; 21] = [
+const SECTIONS: [&str; 22] = [
     "$schema",
     "apiVersion",
     "include",
@@ -35,6 +35,7 @@ const SECTIONS: [&str; 21] = [
     "acl",
     "access",
     "countries",
+    "waf",
     "store",
     "telemetry",
 ];

@@ -12,6 +12,7 @@ mod rewrite;
 mod routes;
 mod serving;
 mod store;
+mod waf;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use rule_table::Policy;
 
 use crate::manifest::Manifest;
 use crate::resolve::Names;
+use crate::ruleset::Programs;
 
 /// Ids by name.
 type Ids = BTreeMap<String, u32>;
@@ -31,7 +33,7 @@ pub(crate) use acl::acl;
 
 /// Compiles a manifest whose defaults are filled in. `None` where a check let something through that
 /// it should not have.
-pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
+pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>, programs: Programs) -> Option<Policy> {
     let backends = reach::backends(manifest)?;
     let deployments = serving::deployments(manifest);
     let deployment_ids = ids(deployments.iter().map(|deployment| &deployment.name));
@@ -56,6 +58,7 @@ pub(crate) fn lower(manifest: &Manifest, names: &Names<'_>) -> Option<Policy> {
         access: doors::access(manifest)?,
         countries: manifest.countries.as_ref().map(|countries| countries.file.clone()),
         hooks: guards::hooks(manifest),
+        waf: waf::firewalls(manifest, programs)?,
         store: store::store(manifest),
         overload: guards::overload(manifest),
         telemetry: edge::telemetry(manifest),

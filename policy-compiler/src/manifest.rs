@@ -28,6 +28,7 @@ mod secret;
 mod store;
 mod team;
 mod telemetry;
+mod waf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,10 @@ pub use secret::{FileRef, SecretRef, Setting};
 pub use store::{RedisServer, SharedStore, Store, WhenAway};
 pub use team::{DataClass, Priority, Team};
 pub use telemetry::{AccessLog, Otlp, OtlpProtocol, Telemetry};
+pub use waf::{
+    Answers, BodySchema, Bots, FieldClass, Jailbreak, KeyFailures, Leaks, RuleAction, Ruleset, Shape,
+    TextAction, Thresholds, Waf, WafAction, WafExclusion,
+};
 
 use crate::resolve::Deployed;
 
@@ -143,6 +148,9 @@ pub struct Manifest {
     /// Which country an address is in; needed where access rules name countries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub countries: Option<Countries>,
+    /// Web application firewalls that routes and listeners refer to, by name.
+    #[serde(default)]
+    pub waf: Named<Name, Waf>,
     /// Where counts are kept, and how replicas share them.
     #[serde(default)]
     pub store: Store,

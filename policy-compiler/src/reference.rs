@@ -6,7 +6,7 @@ use crate::examples::{Example, example, examples};
 /// Where the examples are, as seen from the page.
 const FOLDER: &str = "../policy-compiler/tests/mistakes";
 
-const GROUPS: [(&str, &str); 19] = [
+const GROUPS: [(&str, &str); 20] = [
     ("SG00", "Reading"),
     ("SG01", "Structure"),
     ("SG02", "Names"),
@@ -26,6 +26,7 @@ const GROUPS: [(&str, &str); 19] = [
     ("SG16", "Money, capabilities and quotas"),
     ("SG17", "Several files"),
     ("SG18", "Bundles"),
+    ("SG19", "Web application firewall"),
 ];
 
 /// The whole registry as a page of Markdown.

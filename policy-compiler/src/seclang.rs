@@ -5,6 +5,7 @@
 mod actions;
 mod amend;
 mod build;
+mod entry;
 mod fault;
 mod lexer;
 mod operators;
@@ -17,6 +18,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub use entry::entry;
 pub use fault::Fault;
 pub use report::Report;
 
@@ -128,6 +130,20 @@ pub fn load(files: &dyn RuleFiles, entry: &Entry, settings: &Settings) -> Result
     Ok(Loaded { program, report })
 }
 
+/// What is wrong with a target that an exclusion names, and how to mend it.
+pub(crate) fn target_fault(written: &str) -> Option<(String, String)> {
+    match variables::targets(written) {
+        Ok(read) if read.targets.len() == 1 && read.except.is_empty() => None,
+        Ok(_) => Some(("it is not one target".to_owned(), "write one, such as `ARGS:comment`".to_owned())),
+        Err(wrong) => Some((wrong.what, wrong.fix)),
+    }
+}
+
+/// The target that an exclusion names.
+pub(crate) fn excluded(written: &str) -> Option<waf::program::Target> {
+    variables::targets(written).ok()?.targets.into_iter().next()
+}
+
 /// Settings in the language's own words, under the names CRS 3 and CRS 4 give them.
 fn of_settings(settings: &Settings) -> String {
     let mut set = Vec::new();
@@ -146,5 +162,5 @@ fn of_settings(settings: &Settings) -> String {
     if set.is_empty() {
         return String::new();
     }
-    format!("SecAction \"id:1,phase:1,pass,nolog,t:none,{}\"\n", set.join(","))
+    format!("SecAction \"id:4294967295,phase:1,pass,nolog,t:none,{}\"\n", set.join(","))
 }

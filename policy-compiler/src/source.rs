@@ -16,7 +16,10 @@ pub(crate) use plain::plain_yaml;
 pub use tree::{Document, Entry, Fields, Kind, Node};
 pub(crate) use yaml::read_part;
 
+use std::sync::Arc;
+
 use crate::diagnostics::Finding;
+use crate::seclang::RuleFiles;
 
 /// The text of a whole manifest, all its files together.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
@@ -38,7 +41,20 @@ pub struct Source {
     faults: Vec<Finding>,
     /// Whether what it includes is here.
     gathered: bool,
+    rules: Rules,
 }
+
+/// Where rule sets that a manifest names are read; it is no part of what the manifest says.
+#[derive(Clone, Default)]
+struct Rules(Option<Arc<dyn RuleFiles + Send + Sync>>);
+
+impl PartialEq for Rules {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Rules {}
 
 /// What a file is to the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +130,24 @@ impl Source {
     /// A source from its name and text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), others: Vec::new(), faults: Vec::new(), gathered: false }
+        Self {
+            name: name.into(),
+            text: text.into(),
+            others: Vec::new(),
+            faults: Vec::new(),
+            gathered: false,
+            rules: Rules::default(),
+        }
+    }
+
+    /// The same with a place to read the rule sets from that its section `waf` names.
+    #[must_use]
+    pub fn with_rules(self, files: Arc<dyn RuleFiles + Send + Sync>) -> Self {
+        Self { rules: Rules(Some(files)), ..self }
+    }
+
+    pub(crate) fn rules(&self) -> Option<&dyn RuleFiles> {
+        self.rules.0.as_deref().map(|files| files as &dyn RuleFiles)
     }
 
     fn add(&mut self, name: String, text: &str, role: Role) {

@@ -4,8 +4,11 @@
 
 use std::path::Path;
 
+use std::sync::Arc;
+
 use policy_compiler::init::{Answers, first_manifest};
 use policy_compiler::manifest::BackendKind;
+use policy_compiler::seclang::RuleFiles;
 use policy_compiler::source::Document;
 use policy_compiler::{Outcome, Source, Style, compile, expand, render};
 use proptest::prelude::*;
@@ -19,11 +22,32 @@ fn examples() -> Vec<Source> {
         let path = entry.expect("a file").path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-            all.push(Source::new(name, std::fs::read_to_string(&path).expect("text")));
+            all.push(written(name, std::fs::read_to_string(&path).expect("text")));
         }
     }
     assert!(all.len() >= 3);
     all
+}
+
+fn written(name: impl Into<String>, text: impl Into<String>) -> Source {
+    Source::new(name, text).with_rules(Arc::new(Few))
+}
+
+/// What stands for every rule set that an example names: enough for what the examples say of it.
+struct Few;
+
+impl RuleFiles for Few {
+    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+        let rules = "SecRule ARGS|REQUEST_HEADERS \"@detectSQLi\" \"id:942100,phase:2,deny,tag:'attack-sqli'\"\n\
+                     SecRule ARGS \"@rx (?i)union.+select\" \"id:942190,phase:2,deny,tag:'attack-sqli'\"\n\
+                     SecRule REQUEST_HEADERS:Host \"@rx ^[0-9.]+$\" \"id:920350,phase:2,pass\"\n";
+        Ok(rules.as_bytes().to_vec())
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let rules = pattern.ends_with("/rules/*.conf");
+        Ok(if rules { vec![pattern.replace('*', "few")] } else { Vec::new() })
+    }
 }
 
 fn compiled(source: &Source) -> Outcome {
@@ -52,11 +76,11 @@ fn every_example_compiles_without_a_finding() {
 fn the_digest_does_not_depend_on_yaml_or_json() {
     for source in examples() {
         let json = document(&source).root.to_json();
-        let compact = Source::new("gateway.json", json.to_string());
-        let indented = Source::new("gateway.json", serde_json::to_string_pretty(&json).expect("JSON"));
-        let tabbed = Source::new("gateway.json", indented.text.replace("  ", "\t"));
-        let carriage_returns = Source::new("gateway.yaml", source.text.replace('\n', "\r\n"));
-        let marked = Source::new("gateway.yaml", format!("\u{feff}---\n{}", source.text));
+        let compact = written("gateway.json", json.to_string());
+        let indented = written("gateway.json", serde_json::to_string_pretty(&json).expect("JSON"));
+        let tabbed = written("gateway.json", indented.text.replace("  ", "\t"));
+        let carriage_returns = written("gateway.yaml", source.text.replace('\n', "\r\n"));
+        let marked = written("gateway.yaml", format!("\u{feff}---\n{}", source.text));
         for other in [&compact, &indented, &tabbed, &carriage_returns, &marked] {
             assert_eq!(digest(&source), digest(other), "{}", source.name);
         }
@@ -73,7 +97,7 @@ fn quantities_mean_what_they_say_however_they_are_spelt() {
         .replace("300k tokens/min", "300000 tokens/min")
         .replace("[swe/ptu, swe/std, fra/std]", "{fra: {}, swe/std: {}, swe/ptu: {}}");
     assert_ne!(source.text, respelt);
-    assert_eq!(digest(&source), digest(&Source::new("gateway.yaml", respelt)));
+    assert_eq!(digest(&source), digest(&written("gateway.yaml", respelt)));
 }
 
 #[test]
@@ -81,7 +105,7 @@ fn every_value_that_matters_changes_the_digest() {
     let source = examples().into_iter().find(|source| source.name == "azure-two-regions.yaml").expect("it");
     for (from, to) in [("2.50 USD", "2.51 USD"), ("98%", "97%"), ("gpt-4o}", "gpt-4o-mini}"), ("10s", "11s")]
     {
-        let other = Source::new("gateway.yaml", source.text.replacen(from, to, 1));
+        let other = written("gateway.yaml", source.text.replacen(from, to, 1));
         assert_ne!(source.text, other.text);
         assert_ne!(digest(&source), digest(&other), "{from}");
     }
@@ -91,7 +115,7 @@ fn every_value_that_matters_changes_the_digest() {
 fn an_expanded_manifest_means_the_same() {
     for source in examples() {
         let yaml = expand(&source).yaml().expect("a sound manifest");
-        assert_eq!(digest(&source), digest(&Source::new("expanded.yaml", yaml)), "{}", source.name);
+        assert_eq!(digest(&source), digest(&written("expanded.yaml", yaml)), "{}", source.name);
     }
 }
 
@@ -111,7 +135,7 @@ fn expanding_shows_every_value_with_its_origin() {
 #[test]
 fn a_first_manifest_compiles_for_every_kind() {
     for kind in BackendKind::ALL {
-        let source = Source::new("gateway.yaml", first_manifest(&Answers::for_kind(kind)));
+        let source = written("gateway.yaml", first_manifest(&Answers::for_kind(kind)));
         assert_eq!(compiled(&source).findings, [], "{}", source.text);
     }
     insta::assert_snapshot!("first-manifest", first_manifest(&Answers::for_kind(BackendKind::AzureOpenai)));
@@ -122,7 +146,7 @@ fn a_json_manifest_may_name_its_schema() {
     let json = document(&examples()[0]).root.to_json();
     let Value::Object(mut fields) = json else { panic!("a map") };
     fields.insert("$schema".to_owned(), "./gateway.schema.json".into());
-    let named = Source::new("gateway.json", Value::Object(fields).to_string());
+    let named = written("gateway.json", Value::Object(fields).to_string());
     assert_eq!(digest(&examples()[0]), digest(&named));
 }
 
@@ -177,7 +201,7 @@ proptest! {
                 state % count
             };
             let text = shuffled(&document(&source).root.to_json(), &mut pick);
-            prop_assert_eq!(digest(&source), digest(&Source::new("gateway.yaml", text)));
+            prop_assert_eq!(digest(&source), digest(&written("gateway.yaml", text)));
         }
     }
 }
@@ -187,14 +211,14 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_compiler_panic(text in "\\PC*") {
-        check_findings(&Source::new("any", text))?;
+        check_findings(&written("any", text))?;
     }
 
     #[test]
     fn no_yaml_like_text_makes_the_compiler_panic(
         text in "([a-z]{1,3}|é|[-:{}\\[\\],#&*!|>'\"%@`?~]|  |\n|\t|: |- |: \\{|apiVersion: sluicegate/v1\n|routes:\n  ){0,60}"
     ) {
-        check_findings(&Source::new("any", text))?;
+        check_findings(&written("any", text))?;
     }
 
     #[test]
@@ -209,6 +233,6 @@ proptest! {
             .chain(with.chars())
             .chain(characters.iter().skip(start + length).copied())
             .collect();
-        check_findings(&Source::new("any", text))?;
+        check_findings(&written("any", text))?;
     }
 }

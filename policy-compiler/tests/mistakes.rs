@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use policy_compiler::seclang::RuleFiles;
 use policy_compiler::{Code, Files, Outcome, Source, Style, compile, explain, gather, render};
 
 fn directory() -> PathBuf {
@@ -19,7 +21,31 @@ fn one(path: &Path) -> Source {
 fn several(folder: &Path) -> Source {
     let overlay = std::fs::read_to_string(folder.join("overlay.yaml"));
     let overlays: Vec<_> = overlay.into_iter().map(|text| Source::new("overlay.yaml", text)).collect();
-    gather(one(&folder.join("gateway.yaml")), &overlays, &Folder(folder))
+    let whole = gather(one(&folder.join("gateway.yaml")), &overlays, &Folder(folder));
+    whole.with_rules(Arc::new(Rules(folder.to_owned())))
+}
+
+/// Rule files below a folder.
+struct Rules(PathBuf);
+
+impl RuleFiles for Rules {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(self.0.join(path)).map_err(|_| "no such file".to_owned())
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let (folder, pattern) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        let Ok(entries) = std::fs::read_dir(self.0.join(folder)) else { return Ok(Vec::new()) };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut found: Vec<String> = names
+            .filter(|name| {
+                *name == pattern || pattern.strip_prefix('*').is_some_and(|end| name.ends_with(end))
+            })
+            .map(|name| format!("{folder}/{name}"))
+            .collect();
+        found.sort();
+        Ok(found)
+    }
 }
 
 struct Folder<'p>(&'p Path);
@@ -42,7 +68,8 @@ fn mistakes() -> Vec<(Code, String, Source)> {
         let path = entry.expect("a file").path();
         let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
         let code = name.split('-').next().and_then(Code::find).expect("a code at the beginning");
-        all.push((code, name, if path.is_dir() { several(&path) } else { one(&path) }));
+        let none = || one(&path).with_rules(Arc::new(Rules(directory().join(&name))));
+        all.push((code, name.clone(), if path.is_dir() { several(&path) } else { none() }));
     }
     all.sort_by(|a, b| a.1.cmp(&b.1));
     all

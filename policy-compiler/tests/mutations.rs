@@ -9,7 +9,7 @@ use policy_compiler::manifest::Manifest;
 use policy_compiler::{Code, Finding, Outcome, Source, compile, schema};
 use serde_json::{Map, Value, json};
 
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 12] = [
     include_str!("../../examples/azure-two-regions.yaml"),
     include_str!("../../examples/entra.yaml"),
     include_str!("../../examples/every-dialect.yaml"),
@@ -21,6 +21,7 @@ const EXAMPLES: [&str; 11] = [
     include_str!("../../examples/residency.yaml"),
     include_str!("../../examples/rewrite.yaml"),
     include_str!("../../examples/vllm.yaml"),
+    include_str!("../../examples/waf.yaml"),
 ];
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the same mutations on every machine.

@@ -1,23 +1,31 @@
-//! Rule sets of the WAF on this machine's disk: where a folder keeps its setup, rules and plugins. It owns paths; it
-//! refuses the language in the files.
+//! Rule sets of the WAF on this machine's disk, below the manifest's folder where their paths are relative. It owns
+//! reading them; it refuses the language in the files.
 
 use std::path::{Path, PathBuf};
 
-use policy_compiler::seclang::{Entry, RuleFiles};
-
-/// Where Debian's package keeps the setup of the rules in `/usr/share/modsecurity-crs`.
-const DEBIAN_SETUP: &str = "/etc/modsecurity/crs/crs-setup.conf";
+use policy_compiler::seclang::RuleFiles;
 
 /// The largest rule or data file that is read.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// Files of the disk, by their paths.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Disk;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk {
+    /// What relative paths are relative to.
+    base: PathBuf,
+}
+
+impl Disk {
+    /// The disk as seen from a folder.
+    pub(crate) fn below(base: &Path) -> Self {
+        Self { base: base.to_owned() }
+    }
+}
 
 impl RuleFiles for Disk {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+        let path = self.base.join(path);
+        let size = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
         if size > MAX_BYTES {
             return Err(format!("it has more than {} MiB", MAX_BYTES >> 20));
         }
@@ -27,14 +35,15 @@ impl RuleFiles for Disk {
     fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
         let path = Path::new(pattern);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let within = path.parent().unwrap_or(Path::new(""));
+        let folder = self.base.join(within);
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
             let entry = entry.map_err(|error| error.to_string())?;
             let file = entry.file_name();
-            let matches = file.to_str().is_some_and(|file| wild(name, file));
-            if matches && let Some(path) = entry.path().to_str() {
-                found.push(path.to_owned());
+            if let Some(file) = file.to_str().filter(|file| wild(name, file)) {
+                found.push(within.join(file).display().to_string());
             }
         }
         found.sort();
@@ -62,37 +71,6 @@ fn wild(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// What to load from a folder: a release of CRS, Debian's package, or a folder of `.conf` files. Plugins of CRS 4 are
-/// read in the order it asks for.
-///
-/// # Errors
-///
-/// What is missing, and how to name it.
-pub(crate) fn entry(folder: &Path, setup: Option<&Path>) -> Result<Entry, String> {
-    if !folder.is_dir() {
-        return Err(format!("{} is no folder", folder.display()));
-    }
-    let beside = |name: &str| folder.join(name);
-    let inside = if beside("rules").is_dir() { beside("rules") } else { folder.to_owned() };
-    let setup: Option<PathBuf> = setup.map(Path::to_owned).or_else(|| {
-        let candidates =
-            [beside("crs-setup.conf"), beside("crs-setup.conf.example"), PathBuf::from(DEBIAN_SETUP)];
-        candidates.into_iter().find(|path| path.is_file())
-    });
-    let mut entry = Entry::default();
-    entry.setup.extend(setup.map(|path| path.display().to_string()));
-    let plugins = |what: &str| {
-        let pattern = beside("plugins").join(what).display().to_string();
-        let any = Disk.glob(&pattern).is_ok_and(|found| !found.is_empty());
-        any.then_some(pattern)
-    };
-    entry.rules.extend(plugins("*-config.conf"));
-    entry.rules.extend(plugins("*-before.conf"));
-    entry.rules.push(inside.join("*.conf").display().to_string());
-    entry.rules.extend(plugins("*-after.conf"));
-    Ok(entry)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,23 +79,5 @@ mod tests {
     fn a_pattern_names_what_its_wildcards_allow() {
         assert!(wild("*.conf", "a.conf") && wild("R?-*.conf", "R1-x.conf") && wild("*", ""));
         assert!(!wild("*.conf", "a.conf.example") && !wild("?", "") && !wild("a", "ab"));
-    }
-
-    #[test]
-    fn plugins_stand_around_the_rules_and_the_setup_comes_first() {
-        let folder = tempfile::tempdir().unwrap();
-        for file in
-            ["crs-setup.conf.example", "rules/a.conf", "plugins/x-before.conf", "plugins/x-after.conf"]
-        {
-            let path = folder.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        let entry = entry(folder.path(), None).unwrap();
-        let names = |paths: &[String]| {
-            paths.iter().map(|path| path.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(names(&entry.setup), ["crs-setup.conf.example"]);
-        assert_eq!(names(&entry.rules), ["*-before.conf", "*.conf", "*-after.conf"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Where the account of a request goes once it is drawn up: metrics, trace, access log. It owns turning
 //! an exchange into what each of them wants; it refuses to compute any of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,11 +11,12 @@ use telemetry::context::Outcome;
 use telemetry::instruments::ActiveRequest;
 use telemetry::settled::{
     AiSettled, AttemptSettled, BackendReading, CostParts, LambdaReading, MemberReading, Method, Readings,
-    Reload, RequestSettled, Scheme, StoreReading,
+    Reload, RequestSettled, Scheme, StoreReading, WafSettled,
 };
 use telemetry::spans::{self, AttemptSpan, ExchangeTrace, PolicyClock, RootSpan, StageSpan};
 use telemetry::{AccessLog, Instruments, SpanId, Traces};
 use vocabulary::Moment;
+use vocabulary::access_log::WafRecord;
 use vocabulary::admin::PoolStatus;
 use vocabulary::admin::stores::{SharedStanding, Stores};
 
@@ -149,6 +151,9 @@ impl Observers {
                 cost: cost(deployment, attempt),
             });
         }
+        if let Some(waf) = &record.waf {
+            self.found(waf);
+        }
         let last = exchange.attempts.last().and_then(|attempt| placed(gate, attempt));
         let ai = exchange.operation.zip(exchange.known_model()).map(|(operation, model)| AiSettled {
             operation,
@@ -169,6 +174,26 @@ impl Observers {
             overhead: Duration::from_micros(record.overhead_us),
             ai,
         });
+    }
+}
+
+impl Observers {
+    /// Counts what a firewall found, each kind once.
+    fn found(&self, waf: &WafRecord) {
+        let outcome = waf.outcome.name();
+        let mut found = BTreeSet::new();
+        for rule in &waf.rules {
+            let place = rule.target.as_deref().unwrap_or_default().split(':').next().unwrap_or_default();
+            found.insert((rule.family.as_deref().unwrap_or("other"), place.to_ascii_lowercase()));
+        }
+        found.extend(waf.bot.iter().map(|bot| ("bot", bot.clone())));
+        found.extend(waf.jailbreak.map(|_| ("jailbreak", "text".to_owned())));
+        found.extend(waf.leaks.iter().map(|kind| ("leak", kind.clone())));
+        found.extend(waf.shape.iter().map(|measure| ("shape", measure.clone())));
+        found.extend(waf.answer.iter().map(|kind| ("answer", kind.clone())));
+        for (family, class) in &found {
+            self.instruments.record_waf(&WafSettled { firewall: &waf.firewall, family, class, outcome });
+        }
     }
 }
 

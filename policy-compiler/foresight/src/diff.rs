@@ -56,6 +56,8 @@ pub enum Subject {
     Price,
     /// A policy service.
     Hook,
+    /// What requests and answers are inspected for.
+    Waf,
     /// A backend or a deployment on it.
     Backend,
     /// Who calls, and what holds for them.

@@ -116,6 +116,8 @@ pub struct Listener {
     pub access: Vec<u32>,
     /// The ways in that are taken here; all when absent.
     pub authn: Option<Authn>,
+    /// What inspects requests whose route names nothing.
+    pub waf: Option<u32>,
 }
 
 /// A header that must be there.

@@ -25,6 +25,7 @@ mod sample;
 pub mod sections;
 mod upstream;
 mod verdict;
+mod waf;
 
 pub use bundle::{
     BUNDLE_VERSION, Bundle, BundleError, MAX_BUNDLE_BYTES, PublicKey, SectionSize, SigningKey,

@@ -73,6 +73,7 @@ impl Policy {
             resolve_all(holder, "limit", &route.limits, self.limits.len())?;
             resolve_all(holder, "access rule", &route.access, self.access.len())?;
             resolve_all(holder, "hook", route.hook.as_slice(), self.hooks.len())?;
+            resolve_all(holder, "firewall", route.waf.as_slice(), self.waf.len())?;
             for &consumer in route.consumers.iter().chain(&route.matching.consumers) {
                 resolve(holder, "consumer", consumer, self.consumers.len())?;
             }
@@ -108,6 +109,7 @@ impl Policy {
         for listener in &self.listeners {
             let holder = || format!("listener `{}`", listener.name);
             resolve_all(holder, "access rule", &listener.access, self.access.len())?;
+            resolve_all(holder, "firewall", listener.waf.as_slice(), self.waf.len())?;
         }
         if let Some(oidc) = self.admin.as_ref().and_then(|admin| admin.oidc.as_ref()) {
             resolve(|| "the admin API".to_owned(), "issuer", oidc.issuer, self.issuers.len())?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::Priority;
 use crate::rare::Rare;
 use crate::rewrite::Rewrite;
-use crate::sections::{AccessRuleId, ConsumerId, HookId, LimitId, PoolId};
+use crate::sections::{AccessRuleId, ConsumerId, HookId, LimitId, PoolId, WafId};
 
 /// Host condition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +105,8 @@ pub struct Route {
     pub access: Vec<AccessRuleId>,
     /// Asked before a request is sent on.
     pub hook: Option<HookId>,
+    /// What inspects its requests and answers; the listener's when absent.
+    pub waf: Option<WafId>,
     /// Its place when there is not room for all, where neither consumer nor team has one.
     pub priority: Option<Priority>,
     /// Total time for a request until its commit point.

@@ -14,6 +14,7 @@ fn route(number: usize, matching: RouteMatch) -> Route {
         limits: Vec::new(),
         access: Vec::new(),
         hook: None,
+        waf: None,
         priority: None,
         deadline: std::time::Duration::from_secs(1),
         heartbeat: None,
@@ -40,6 +41,7 @@ pub(crate) fn policy(matches: Vec<RouteMatch>) -> Policy {
         access: Vec::new(),
         countries: None,
         hooks: Vec::new(),
+        waf: Vec::new(),
         store: crate::Store::default(),
         overload: crate::Overload::default(),
         telemetry: Telemetry {

@@ -21,6 +21,7 @@ pub use crate::prices::PriceChange;
 pub use crate::rewrite::{BodyEdit, BodyOperation, HeaderEdits, PathRewrite, Rewrite};
 pub use crate::route::{HeaderMatch, HostMatch, PathMatch, QueryMatch, Route, RouteMatch, TimeWindow};
 pub use crate::upstream::{BackendKind, Credential, EgressProxy, Entra, EntraSource, Setting, TlsOptions};
+pub use crate::waf::{ActiveContent, FieldPolicy, RuleProgram, TextAction, Waf, WafAction};
 
 /// Index of a deployment in [`Policy::deployments`].
 pub type DeploymentId = u32;
@@ -42,6 +43,8 @@ pub type AccessRuleId = u32;
 pub type AclRuleId = u32;
 /// Index of a hook in [`Policy::hooks`].
 pub type HookId = u32;
+/// Index of a firewall in [`Policy::waf`].
+pub type WafId = u32;
 
 /// The whole compiled policy. Every list is sorted by name, except routes (most specific first).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +79,8 @@ pub struct Policy {
     pub countries: Option<String>,
     /// Decisions asked of others.
     pub hooks: Vec<Hook>,
+    /// Web application firewalls.
+    pub waf: Vec<Waf>,
     /// Where counts are kept.
     pub store: Store,
     /// When requests are shed.

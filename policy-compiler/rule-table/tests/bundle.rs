@@ -111,6 +111,7 @@ fn route() -> Route {
         limits: vec![0],
         access: Vec::new(),
         hook: None,
+        waf: None,
         priority: None,
         deadline: Duration::from_secs(120),
         heartbeat: None,
@@ -136,6 +137,7 @@ fn policy() -> Policy {
             max_connections: None,
             access: Vec::new(),
             authn: None,
+            waf: None,
         }],
         admin: None,
         backends: vec![backend()],
@@ -169,6 +171,7 @@ fn policy() -> Policy {
         access: Vec::new(),
         countries: None,
         hooks: Vec::new(),
+        waf: Vec::new(),
         store: Store::default(),
         overload: Overload::default(),
         telemetry: Telemetry {

@@ -34,12 +34,14 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
     for listener in names.section("listeners") {
         findings.extend(checker.access("listeners", listener));
         findings.extend(checker.authn(listener));
+        findings.extend(checker.reference(&["listeners", listener, "waf"], "waf", Code::UnknownWaf));
     }
     for route in names.section("routes") {
         findings.extend(checker.access("routes", route));
         findings.extend(checker.reference(&["routes", route, "pool"], "pools", Code::UnknownPool));
         findings.extend(checker.limits(&["routes", route, "limit"]));
         findings.extend(checker.reference(&["routes", route, "hook"], "hooks", Code::UnknownHook));
+        findings.extend(checker.reference(&["routes", route, "waf"], "waf", Code::UnknownWaf));
         let consumers = document.value(&["routes", route, "consumers"]).map_or(&[][..], Node::items);
         for index in 0..consumers.len() {
             let path = ["routes", route, "consumers", &index.to_string()];
@@ -89,6 +91,7 @@ impl Checker<'_> {
         let target = match section {
             "identities" => "identity",
             "access" => "access rule",
+            "waf" => "firewall",
             plural => plural.strip_suffix('s').unwrap_or(plural),
         };
         let holder_kind = kind.strip_suffix('s').unwrap_or(kind);

@@ -7,6 +7,16 @@ use crate::diagnostics::{Code, Finding};
 use crate::manifest::Manifest;
 use crate::resolve::Chains;
 
+fn unnamed_firewalls(manifest: &Manifest) -> impl Iterator<Item = &String> {
+    let named = move |name: &String| {
+        let listeners = manifest.listeners.values().map(|listener| &listener.waf);
+        listeners
+            .chain(manifest.routes.values().map(|route| &route.waf))
+            .any(|one| one.as_ref() == Some(name))
+    };
+    manifest.waf.keys().filter(move |name| !named(name))
+}
+
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let manifest = context.manifest;
     let routes = || manifest.routes.values();
@@ -55,6 +65,9 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let access = access_in_use(manifest);
     for name in manifest.access.keys().filter(|name| !access.contains(name)) {
         report("access rule", &["access", name], "listener or route");
+    }
+    for name in unnamed_firewalls(manifest) {
+        report("firewall", &["waf", name], "route or listener");
     }
     for name in manifest.hooks.keys() {
         if routes().all(|route| route.hook.as_ref() != Some(name)) {

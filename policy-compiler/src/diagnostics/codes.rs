@@ -567,6 +567,24 @@ IncludeElsewhere "SG1707" Error "include where nothing can be included"
 
 OverlayOfNothing "SG1708" Warning "overlay takes away what is not there"
 "`null` in an overlay takes a field away. There is no such field, so its name may be misspelt and what was meant to go is still there."
+
+UnknownWaf "SG1901" Error "unknown firewall"
+"`waf` of a route or listener names an entry of the section `waf`, and there is no such entry."
+
+UncompiledRules "SG1902" Error "rule set cannot be compiled"
+"A firewall's `ruleset` names a folder of rules in ModSecurity's language, such as OWASP CRS. What this language does not have, a data file that is absent, half a chain: each is told with the rule file and its line, and nothing is compiled, since a rule left out is an attack let in. `sluicegate waf import DIR` tells what a folder holds."
+
+MalformedWaf "SG1903" Error "firewall that cannot be read"
+"A value of a firewall names something that does not exist or cannot be written so: a rule's id, a target in ModSecurity's words (`ARGS:comment`), a path of a body (`messages.*.content`), a kind of secret."
+
+UselessWaf "SG1904" Warning "part of a firewall without effect"
+"Part of a firewall needs another part that is absent: `paranoia`, `thresholds`, `exclusions` and `overrides` need a `ruleset`; `fields`, `exempt`, `prompts`, `jailbreak` and the limits of `shape` on what a body holds need a `schema`; `keyFailures` counts only for a listener that names the firewall."
+
+OpenedFamily "SG1905" Warning "exclusion opens a family of rules"
+"What is left out takes the last rule of a family, such as SQL injection, away from values that it looked at before: attacks of this kind pass there. The compiler proves it by comparing the rule set with and without what is left out. If the backend behind cannot be attacked this way, allow this finding; otherwise leave out single rules for a single target."
+
+ExemptedClass "SG1906" Warning "rules do not see what programs read"
+"`exempt` names a class of fields besides prose, code and media. Names, addresses, arguments of tools and fields that nobody knows are read by programs, not people: injection works there."
 }
 
 impl Code {

@@ -8,13 +8,18 @@ use rule_table::{
     NamedCertificate, RequiredHeader, TlsVersion,
 };
 
-use super::{Ids, edge, ids, references};
+use super::{Ids, edge, ids, reference, references};
 use crate::manifest::{self, CERTIFICATES, CountryCode, KEYS, Manifest};
 use crate::resolve::{address, network};
 
 pub(super) fn listeners(manifest: &Manifest) -> Option<Vec<Listener>> {
     let (access, issuers) = (ids(manifest.access.keys()), ids(manifest.issuers.keys()));
-    manifest.listeners.iter().map(|(name, written)| listener(name, written, &access, &issuers)).collect()
+    let waf = ids(manifest.waf.keys());
+    let one = |(name, written): (&String, &manifest::Listener)| {
+        let waf = reference(written.waf.as_ref(), &waf)?;
+        Some(Listener { waf, ..listener(name, written, &access, &issuers)? })
+    };
+    manifest.listeners.iter().map(one).collect()
 }
 
 fn listener(name: &str, written: &manifest::Listener, access: &Ids, issuers: &Ids) -> Option<Listener> {
@@ -48,6 +53,7 @@ fn listener(name: &str, written: &manifest::Listener, access: &Ids, issuers: &Id
             Some(ways) => Some(authn(ways, issuers)?),
             None => None,
         },
+        waf: None,
     })
 }
 

@@ -14,6 +14,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
     let consumers = ids(manifest.consumers.keys());
     let access = ids(manifest.access.keys());
     let hooks = ids(manifest.hooks.keys());
+    let waf = ids(manifest.waf.keys());
     let one = |(name, route): (&String, &manifest::Route)| {
         Some(Route {
             name: name.clone(),
@@ -27,6 +28,7 @@ pub(super) fn routes(manifest: &Manifest, limits: &Ids) -> Option<Vec<Route>> {
             limits: references(&route.limit.0, limits)?,
             access: references(&route.access, &access)?,
             hook: reference(route.hook.as_ref(), &hooks)?,
+            waf: reference(route.waf.as_ref(), &waf)?,
             priority: route.priority.map(Priority::compiled),
             deadline: route.deadline.0.0,
             heartbeat: route.heartbeat.map(|heartbeat| heartbeat.0.0),

@@ -53,6 +53,9 @@ pub struct Listener {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = ways())]
     pub authn: Option<Vec<String>>,
+    /// The firewall for requests whose route names none, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waf: Option<String>,
 }
 
 /// In [`Listener::authn`]: API keys of consumers, those issued while the gateway runs included.

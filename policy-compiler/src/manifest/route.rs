@@ -30,6 +30,9 @@ pub struct Route {
     /// The hook asked before a request is sent on, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
+    /// The firewall that inspects its requests and answers, by name; the listener's unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waf: Option<String>,
     /// The place of its requests when there is not room for all, where neither consumer nor team has one;
     /// `standard` unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -80,6 +80,9 @@ pub struct AccessLogRecord {
     /// name and in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acl: Vec<String>,
+    /// What its firewall found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waf: Option<WafRecord>,
     /// Arrival to the first output-bearing event sent to the caller, in policy milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<f64>,
@@ -91,6 +94,82 @@ pub struct AccessLogRecord {
     pub cost_nanos: u64,
     /// Digest of the bundle that decided.
     pub bundle: String,
+}
+
+/// What a firewall found in one request: rules by number, kinds by name, never a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WafRecord {
+    /// The firewall's name.
+    pub firewall: String,
+    /// What came of it.
+    pub outcome: WafOutcome,
+    /// The rule that refused it, or would have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<u32>,
+    /// The anomaly score of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<i64>,
+    /// Rules that matched, in the order they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<WafRule>,
+    /// The kind of client, where something is done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<String>,
+    /// The score of a text that wants the model to break its instructions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jailbreak: Option<u16>,
+    /// Kinds of secrets and personal data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<String>,
+    /// Limits on what a request holds that it passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shape: Vec<String>,
+    /// Kinds of active content in the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer: Vec<String>,
+}
+
+/// A rule that matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WafRule {
+    /// Its id.
+    pub id: u32,
+    /// Its family, such as `sqli`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Where it matched, such as `ARGS:id`: names, no values; `*` for elements and for what is no plain name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// What came of a firewall's findings; the later one is the stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WafOutcome {
+    /// Nothing was found.
+    Passed,
+    /// Something was found and nothing done.
+    Noted,
+    /// Something was masked.
+    Masked,
+    /// It would have been refused, had the firewall enforced.
+    WouldRefuse,
+    /// It was refused.
+    Refused,
+}
+
+impl WafOutcome {
+    /// The outcome's word in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Noted => "noted",
+            Self::Masked => "masked",
+            Self::WouldRefuse => "would_refuse",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// One attempt on one backend.

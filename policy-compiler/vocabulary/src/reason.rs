@@ -113,6 +113,24 @@ reasons! {
     HeaderRequired = "header_required", 403, Policy, "invalid_request_error";
     /// A rule of the access control list refuses the request; its status is the rule's.
     AclBlocked = "acl_blocked", 403, Policy, "invalid_request_error";
+    /// A rule of the web application firewall refuses the request or its answer; its status is the rule's.
+    WafBlocked = "waf_blocked", 403, Policy, "invalid_request_error";
+    /// The firewall's rules cannot be used, and the manifest says closed.
+    WafUnavailable = "waf_unavailable", 503, Gateway, "server_error";
+    /// The body can be read in more than one way.
+    AmbiguousBody = "ambiguous_body", 400, Request, "invalid_request_error";
+    /// The request holds more than the firewall allows.
+    ShapeExceeded = "shape_exceeded", 413, Policy, "invalid_request_error";
+    /// The kind of client is not served.
+    BotBlocked = "bot_blocked", 403, Policy, "invalid_request_error";
+    /// The address has shown too many wrong keys.
+    KeyFailures = "key_failures", 429, Policy, "requests";
+    /// The prompt wants the model to break its instructions.
+    JailbreakBlocked = "jailbreak_blocked", 403, Policy, "invalid_request_error";
+    /// The prompt holds secrets or personal data that may not leave.
+    LeakBlocked = "leak_blocked", 403, Policy, "invalid_request_error";
+    /// The answer held what may not be passed on.
+    AnswerBlocked = "answer_blocked", 403, Policy, "invalid_request_error";
     /// The connection's TLS is older than the listener takes.
     TlsVersion = "tls_version", 426, Policy, "invalid_request_error";
     /// No backend may process the caller's data where its team wants it processed.

@@ -1,6 +1,7 @@
 //! Requests taken apart into what rules look at. It owns how a target, cookies and bodies are read, in the forgiving
 //! way backends read them; it refuses judging them, beyond saying what was malformed.
 
+mod elsewhere;
 mod head;
 mod json;
 mod multipart;
@@ -10,6 +11,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use elsewhere::arguments_elsewhere;
 pub use head::read_head;
 pub use multipart::{FilePart, Multipart};
 

@@ -40,6 +40,10 @@ macro_rules! measures {
                 match self { $(Self::$measure => measures.$field,)* }
             }
 
+            const fn set(self, limits: &mut Limits, most: u64) {
+                match self { $(Self::$measure => limits.$field = Some(most),)* }
+            }
+
             /// The most there may be of it.
             pub const fn limit(self, limits: &Limits) -> Option<u64> {
                 match self { $(Self::$measure => limits.$field,)* }
@@ -50,6 +54,9 @@ macro_rules! measures {
 
 measures! {
     bytes Bytes "bytes" "Bytes of the body.";
+    url_bytes UrlBytes "url-bytes" "Bytes of path and query.";
+    header_bytes HeaderBytes "header-bytes" "Bytes of all header names and values.";
+    headers Headers "headers" "Headers.";
     depth Depth "depth" "How deep arrays and objects are nested; the outermost is one.";
     keys Keys "keys" "Keys in all objects together.";
     messages Messages "messages" "Messages of the conversation, instructions included.";
@@ -94,6 +101,11 @@ pub struct Breach {
 }
 
 impl Limits {
+    /// Sets the most there may be of a measure.
+    pub fn set(&mut self, measure: Measure, most: u64) {
+        measure.set(self, most);
+    }
+
     /// The limits that a request passes, in the order of [`Measure::ALL`].
     pub fn breaches(&self, measures: &Measures) -> SmallVec<[Breach; 2]> {
         let passed = |measure: &Measure| {

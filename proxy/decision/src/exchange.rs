@@ -15,6 +15,7 @@ use crate::gate::Gate;
 use crate::keys::Terms;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
+use crate::waf::Guard;
 
 /// The nine stages of a request, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,6 +201,8 @@ pub struct Exchange {
     pub(crate) output_ceiling: Option<u64>,
     /// The most a hard limit holds room for.
     pub(crate) held_at_most: Option<Usage>,
+    /// Its firewall at work.
+    pub(crate) guard: Option<Box<Guard>>,
     pub(crate) settled: bool,
 }
 
@@ -256,6 +259,7 @@ impl Exchange {
             counted_tokens: None,
             output_ceiling: None,
             held_at_most: None,
+            guard: None,
             settled: false,
         }
     }

@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::homes::ResponseHomes;
 use crate::keys::IssuedKeys;
 use crate::tokens::{IssuerKeys, TokenFault, Verified};
+use crate::waf::Firewalls;
 
 /// Counts accepted policies since the state directory was first used.
 pub type Generation = u64;
@@ -37,6 +38,7 @@ pub struct Gate {
     ledger: Arc<Ledger>,
     counters: Counters,
     homes: Arc<ResponseHomes>,
+    firewalls: Firewalls,
     public_route: bool,
     route_priority: bool,
     hard_limit: bool,
@@ -77,6 +79,7 @@ impl Gate {
             callers: Callers::build(&policy, previous.map(|gate| &gate.callers)),
             access: AccessRules::build(&policy),
             homes: previous.map_or_else(Arc::default, |gate| Arc::clone(&gate.homes)),
+            firewalls: Firewalls::build(&policy, previous.map(|gate| &gate.firewalls)),
             public_route: policy.routes.iter().any(|route| route.public),
             route_priority: policy.routes.iter().any(|route| route.priority.is_some()),
             hard_limit: policy.limits.iter().any(|limit| limit.hard),
@@ -188,6 +191,10 @@ impl Gate {
 
     pub(crate) fn homes(&self) -> &ResponseHomes {
         &self.homes
+    }
+
+    pub(crate) fn firewalls(&self) -> &Firewalls {
+        &self.firewalls
     }
 
     pub(crate) fn has_public_route(&self) -> bool {

@@ -26,12 +26,17 @@ impl Exchange {
                 None => refusal,
             }
         })?;
+        self.count_body_anew(body);
+        self.layout = Some(layout);
+        self.enter_by_facts(facts, head)
+    }
+
+    /// Keeps of a body what a hard limit may want to count.
+    pub(crate) fn count_body_anew(&mut self, body: &Bytes) {
         if self.gate.has_hard_limit() {
             self.body_size = BodySize::of(body);
             self.countable = Countable::of(body);
         }
-        self.layout = Some(layout);
-        self.enter_by_facts(facts, head)
     }
 
     /// Finds the route for what the body says.

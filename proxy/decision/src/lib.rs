@@ -35,7 +35,9 @@ mod settle;
 mod shed;
 mod standings;
 mod tokens;
+mod waf;
 
+pub use self::waf::{AnswerGuard, CountryOf, WafRequest};
 pub use access::Country;
 pub use admit::too_large;
 pub use answer::{AnswerStream, Unreadable};

@@ -137,11 +137,16 @@ impl Exchange {
 
     /// What a hard limit lets `deployment` be asked for at most.
     fn ceilings(&self, deployment: &Deployment, backend: &Backend, serves_as: Operation) -> Vec<Ceiling> {
-        let Some(tokens) = self.ceiling_for(deployment) else { return Vec::new() };
+        let most = self.guard.as_ref().and_then(|guard| guard.most_tokens);
+        let clamps = most.into_iter().flat_map(|most| {
+            ceiling_fields(serves_as).iter().map(move |name| Ceiling::new(name, most, false))
+        });
+        let Some(tokens) = self.ceiling_for(deployment) else { return clamps.collect() };
         let field = ceiling_field(backend.kind, serves_as);
         let mut ceilings: Vec<Ceiling> = ceiling_fields(serves_as)
             .iter()
             .map(|name| Ceiling::new(name, tokens, field == Some(*name)))
+            .chain(clamps)
             .collect();
         if let (Operation::Chat, Some(facts)) = (serves_as, self.facts.as_ref()) {
             ceilings.push(Ceiling::new("n", facts.choices, false));

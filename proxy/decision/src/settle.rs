@@ -42,7 +42,8 @@ impl Exchange {
         self.settled = true;
         let cost = self.cost();
         let charged_tokens = charged.map(|took| took.tokens);
-        Settled { record: AccessLogRecord { charged_tokens, ..self.record(ending, cost) }, cost }
+        let waf = self.guard_note();
+        Settled { record: AccessLogRecord { charged_tokens, waf, ..self.record(ending, cost) }, cost }
     }
 
     /// Corrects what was reserved by what is known. Tokens that were spent count, whoever failed. Gives what
@@ -164,6 +165,7 @@ impl Exchange {
             reason: self.reason,
             would_refuse: self.would_refuse.clone(),
             acl: self.acl_rules.clone(),
+            waf: None,
             ttft_ms: self.first_output.map(|at| millis(self.arrived, at)),
             duration_ms: millis(self.arrived, ending.at),
             overhead_us: ending.overhead_us,

@@ -2,6 +2,7 @@
 //! shown; rules are compiled by `policy-compiler` and run by `waf`.
 
 mod shown;
+mod tune;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 use foresight::Request;
-use policy_compiler::seclang::{Loaded, Settings, load};
+use policy_compiler::seclang::{Loaded, Settings, entry, load};
 use waf::fields::{self, Bounds, Classes, Schema};
 use waf::program::EngineMode;
 use waf::request::{Line, Pair};
@@ -18,14 +19,15 @@ use waf::run::{Circumstances, Engine, Inspection, NothingOutside};
 
 use super::explain::read_request;
 use super::{BAD_INPUT, FAILURE, Output, complain, say};
-use crate::rule_files::{Disk, entry};
+use crate::rule_files::Disk;
 use shown::Told;
 
 const EXAMPLES: &str = "\
 Examples:
   sluicegate waf import /usr/share/modsecurity-crs
   sluicegate waf test --rules /usr/share/modsecurity-crs --request req.http
-  pbpaste | sluicegate waf test --rules coreruleset-4.28.0 --request - --schema openai-chat --output json";
+  pbpaste | sluicegate waf test --rules coreruleset-4.28.0 --request - --schema openai-chat --output json
+  sluicegate waf tune --log access.jsonl --manifest gateway.yaml";
 
 /// Read rule sets of the web application firewall and try them.
 #[derive(Debug, clap::Args)]
@@ -41,6 +43,8 @@ enum What {
     Import(ImportArgs),
     /// Show what a rule set says of a request: scores, rules and what matched
     Test(TestArgs),
+    /// Propose exclusions from the access log of a firewall in shadow mode
+    Tune(tune::TuneArgs),
 }
 
 const IMPORT_EXAMPLES: &str = "\
@@ -111,6 +115,7 @@ pub(super) fn run(args: &Args) -> u8 {
     let done = match &args.what {
         What::Import(args) => import(args),
         What::Test(args) => test(args),
+        What::Tune(args) => tune::run(args),
     };
     done.unwrap_or_else(|code| code)
 }
@@ -128,7 +133,9 @@ fn import(args: &ImportArgs) -> Result<u8, u8> {
 
 /// Compiles a folder's rules; every fault is told.
 fn compiled(folder: &Path, how: &How) -> Result<Loaded, u8> {
-    let entry = entry(folder, how.setup.as_deref()).map_err(|why| {
+    let files = Disk::default();
+    let setup = how.setup.as_ref().map(|path| path.display().to_string());
+    let entry = entry(&files, &folder.display().to_string(), setup.as_deref()).map_err(|why| {
         complain(&format!(
             "sluicegate: {why}; name a folder with rules, such as /usr/share/modsecurity-crs\n"
         ));
@@ -140,7 +147,7 @@ fn compiled(folder: &Path, how: &How) -> Result<Loaded, u8> {
         inbound_threshold: how.threshold,
         ..Settings::default()
     };
-    load(&Disk, &entry, &settings).map_err(|faults| {
+    load(&files, &entry, &settings).map_err(|faults| {
         for fault in &faults {
             complain(&format!("{fault}\n"));
         }

@@ -247,6 +247,7 @@ mod tests {
             max_connections: None,
             access: Vec::new(),
             authn: None,
+            waf: None,
         }
     }
 

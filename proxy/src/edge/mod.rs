@@ -9,6 +9,7 @@ mod connections;
 mod cover;
 mod errand;
 mod framing;
+mod guard;
 mod handshake;
 mod links;
 mod listen;

@@ -21,6 +21,7 @@ use vocabulary::{Moment, Reason};
 use super::attempt::failure;
 use super::client_address;
 use super::cover;
+use super::guard::{self, PipedBody};
 use super::members::{Balanced, Member};
 use super::respond;
 use super::service::{Context, Request};
@@ -45,6 +46,9 @@ pub(super) struct Piping {
     address: Option<SocketAddr>,
     credential: Option<Arc<Presented>>,
     body_bytes: u64,
+    body: PipedBody,
+    /// Why the firewall refused the body.
+    refused: Option<Refusal>,
     /// When the body must be there, on the wall clock: its caller sends it on that.
     body_until: Instant,
     _held: Held,
@@ -61,9 +65,11 @@ enum By {
 /// Stages 3 to 5 of a piped request.
 pub(super) async fn prepare(
     desk: &Desk<'_>,
-    session: &Session,
+    session: &mut Session,
     exchange: &mut Exchange,
 ) -> std::result::Result<Piping, Refusal> {
+    // An upgraded connection has no body, only bytes of another protocol.
+    let ends_here = session.as_downstream_mut().is_body_empty() || session.is_upgrade_req();
     let start = desk.live.clock.now();
     let headers = &session.req_header().headers;
     let priority = exchange.priority().unwrap_or_default();
@@ -75,6 +81,8 @@ pub(super) async fn prepare(
     let now = desk.live.clock.now();
     exchange.mark(Stage::Admit, start, now);
     admitted?;
+    guard::head(session, exchange, desk.in_force, desk.listener)?;
+    let body = PipedBody::begin(exchange, ends_here)?;
     desk.ask_hook(exchange).await?;
     let now = desk.live.clock.now();
     let reserved = Box::pin(cover::reserve(desk.live, exchange)).await;
@@ -95,6 +103,8 @@ pub(super) async fn prepare(
         address: None,
         credential: None,
         body_bytes: 0,
+        body,
+        refused: None,
         body_until,
         _held: held,
     })
@@ -110,6 +120,7 @@ pub(super) fn peer(ctx: &mut Context, clock: &Clock) -> Result<Box<HttpPeer>> {
     };
     let request = ctx.request.as_mut().ok_or_else(none)?;
     let piping = request.piping.as_mut().ok_or_else(none)?;
+    piping.body.again();
     let (member, address) = match &piping.by {
         By::Balancer(pool) => {
             let exchange = &request.exchange;
@@ -172,6 +183,7 @@ pub(super) fn rewrite(upstream: &mut RequestHeader, ctx: &mut Context, traces: &
         upstream.insert_header(credential.0.clone(), credential.1.clone())?;
     }
     upstream.insert_header(HOST, decision::authority(backend))?;
+    piping.body.unsized_head(upstream)?;
     upstream.insert_header(respond::REQUEST_ID, request.exchange.request_id.as_str())?;
     for name in client_address::STATEMENTS {
         upstream.remove_header(name);
@@ -221,6 +233,18 @@ pub(super) fn count_body(body: Option<&Bytes>, listener: &Listener, ctx: &mut Co
         );
     }
     Ok(())
+}
+
+/// Holds a piped body back until its firewall lets it through.
+pub(super) fn inspect_body(body: &mut Option<Bytes>, last: bool, ctx: &mut Context) -> Result<()> {
+    let Some(Request { exchange, piping: Some(piping), .. }) = ctx.request.as_mut() else { return Ok(()) };
+    ctx.watch.resume();
+    let taken = piping.body.take(exchange, body, last);
+    ctx.watch.pause();
+    taken.map_err(|refusal| {
+        piping.refused = Some(refusal);
+        guard::refused()
+    })
 }
 
 /// Stamps the answer on its way to the caller.
@@ -297,7 +321,8 @@ fn not_sent(request: &mut Request, reason: Reason, now: Moment) -> bool {
 /// Turns Pingora's error into a refusal in the caller's dialect, if nothing was sent yet.
 pub(super) async fn failed(session: &mut Session, error: &Error, ctx: &mut Context, max_body: u64) -> u16 {
     let Some(request) = ctx.request.as_mut() else { return Reason::Internal.status() };
-    let refusal = refusal(error, max_body);
+    let own = request.piping.as_mut().and_then(|piping| piping.refused.take());
+    let refusal = own.unwrap_or_else(|| refusal(error, max_body));
     request.exchange.reason.get_or_insert(refusal.reason);
     if refusal.reason == Reason::ClientClosed || session.response_written().is_some() {
         return refusal.reason.status();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use decision::{AnswerStream, AttemptFailure, Exchange, Progress, Refusal, Stage};
+use decision::{AnswerGuard, AnswerStream, AttemptFailure, Exchange, Progress, Refusal, Stage};
 use feedback_loop::Failure;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -47,6 +47,7 @@ pub(super) struct Relay<'a, 'd> {
     pub(super) upstream: &'a Upstream,
     pub(super) patience: Patience<'a>,
     pub(super) watch: &'a mut Stopwatch,
+    pub(super) guard: Option<AnswerGuard>,
 }
 
 /// Where a stream stands.
@@ -62,6 +63,8 @@ enum End {
     Done,
     CallerGone,
     Broken(AttemptFailure),
+    /// The firewall lets no more of it through.
+    Blocked(Refusal),
 }
 
 impl Relay<'_, '_> {
@@ -162,10 +165,13 @@ impl Relay<'_, '_> {
             Ok(Ok(Some(body))) => {
                 open.release().await;
                 match exchange.answered(now, &body, unix_seconds()) {
-                    Ok(body) => {
-                        respond::json(caller.session, exchange, 200, body).await?;
-                        return Ok(Attempted::Done(Relayed::Complete(200)));
-                    }
+                    Ok(body) => match exchange.guard_answer(200, body) {
+                        Ok(body) => {
+                            respond::json(caller.session, exchange, 200, body).await?;
+                            return Ok(Attempted::Done(Relayed::Complete(200)));
+                        }
+                        Err(refusal) => return Ok(Attempted::Done(Relayed::Refused(refusal))),
+                    },
                     Err(_) => return Ok(self.desk.follow(exchange, nonsense())),
                 }
             }
@@ -184,6 +190,7 @@ impl Relay<'_, '_> {
         mut open: Open,
     ) -> Result<Attempted> {
         let mut stream = exchange.answer_stream(LARGEST_EVENT, unix_seconds());
+        self.guard = exchange.answer_guard(LARGEST_EVENT);
         let mut phase = Phase::Held(BytesMut::new());
         let end = self.pump(caller, exchange, &mut open, &mut stream, &mut phase).await;
         let now = self.desk.live.clock.now();
@@ -206,6 +213,18 @@ impl Relay<'_, '_> {
                 open.cancel().await;
                 exchange.account_stream(&stream);
                 Ok(Attempted::Done(Relayed::CallerGone))
+            }
+            End::Blocked(refusal) => {
+                open.cancel().await;
+                exchange.account_stream(&stream);
+                exchange.attempt_served(now, exchange.usage);
+                if matches!(phase, Phase::Held(_)) {
+                    return Ok(Attempted::Done(Relayed::Refused(refusal)));
+                }
+                exchange.reason = Some(refusal.reason);
+                let told = stream.error_event(refusal.reason, &refusal.message, &exchange.request_id);
+                caller.end(Some(told)).await?;
+                Ok(Attempted::Done(Relayed::Complete(200)))
             }
             End::Broken(failed) if matches!(phase, Phase::Held(_)) => {
                 open.cancel().await;
@@ -333,6 +352,9 @@ impl Relay<'_, '_> {
         mut bytes: Bytes,
         output: bool,
     ) -> std::result::Result<(), End> {
+        if let Some(guard) = self.guard.as_mut().filter(|_| !bytes.is_empty()) {
+            bytes = exchange.guard_events(guard, bytes).map_err(End::Blocked)?;
+        }
         if let Phase::Held(held) = phase {
             if !output {
                 held.extend_from_slice(&bytes);

@@ -23,7 +23,7 @@ use super::links::Links;
 use super::models;
 use super::pipe::{self, Piping};
 use super::terminate::{Desk, Outcome};
-use super::{framing, handshake, upgrade};
+use super::{framing, guard, handshake, upgrade};
 use crate::clock::{Stopwatch, unix_nanos};
 use crate::live::{InFlight, InForce, Live, request_id};
 use crate::settlement::Account;
@@ -152,6 +152,7 @@ impl EdgeService {
         let desk = Desk { live: &self.live, in_force, links: &self.links, listener: &self.listener, trace };
         let start = self.live.clock.now();
         let admitted = self.admit(session, exchange, in_force);
+        let admitted = admitted.and_then(|()| exchange.admit_keys(start));
         let mut identified = admitted.and_then(|()| exchange.identify(&head(session)));
         if let Some(issuer) = exchange.wants_keys_of() {
             // Nothing but its issuer's next keys can tell what the token is worth.
@@ -167,6 +168,12 @@ impl EdgeService {
                 desk.refuse(session, exchange, refusal).await?
             }
             Ok(Destination::ListModels) if let Err(refusal) = exchange.admit_unread(&head(session)) => {
+                desk.refuse(session, exchange, refusal).await?
+            }
+            Ok(Destination::ListModels)
+                if let Err(refusal) = guard::head(session, exchange, in_force, &self.listener)
+                    .and_then(|()| guard::nothing(exchange)) =>
+            {
                 desk.refuse(session, exchange, refusal).await?
             }
             Ok(Destination::ListModels) => {
@@ -251,14 +258,15 @@ impl ProxyHttp for EdgeService {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        last: bool,
         ctx: &mut Context,
     ) -> Result<()> {
         // After an upgrade there is no request body any more, only bytes of another protocol.
         if session.as_downstream().was_upgraded() {
             return Ok(());
         }
-        pipe::count_body(body.as_ref(), &self.listener, ctx)
+        pipe::count_body(body.as_ref(), &self.listener, ctx)?;
+        pipe::inspect_body(body, last, ctx)
     }
 
     async fn response_filter(

@@ -16,6 +16,7 @@ use vocabulary::{Moment, Operation, Reason};
 use super::attempt::{Open, Patience};
 use super::caller::{Caller, Gone};
 use super::cover;
+use super::guard;
 use super::links::Links;
 use super::relay::{self, Relayed};
 use super::respond;
@@ -118,6 +119,7 @@ impl Desk<'_> {
         refusal: Refusal,
     ) -> Result<Outcome> {
         note_refusal(exchange, &refusal);
+        exchange.key_refused(refusal.reason, self.now());
         let status = respond::refuse(session, exchange, &refusal).await?;
         Ok(Outcome::Answered(status))
     }
@@ -147,7 +149,7 @@ impl Desk<'_> {
         watch.pause();
         let body = self.read_body(session, exchange, priority, held).await?;
         watch.resume();
-        let body = match body {
+        let mut body = match body {
             Ok(body) => body,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -155,6 +157,8 @@ impl Desk<'_> {
         let inspected = exchange.admit_body(&head, body.len());
         let inspected = inspected.and_then(|()| exchange.inspect(operation, &body, &head));
         let inspected = inspected.and_then(|()| exchange.admit_route(&session.req_header().headers));
+        let inspected = inspected.and_then(|()| guard::head(session, exchange, self.in_force, self.listener));
+        let inspected = inspected.and_then(|()| guard::body(exchange, operation, &mut body));
         let mut inspected_at = self.now();
         exchange.mark(Stage::Inspect, admitted_at, inspected_at);
         let inspected = inspected.and_then(|()| match exchange.priority() {
@@ -333,7 +337,7 @@ impl Desk<'_> {
             Err(Gone) => Ok(Attempted::Done(Relayed::CallerGone)),
             Ok(Err(failed)) => Ok(self.follow(exchange, failed)),
             Ok(Ok(open)) => {
-                let relay = relay::Relay { desk: self, upstream: &upstream, patience, watch };
+                let relay = relay::Relay { desk: self, upstream: &upstream, patience, watch, guard: None };
                 relay.answer(caller, exchange, open).await
             }
         }

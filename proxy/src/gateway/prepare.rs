@@ -17,6 +17,7 @@ use crate::live::Live;
 use crate::policy::{
     History, LastGood, ManifestFiles, NOT_SIGNED, ReadFiles, Source, Written, missing_resources, version,
 };
+use crate::rule_files::Disk;
 use crate::store::board::SharedBoard;
 use crate::store::refill::Leases;
 use crate::store::{self, Counts, Sharing};
@@ -109,6 +110,7 @@ fn taken(read: ReadFiles, options: &Options, base: &Path) -> Result<(Bundle, Wri
 
 /// Compiles a manifest and checks what it refers to.
 fn compiled(manifest: policy_compiler::Source, base: &Path) -> Result<Bundle, StartError> {
+    let manifest = manifest.with_rules(Arc::new(Disk::below(base)));
     let mut outcome = compile(&manifest);
     if let Some(bundle) = &outcome.bundle {
         let missing = outcome.locate(missing_resources(bundle.policy(), base));

@@ -68,6 +68,7 @@ pub(super) async fn follow_certificate(certificate: Arc<dyn Followed>) {
 }
 
 pub(super) async fn follow_file(keeper: Arc<Keeper>, files: ManifestFiles) {
+    let mut rules = files.rules_stamp();
     loop {
         // Watched anew each time, since a change may include another file.
         let places = files.places();
@@ -80,7 +81,8 @@ pub(super) async fn follow_file(keeper: Arc<Keeper>, files: ManifestFiles) {
         };
         // Asked first: a file may have changed between being read and being watched.
         let written = files.read_any().ok().and_then(|read| read.written().ok());
-        if !written.is_some_and(|written| keeper.file_is_known(&written)) {
+        let before = std::mem::replace(&mut rules, files.rules_stamp());
+        if before != rules || !written.is_some_and(|written| keeper.file_is_known(&written)) {
             reload(&keeper, &files, "file").await;
         }
         changes.next().await;

@@ -69,6 +69,7 @@ pub(super) fn changed_sections(now: &Policy, next: &Policy) -> Vec<String> {
         ("access", now.access != next.access),
         ("countries", now.countries != next.countries),
         ("hooks", now.hooks != next.hooks),
+        ("waf", now.waf != next.waf),
         ("store", now.store != next.store),
         ("overload", now.overload != next.overload),
         ("telemetry", now.telemetry != next.telemetry),

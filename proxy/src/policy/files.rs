@@ -4,13 +4,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use policy_compiler::{Files, Source, flatten, gather};
 use rule_table::{Bundle, MAX_BUNDLE_BYTES};
 
 use super::Written;
+use crate::rule_files::Disk;
 
 /// Where a manifest is.
 #[derive(Clone, Debug)]
@@ -79,7 +82,9 @@ impl ManifestFiles {
     pub fn join(&self, first: Source) -> Result<Source, (PathBuf, io::Error)> {
         let overlays: Vec<Source> =
             self.overlays.iter().map(|file| text_of(file)).collect::<Result<_, _>>()?;
-        Ok(gather(first, &overlays, &self.folder()))
+        let folder = self.folder();
+        let rules = Arc::new(Disk::below(&folder.path));
+        Ok(gather(first, &overlays, &folder).with_rules(rules))
     }
 
     /// Every file it is made of, or would be if it were there, and one name in every folder that was looked
@@ -92,7 +97,34 @@ impl ManifestFiles {
             let _ = gather(first, &[], &folder);
         }
         let own = std::iter::once(&self.first).chain(&self.overlays).cloned();
-        own.chain(folder.asked.into_inner()).collect()
+        let rules = self.rules().into_iter().filter(|place| place.parent().is_some_and(Path::is_dir));
+        own.chain(folder.asked.into_inner()).chain(rules).collect()
+    }
+
+    /// The files of the rule sets that its firewalls name, and one name for every folder of theirs.
+    fn rules(&self) -> Vec<PathBuf> {
+        let Ok(source) = self.read() else { return Vec::new() };
+        let base = self.first.parent().unwrap_or(Path::new(""));
+        let named = policy_compiler::rule_folders(&source);
+        let mut files: Vec<PathBuf> = named.iter().map(|path| base.join(path)).collect();
+        for place in files.clone() {
+            let listed = place.parent().filter(|_| place.ends_with("*")).map(std::fs::read_dir);
+            let entries = listed.and_then(Result::ok).into_iter().flatten().flatten();
+            files.extend(entries.map(|entry| entry.path()));
+        }
+        files.sort();
+        files
+    }
+
+    /// Stands for the state of every rule file: what is read is another where this is another.
+    #[must_use]
+    pub fn rules_stamp(&self) -> u64 {
+        let mut stamp = DefaultHasher::new();
+        for file in self.rules() {
+            let state = std::fs::metadata(&file).map(|state| (state.len(), state.modified().ok())).ok();
+            (file, state).hash(&mut stamp);
+        }
+        stamp.finish()
     }
 
     fn folder(&self) -> Folder {

@@ -349,7 +349,8 @@ fn admin_socket(admin: &Admin) -> impl PartialEq + use<'_> {
 /// Listeners without what is looked up per request. Their ids of access rules and issuers change with every
 /// one whose name comes before, too.
 fn sockets(policy: &Policy) -> Vec<Listener> {
-    let without = |listener: &Listener| Listener { access: Vec::new(), authn: None, ..listener.clone() };
+    let without =
+        |listener: &Listener| Listener { access: Vec::new(), authn: None, waf: None, ..listener.clone() };
     policy.listeners.iter().map(without).collect()
 }
 

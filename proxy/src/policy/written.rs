@@ -9,6 +9,7 @@ use policy_compiler::{Finding, Source, compile};
 use rule_table::{Bundle, BundleError, Trust};
 
 use super::missing_resources;
+use crate::rule_files::Disk;
 
 /// A manifest or a bundle.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,7 +67,8 @@ impl Written {
         let (bundle, mut findings) = match self {
             Self::Manifest(_) if trust.wants_signature() => return Err(vec![NOT_SIGNED.to_owned()]),
             Self::Manifest(text) => {
-                let outcome = compile(&Source::new("manifest", text.clone()));
+                let source = Source::new("manifest", text.clone());
+                let outcome = compile(&source.with_rules(Arc::new(Disk::below(base))));
                 (outcome.bundle, outcome.findings)
             }
             Self::Bundle(bytes) => {

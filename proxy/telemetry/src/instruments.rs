@@ -8,7 +8,7 @@ use vocabulary::admin::shadow::Differs;
 
 use crate::recorder::Recorder;
 use crate::settled::{
-    AttemptSettled, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme,
+    AttemptSettled, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme, WafSettled,
 };
 
 /// Records what happened. Clones share the same instruments; without export every call is one branch.
@@ -64,6 +64,13 @@ impl Instruments {
     pub fn record_hook(&self, hook: &HookSettled<'_>) {
         if let Some(recorder) = &self.recorder {
             recorder.hook(hook);
+        }
+    }
+
+    /// Counts what a firewall found.
+    pub fn record_waf(&self, waf: &WafSettled<'_>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.waf(waf);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::catalogue::{self, Metric, attributes as attr};
 use crate::drops::Drops;
 use crate::settled::{
     AttemptSettled, CostParts, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme,
+    WafSettled,
 };
 use bound::{BoundAnswer, BoundAttempt, BoundRequest, Histograms, bind_hook};
 use cache::Cache;
@@ -38,6 +39,7 @@ pub(crate) struct Recorder {
     shadow_refusals: BTreeMap<Reason, BoundCounter<u64>>,
     shadow_compared: Counter<u64>,
     shadow_differences: Counter<u64>,
+    waf: Counter<u64>,
     failovers: Counter<u64>,
     cost: Counter<f64>,
     generation: Gauge<u64>,
@@ -73,6 +75,7 @@ impl Recorder {
             shadow_refusals: by_reason(meter, &catalogue::SHADOW_REFUSALS),
             shadow_compared: counter(meter, &catalogue::SHADOW_COMPARED),
             shadow_differences: counter(meter, &catalogue::SHADOW_DIFFERENCES),
+            waf: counter(meter, &catalogue::WAF_FINDINGS),
             failovers: counter(meter, &catalogue::FAILOVERS),
             cost: money(meter, &catalogue::COST),
             generation: gauge(meter, &catalogue::CONFIG_GENERATION),
@@ -127,6 +130,18 @@ impl Recorder {
         let key = HookKey::of(hook);
         let bound = self.hooks.get(&key, || key.to_owned(), || bind_hook(&self.histograms, &key));
         bound.record(hook.duration.as_secs_f64());
+    }
+
+    pub(crate) fn waf(&self, waf: &WafSettled<'_>) {
+        self.waf.add(
+            1,
+            &[
+                KeyValue::new(attr::SLUICEGATE_WAF.key, waf.firewall.to_owned()),
+                KeyValue::new(attr::SLUICEGATE_FAMILY.key, waf.family.to_owned()),
+                KeyValue::new(attr::SLUICEGATE_CLASS.key, waf.class.to_owned()),
+                KeyValue::new(attr::SLUICEGATE_OUTCOME.key, waf.outcome),
+            ],
+        );
     }
 
     pub(crate) fn compared(&self, difference: Option<(Differs, Option<Reason>)>) {

@@ -5,7 +5,7 @@ use vocabulary::Reason;
 use vocabulary::admin::shadow::Differs;
 
 use crate::settled::{
-    AttemptSettled, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme,
+    AttemptSettled, Deployment, HookSettled, Method, Readings, Reload, RequestSettled, Scheme, WafSettled,
 };
 
 pub(crate) enum Recorder {}
@@ -18,6 +18,9 @@ impl Recorder {
         match *self {}
     }
     pub(crate) fn attempt(&self, _: &AttemptSettled<'_>) {
+        match *self {}
+    }
+    pub(crate) fn waf(&self, _: &WafSettled<'_>) {
         match *self {}
     }
     pub(crate) fn hook(&self, _: &HookSettled<'_>) {

@@ -296,6 +296,19 @@ impl StoriesDropped {
     }
 }
 
+/// What a firewall found in a request. All values come from the manifest or from closed lists.
+#[derive(Clone, Copy, Debug)]
+pub struct WafSettled<'a> {
+    /// The firewall's name.
+    pub firewall: &'a str,
+    /// The rule's family, or what kind of protection it was.
+    pub family: &'a str,
+    /// Where a rule matched, or the kind of what was found.
+    pub class: &'a str,
+    /// What came of it.
+    pub outcome: &'static str,
+}
+
 /// A policy hook that was asked for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HookSettled<'a> {

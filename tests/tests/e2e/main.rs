@@ -50,4 +50,6 @@ mod store_health;
 mod streaming;
 mod streams_broken;
 mod telemetry;
+mod waf;
+mod waf_live;
 mod ways_in;

@@ -48,6 +48,8 @@ fn touched(policy: &Policy) -> BTreeMap<(Part, String), Touched> {
         let mut parts: BTreeSet<(Part, String)> = route.limits.iter().filter_map(|id| limit(*id)).collect();
         let hook = route.hook.and_then(|id| policy.hooks.get(at(id)));
         parts.extend(hook.map(|hook| (Part::Hook, hook.name.clone())));
+        let waf = route.waf.and_then(|id| policy.waf.get(at(id)));
+        parts.extend(waf.map(|waf| (Part::Waf, waf.name.clone())));
         for pool in pools(policy, route.pool) {
             parts.insert((Part::Pool, pool.name.clone()));
             for deployment in pool.members.iter().filter_map(|one| policy.deployments.get(at(one.deployment)))
@@ -165,6 +167,7 @@ impl Asked<'_, '_> {
             }
             (Part::Pool, _) => Subject::Pool,
             (Part::Hook, _) => Subject::Hook,
+            (Part::Waf, _) => Subject::Waf,
             (Part::Deployment | Part::Backend, _) => Subject::Backend,
             (Part::Listener, _) => Subject::Listener,
             _ => Subject::Caller,

@@ -318,9 +318,11 @@ fn subject(changes: &[Change]) -> Subject {
         "limit" => Subject::Limit,
         "rewrite" => Subject::Rewrite,
         "hook" => Subject::Hook,
+        "waf" => Subject::Waf,
         _ => Subject::Route,
     };
     let subjects: BTreeSet<Subject> = changes.iter().map(of).collect();
-    let order = [Subject::Pool, Subject::Access, Subject::Limit, Subject::Rewrite, Subject::Hook];
+    let order =
+        [Subject::Pool, Subject::Access, Subject::Limit, Subject::Rewrite, Subject::Hook, Subject::Waf];
     order.into_iter().find(|subject| subjects.contains(subject)).unwrap_or(Subject::Route)
 }

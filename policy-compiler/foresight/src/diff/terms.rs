@@ -19,6 +19,7 @@ pub(super) enum Part {
     Pool,
     Limit,
     Hook,
+    Waf,
     Consumer,
     Team,
     Model,
@@ -35,6 +36,7 @@ impl Part {
             Self::Pool => "pool",
             Self::Limit => "limit",
             Self::Hook => "hook",
+            Self::Waf => "firewall",
             Self::Consumer => "consumer",
             Self::Team => "team",
             Self::Model => "model",
@@ -152,13 +154,14 @@ fn say(terms: &mut Terms, what: &str, names: String) {
 
 /// A route's own terms: all but its name and what it matches.
 pub(super) fn of_route(policy: &Policy, route: &Route) -> Terms {
-    let but = ["name", "matching", "path_template", "pool", "consumers", "limits", "access", "hook"];
+    let but = ["name", "matching", "path_template", "pool", "consumers", "limits", "access", "hook", "waf"];
     let mut terms = flat(route, &but);
     say(&mut terms, "pool", named(&[route.pool], &policy.pools, |pool| &pool.name));
     say(&mut terms, "consumers", named(&route.consumers, &policy.consumers, |consumer| &consumer.name));
     say(&mut terms, "limit", named(&route.limits, &policy.limits, |limit| &limit.name));
     say(&mut terms, "access", named(&route.access, &policy.access, |rule| &rule.name));
     say(&mut terms, "hook", named(route.hook.as_slice(), &policy.hooks, |hook| &hook.name));
+    say(&mut terms, "waf", named(route.waf.as_slice(), &policy.waf, |waf| &waf.name));
     terms
 }
 
@@ -194,7 +197,8 @@ fn of_fallback(policy: &Policy, fallback: &Fallback) -> String {
 }
 
 fn of_listener(policy: &Policy, listener: &rule_table::Listener) -> Terms {
-    let mut terms = flat(listener, &["name", "access", "authn"]);
+    let mut terms = flat(listener, &["name", "access", "authn", "waf"]);
+    say(&mut terms, "waf", named(listener.waf.as_slice(), &policy.waf, |waf| &waf.name));
     say(&mut terms, "access", named(&listener.access, &policy.access, |rule| &rule.name));
     if let Some(authn) = &listener.authn {
         say(&mut terms, "authn.keys", authn.keys.to_string());
@@ -248,6 +252,9 @@ pub(super) fn parts(policy: &Policy) -> BTreeMap<(Part, &str), Terms> {
     }
     for one in &policy.hooks {
         parts.insert((Part::Hook, &one.name), flat(one, but_name));
+    }
+    for one in &policy.waf {
+        parts.insert((Part::Waf, &one.name), flat(one, but_name));
     }
     for one in &policy.access {
         parts.insert((Part::Access, &one.name), flat(one, but_name));

@@ -88,6 +88,7 @@ const fn subject(subject: Subject) -> &'static str {
         Subject::Limit => "limit",
         Subject::Price => "price",
         Subject::Hook => "hook",
+        Subject::Waf => "firewall",
         Subject::Backend => "backend",
         Subject::Caller => "caller",
         Subject::Listener => "listener",

@@ -38,6 +38,7 @@ fn route(index: u32) -> Route {
         limits: Vec::new(),
         access: Vec::new(),
         hook: None,
+        waf: None,
         priority: None,
         deadline: Duration::from_secs(1),
         heartbeat: None,
@@ -93,6 +94,7 @@ pub(crate) fn policy(count: u32) -> Policy {
         access: Vec::new(),
         countries: None,
         hooks: Vec::new(),
+        waf: Vec::new(),
         store: Store::default(),
         overload: Overload::default(),
         telemetry: Telemetry {

@@ -28,9 +28,10 @@ enum Section {
     Limits = 5,
     Acl = 6,
     Access = 7,
+    Waf = 8,
 }
 
-const ALL: [Section; 7] = [
+const ALL: [Section; 8] = [
     Section::Gateway,
     Section::Upstreams,
     Section::Routes,
@@ -38,6 +39,7 @@ const ALL: [Section; 7] = [
     Section::Limits,
     Section::Acl,
     Section::Access,
+    Section::Waf,
 ];
 
 impl Section {
@@ -50,12 +52,16 @@ impl Section {
             Self::Limits => "limits",
             Self::Acl => "acl",
             Self::Access => "access",
+            Self::Waf => "waf",
         }
     }
 
     /// Raised when the section's types change.
     const fn version(self) -> u8 {
-        1
+        match self {
+            Self::Gateway | Self::Routes => 2,
+            _ => 1,
+        }
     }
 
     fn find(id: u16) -> Option<Self> {
@@ -80,6 +86,7 @@ impl Section {
             Self::Limits => bytes_of(&p.limits),
             Self::Acl => bytes_of(&p.acl),
             Self::Access => bytes_of(&p.access),
+            Self::Waf => bytes_of(&p.waf),
         }
     }
 }
@@ -186,7 +193,7 @@ fn list<T: DeserializeOwned>(section: Section, bytes: &[u8]) -> Result<Vec<T>, B
 }
 
 pub(super) fn read(body: &[u8]) -> Result<Policy, BundleError> {
-    let [gateway, upstreams, routes, callers, limits, acl, access] = split(body)?;
+    let [gateway, upstreams, routes, callers, limits, acl, access, waf] = split(body)?;
     // Routes and rules are nearly all of a large policy, and know nothing of each other.
     let (routes, acl) = std::thread::scope(|scope| {
         let routes = scope.spawn(|| list(Section::Routes, routes));
@@ -214,6 +221,7 @@ pub(super) fn read(body: &[u8]) -> Result<Policy, BundleError> {
         access: content(Section::Access, access)?,
         countries,
         hooks,
+        waf: content(Section::Waf, waf)?,
         store,
         overload,
         telemetry,

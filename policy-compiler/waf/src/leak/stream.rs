@@ -1,22 +1,24 @@
 //! Text that arrives in pieces, as an answer does that is streamed: what is clean goes on at once, a leak is masked.
 //! It owns the bytes not yet decided; it refuses to keep more than [`super::HELD_AT_MOST`] of them.
 
+use std::borrow::Borrow;
+
 use super::scan::{Sink, State};
 use super::{Detector, Kind, Leak};
 
 /// Masks and records leaks in text that comes in pieces. However the text is cut, what comes out and what is found
 /// are those of [`Detector::mask`] and [`Detector::find`] on the whole.
 #[derive(Clone)]
-pub struct LeakStream<'a> {
-    detector: &'a Detector,
+pub struct LeakStream<D> {
+    detector: D,
     state: State,
     held: String,
     leaks: Vec<Leak>,
 }
 
-impl<'a> LeakStream<'a> {
+impl<D: Borrow<Detector>> LeakStream<D> {
     /// A stream from its beginning.
-    pub fn new(detector: &'a Detector) -> Self {
+    pub fn new(detector: D) -> Self {
         Self { detector, state: State::default(), held: String::new(), leaks: Vec::new() }
     }
 
@@ -43,17 +45,17 @@ impl<'a> LeakStream<'a> {
     fn advance(&mut self, piece: &str, last: bool, out: &mut String) {
         let mut sink = Masking { out, leaks: &mut self.leaks };
         if self.held.is_empty() {
-            let taken = self.detector.run(&mut self.state, piece, last, &mut sink);
+            let taken = self.detector.borrow().run(&mut self.state, piece, last, &mut sink);
             self.held.push_str(piece.get(taken..).unwrap_or_default());
         } else {
             self.held.push_str(piece);
-            let taken = self.detector.run(&mut self.state, &self.held, last, &mut sink);
+            let taken = self.detector.borrow().run(&mut self.state, &self.held, last, &mut sink);
             self.held.drain(..taken);
         }
     }
 }
 
-impl std::fmt::Debug for LeakStream<'_> {
+impl<D> std::fmt::Debug for LeakStream<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LeakStream")
             .field("held", &self.held.len())

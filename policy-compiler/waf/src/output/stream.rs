@@ -1,22 +1,24 @@
 //! An answer that arrives in pieces: what is harmless goes on at once, the rest is made so. It owns the bytes not yet
 //! decided; it refuses to keep more than [`super::HELD_AT_MOST`] of them.
 
+use std::borrow::Borrow;
+
 use super::scan::{Sink, State};
 use super::{Finding, Inspector};
 
 /// Neutralises and records active content in text that comes in pieces. However the text is cut, what comes out and
 /// what is found are those of [`Inspector::neutralise`] and [`Inspector::find`] on the whole.
 #[derive(Clone)]
-pub struct OutputStream<'a> {
-    inspector: &'a Inspector,
+pub struct OutputStream<D> {
+    inspector: D,
     state: State,
     held: String,
     findings: Vec<Finding>,
 }
 
-impl<'a> OutputStream<'a> {
+impl<D: Borrow<Inspector>> OutputStream<D> {
     /// A stream from its beginning.
-    pub fn new(inspector: &'a Inspector) -> Self {
+    pub fn new(inspector: D) -> Self {
         Self { inspector, state: State::default(), held: String::new(), findings: Vec::new() }
     }
 
@@ -43,17 +45,17 @@ impl<'a> OutputStream<'a> {
     fn advance(&mut self, piece: &str, last: bool, out: &mut String) {
         let mut sink = Neutralising { out, findings: &mut self.findings };
         if self.held.is_empty() {
-            let taken = self.inspector.run(&mut self.state, piece, last, &mut sink);
+            let taken = self.inspector.borrow().run(&mut self.state, piece, last, &mut sink);
             self.held.push_str(piece.get(taken..).unwrap_or_default());
         } else {
             self.held.push_str(piece);
-            let taken = self.inspector.run(&mut self.state, &self.held, last, &mut sink);
+            let taken = self.inspector.borrow().run(&mut self.state, &self.held, last, &mut sink);
             self.held.drain(..taken);
         }
     }
 }
 
-impl std::fmt::Debug for OutputStream<'_> {
+impl<D> std::fmt::Debug for OutputStream<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OutputStream")
             .field("held", &self.held.len())

@@ -121,6 +121,18 @@ impl Inspection {
         Self { engine, circumstances, facts, memo: Memo::default(), state, content_type: None }
     }
 
+    /// Values that stand elsewhere and are read as input all the same: arguments like those of the query. Before
+    /// [`Inspection::request_head`].
+    pub fn more_arguments(&mut self, arguments: Vec<Pair>) {
+        read::more_arguments(&self.engine, &mut self.facts, arguments);
+    }
+
+    /// The rules, by the places that matches name.
+    #[must_use]
+    pub fn rules(&self) -> &[crate::program::Rule] {
+        &self.engine.program.rules
+    }
+
     /// Phase 1: the request's head.
     pub fn request_head(&mut self, line: &Line<'_>, headers: Vec<Pair>) -> Option<Refusal> {
         self.content_type = headers
@@ -175,7 +187,7 @@ impl Inspection {
             return;
         }
         self.state.allowed = Allowed::Nothing;
-        self.rules(Phase::Logging);
+        self.run(Phase::Logging);
         for kept in &self.state.kept {
             self.circumstances.outside.save(kept.collection, &kept.key, &kept.vars, &kept.expiries);
         }
@@ -231,11 +243,11 @@ impl Inspection {
             Allowed::Request if request => return None,
             _ => self.state.allowed = Allowed::Nothing,
         }
-        self.rules(phase);
+        self.run(phase);
         self.state.refusal
     }
 
-    fn rules(&mut self, phase: Phase) {
+    fn run(&mut self, phase: Phase) {
         let engine = Arc::clone(&self.engine);
         let mut cache = engine.take_cache();
         let mut swept = Swept::default();

@@ -54,6 +54,10 @@ pub(super) fn request_head(engine: &Engine, facts: &mut Facts, line: &Line<'_>, 
     }
 }
 
+pub(super) fn more_arguments(engine: &Engine, facts: &mut Facts, pairs: Vec<Pair>) {
+    arguments(engine, facts, pairs, [V::ArgsGet, V::ArgsGetNames]);
+}
+
 fn without_port(host: &[u8]) -> Vec<u8> {
     let end = host.iter().rposition(|byte| *byte == b':').unwrap_or(host.len());
     let bracketed = host.last() == Some(&b']');

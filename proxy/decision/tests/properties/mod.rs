@@ -25,6 +25,7 @@ pub(crate) fn believing(signer: &Signer) -> Arc<Gate> {
     let policy: Policy = serde_json::from_value(json!({
         "listeners": [], "admin": null, "backends": [], "deployments": [], "pools": [], "routes": [],
         "consumers": [], "teams": [], "models": [], "limits": [], "acl": [], "access": [], "countries": null, "hooks": [],
+        "waf": [],
         "issuers": [{
             "name": "corp", "issuer": ISSUER, "keys": "discovery", "audiences": ["api://llm"],
             "algorithms": ["RS256", "ES256"], "scopes": [], "subject_claim": "sub",

@@ -46,6 +46,7 @@ impl Draft {
             access: Vec::new(),
             countries: None,
             hooks: Vec::new(),
+            waf: Vec::new(),
             store: rule_table::Store::default(),
             overload: rule_table::Overload::default(),
             telemetry: Telemetry {
@@ -120,6 +121,7 @@ impl Draft {
             limits: Vec::new(),
             access: Vec::new(),
             hook: None,
+            waf: None,
             priority: None,
             deadline: 120 * SECOND,
             heartbeat: None,

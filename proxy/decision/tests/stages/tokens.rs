@@ -380,6 +380,7 @@ fn listener(authn: Option<Authn>) -> rule_table::Listener {
         max_connections: None,
         access: Vec::new(),
         authn,
+        waf: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn record(id: &str) -> AccessLogRecord {
         reason: None,
         would_refuse: vec![Reason::TokenLimit],
         acl: Vec::new(),
+        waf: None,
         ttft_ms: Some(310.25),
         duration_ms: 1_850.0,
         overhead_us: 140,

@@ -47,12 +47,14 @@ attributes! {
     SLUICEGATE_BUNDLE = "sluicegate.bundle", "Digest of the policy that decided.";
     SLUICEGATE_CACHED = "sluicegate.cached", "Whether a remembered decision was used.";
     SLUICEGATE_CAUSE = "sluicegate.cause", "`queue_full` or `not_written`.";
+    SLUICEGATE_CLASS = "sluicegate.class", "Where a rule matched (`args`, `request_cookies`, …), or the kind of what was found.";
     SLUICEGATE_CONSUMER = "sluicegate.consumer", "Consumer's name in the manifest.";
     SLUICEGATE_COST_COMPONENT = "sluicegate.cost.component", "`input`, `output` or `cache_read`.";
     SLUICEGATE_COST_USD = "sluicegate.cost.usd", "Cost in USD.";
     SLUICEGATE_DIFFERENCE = "sluicegate.difference", "`would_refuse`, `would_allow`, `other_reason`, `other_route`, `other_pool` or `other_members`.";
+    SLUICEGATE_FAMILY = "sluicegate.family", "Family of the rule (`sqli`, `xss`, …), or `bot`, `shape`, `jailbreak`, `leak`, `answer`.";
     SLUICEGATE_HOOK = "sluicegate.hook", "Hook's name in the manifest.";
-    SLUICEGATE_OUTCOME = "sluicegate.outcome", "`allow`, `deny`, or why there was no decision: `timeout`, `unreached`, `status`, `too_long`, `malformed`, `resting`.";
+    SLUICEGATE_OUTCOME = "sluicegate.outcome", "`allow`, `deny`, or why there was no decision: `timeout`, `unreached`, `status`, `too_long`, `malformed`, `resting`. Of a firewall: `noted`, `masked`, `would_refuse` or `refused`.";
     SLUICEGATE_OVERHEAD = "sluicegate.overhead", "The gateway's own share of the time, in seconds.";
     SLUICEGATE_POOL = "sluicegate.pool", "Pool's name in the manifest.";
     SLUICEGATE_PROCESSING = "sluicegate.processing", "Where the backend processes data: a zone, a country or `global`; spans only.";
@@ -63,4 +65,5 @@ attributes! {
     SLUICEGATE_SLI = "sluicegate.sli", "`good`, `bad` (backend or gateway failed) or `excluded` (caller's mistake, policy, departure).";
     SLUICEGATE_STORE = "sluicegate.store", "`journal` (counts on this replica's disk) or `shared` (what replicas share).";
     SLUICEGATE_VERSION = "sluicegate.version", "Product version.";
+    SLUICEGATE_WAF = "sluicegate.waf", "Firewall's name in the manifest.";
 }

@@ -3,9 +3,10 @@
 use super::attributes::{
     Attribute, ERROR_TYPE, GEN_AI_OPERATION_NAME, GEN_AI_PROVIDER_NAME, GEN_AI_REQUEST_MODEL,
     GEN_AI_TOKEN_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE, HTTP_ROUTE, SERVER_ADDRESS,
-    SERVER_PORT, SLUICEGATE_BACKEND, SLUICEGATE_CACHED, SLUICEGATE_CAUSE, SLUICEGATE_COST_COMPONENT,
-    SLUICEGATE_DIFFERENCE, SLUICEGATE_HOOK, SLUICEGATE_OUTCOME, SLUICEGATE_POOL, SLUICEGATE_REASON,
-    SLUICEGATE_RESULT, SLUICEGATE_SIGNAL, SLUICEGATE_SLI, SLUICEGATE_STORE, SLUICEGATE_VERSION, URL_SCHEME,
+    SERVER_PORT, SLUICEGATE_BACKEND, SLUICEGATE_CACHED, SLUICEGATE_CAUSE, SLUICEGATE_CLASS,
+    SLUICEGATE_COST_COMPONENT, SLUICEGATE_DIFFERENCE, SLUICEGATE_FAMILY, SLUICEGATE_HOOK, SLUICEGATE_OUTCOME,
+    SLUICEGATE_POOL, SLUICEGATE_REASON, SLUICEGATE_RESULT, SLUICEGATE_SIGNAL, SLUICEGATE_SLI,
+    SLUICEGATE_STORE, SLUICEGATE_VERSION, SLUICEGATE_WAF, URL_SCHEME,
 };
 use super::{Kind, Metric};
 
@@ -131,6 +132,9 @@ metrics! {
     SHADOW_DIFFERENCES = "sluicegate.shadow.differences", "{request}", Counter, [], &[&SLUICEGATE_DIFFERENCE, &SLUICEGATE_REASON], 300;
     /// Time a request waited for a policy hook's decision, whatever came of it.
     HOOK_DURATION = "sluicegate.hook.duration", "s", Histogram, [HOOK], &[&SLUICEGATE_HOOK, &SLUICEGATE_OUTCOME, &SLUICEGATE_CACHED], 500;
+    /// What firewalls found, once per request and kind: rules by their family and by where they matched, everything
+    /// else by its own kind.
+    WAF_FINDINGS = "sluicegate.waf.findings", "{finding}", Counter, [], &[&SLUICEGATE_WAF, &SLUICEGATE_FAMILY, &SLUICEGATE_CLASS, &SLUICEGATE_OUTCOME], 1000;
     /// Time from sending an attempt to its end.
     GEN_AI_CLIENT_OPERATION_DURATION = "gen_ai.client.operation.duration", "s", Histogram, [MODEL_DURATION], ATTEMPT_ENDED, 2000;
     /// Time from sending an attempt to its first output-bearing event; streams only.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use telemetry::settled::{
-    AiSettled, AttemptSettled, CostParts, Deployment, HookSettled, Method, RequestSettled, Scheme,
+    AiSettled, AttemptSettled, CostParts, Deployment, HookSettled, Method, RequestSettled, Scheme, WafSettled,
 };
 use telemetry::spans::{AttemptSpan, ExchangeTrace, PolicyClock, RootSpan, Stage, StageSpan};
 use telemetry::{Instruments, SpanId, TraceContext, Traces, Trust};
@@ -117,6 +117,12 @@ pub(crate) fn record(instruments: &Instruments) {
         HookSettled { hook: "policy", outcome: "allow", cached: false, duration: Duration::from_millis(4) };
     instruments.record_hook(&hook);
     instruments.record_hook(&HookSettled { outcome: "deny", cached: true, ..hook });
+    instruments.record_waf(&WafSettled {
+        firewall: "chat",
+        family: "sqli",
+        class: "args",
+        outcome: "refused",
+    });
     instruments.record_compared(None);
     instruments.record_compared(Some((Differs::WouldRefuse, Some(Reason::MissingKey))));
 }
