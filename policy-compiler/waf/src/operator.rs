@@ -2,6 +2,7 @@
 //! from and what follows from a match.
 
 mod checks;
+mod needed;
 mod pattern;
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
+use aho_corasick::AhoCorasick;
 use regex_automata::meta;
 use regex_automata::util::syntax;
 use smallvec::SmallVec;
 
-use super::PrepareError;
+use super::{PrepareError, needed};
 use crate::program::Pattern;
 
 /// Bytes of states a pattern's lazy automaton holds.
@@ -20,8 +21,9 @@ type Groups = SmallVec<[Option<Range<usize>>; 4]>;
 #[derive(Debug)]
 pub(super) enum Prepared {
     Automaton(Box<meta::Regex>),
-    /// Searches text in which each character stands for the byte of the same number.
-    Backtracking(Box<fancy_regex::Regex>),
+    /// Searches text in which each character stands for the byte of the same number, where what every match needs is
+    /// there at all.
+    Backtracking(Box<fancy_regex::Regex>, Option<AhoCorasick>),
 }
 
 /// An automaton over bytes.
@@ -67,7 +69,8 @@ impl Prepared {
                         .collect(),
                 )
             }
-            Self::Backtracking(built) => {
+            Self::Backtracking(_, Some(needed)) if !needed.is_match(value) => None,
+            Self::Backtracking(built, _) => {
                 let (text, places) = as_text(value);
                 let captures = built.captures(&text).ok()??;
                 let range = |group: fancy_regex::Match<'_>| byte_range(&places, group.range());
@@ -80,7 +83,7 @@ impl Prepared {
     pub(super) fn all(&self, value: &[u8]) -> Vec<Range<usize>> {
         match self {
             Self::Automaton(built) => built.find_iter(value).map(|one| one.range()).collect(),
-            Self::Backtracking(built) => {
+            Self::Backtracking(built, _) => {
                 let (text, places) = as_text(value);
                 let found = built.find_iter(&text).filter_map(Result::ok);
                 found.map(|one| byte_range(&places, one.range())).collect()
@@ -93,7 +96,7 @@ fn backtracking(expression: &str) -> Result<Prepared, PrepareError> {
     fancy_regex::RegexBuilder::new(expression)
         .backtrack_limit(STEPS)
         .build()
-        .map(|built| Prepared::Backtracking(Box::new(built)))
+        .map(|built| Prepared::Backtracking(Box::new(built), needed::literals(expression)))
         .map_err(|error| PrepareError::new(expression, &error))
 }
 

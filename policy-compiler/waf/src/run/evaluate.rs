@@ -126,7 +126,11 @@ impl<'a> Run<'a> {
                 continue;
             }
             if test.multi_match {
-                held |= self.each_step(running, link, test, aim.variable, &value.name, &value.bytes);
+                let Self { memo, sweep, .. } = self;
+                let may = |gated| sweep.form_may_match(gated, *id, memo, &context(self.engine));
+                if running.gated.is_none_or(may) {
+                    held |= self.each_step(running, link, test, aim.variable, &value.name, &value.bytes);
+                }
                 continue;
             }
             let engine = self.engine;

@@ -1,6 +1,8 @@
 //! Which rules a request's values can match at all, found by the sets of automata before any rule is asked. It owns
 //! rules grouped by what they look at; it refuses verdicts: a rule it lets through is asked as if it were not here.
 
+use hashbrown::{Equivalent, HashMap};
+
 use super::Engine;
 use super::facts::{Aim, Facts, ValueId, is_fixed};
 use super::memo::{Context, Memo};
@@ -26,6 +28,8 @@ pub(crate) struct Gates {
 pub(crate) struct Gated {
     group: usize,
     pub(crate) member: u32,
+    /// Whether every form counts that transformations give a value on their way.
+    each_step: bool,
 }
 
 /// The gates of requests, or of answers. A value as it came is what most pipelines leave it, so one gate asks for the
@@ -42,6 +46,32 @@ struct Side {
 pub(crate) struct Cache {
     request: SideCache,
     answer: SideCache,
+    /// What scanning said of short values of earlier requests: names of hosts, clients and paths come again and again.
+    remembered: HashMap<Kept, Bits>,
+}
+
+/// Values up to so many bytes are remembered, and so many of them.
+const SHORT: usize = 192;
+const REMEMBERED: usize = 4_096;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Kept {
+    answer: bool,
+    pipeline: PipelineId,
+    bytes: Box<[u8]>,
+}
+
+#[derive(Hash)]
+struct Asked<'a> {
+    answer: bool,
+    pipeline: PipelineId,
+    bytes: &'a [u8],
+}
+
+impl Equivalent<Kept> for Asked<'_> {
+    fn equivalent(&self, kept: &Kept) -> bool {
+        (self.answer, self.pipeline) == (kept.answer, kept.pipeline) && *self.bytes == *kept.bytes
+    }
 }
 
 #[derive(Debug)]
@@ -123,7 +153,7 @@ impl Gates {
             let list = place_of(&mut lists, (test.targets.as_slice(), test.except.as_slice()));
             let group = place_of(&mut groups, (list, pipelines.intern(&test.transformations)));
             let side = if rule.phase <= Phase::RequestBody { &mut request } else { &mut answer };
-            of_rule.push(Some(Gated { group, member: side.len() as u32 }));
+            of_rule.push(Some(Gated { group, member: side.len() as u32, each_step: test.multi_match }));
             side.push((pipelines.intern(&test.transformations), member));
         }
         let aims = |(targets, except): &List<'_>| {
@@ -143,7 +173,7 @@ impl Gates {
     }
 
     pub(crate) fn cache(&self) -> Cache {
-        Cache { request: self.request.cache(), answer: self.answer.cache() }
+        Cache { request: self.request.cache(), answer: self.answer.cache(), remembered: HashMap::new() }
     }
 
     /// The members that may match these bytes: of all, or of those of a pipeline.
@@ -169,7 +199,7 @@ fn place_of<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
 /// What the gate is asked for a test; `None` where the gate cannot tell.
 fn member_of(test: &Test) -> Option<Member> {
     let fixed = test.targets.iter().all(|target| is_fixed(target.variable) && !target.count);
-    if !fixed || test.negated || test.multi_match {
+    if !fixed || test.negated {
         return None;
     }
     match &test.operator {
@@ -196,6 +226,9 @@ impl Sweep<'_> {
             self.swept.groups.resize_with(engine.gates.groups.len(), || None);
             self.swept.lists.resize_with(engine.gates.lists.len(), || None);
         }
+        if gated.each_step {
+            return self.any_form_may_match(gated, memo, context);
+        }
         if let Some(bits) = self.swept.groups.get(gated.group).and_then(Option::as_ref) {
             return bits.has(gated.member);
         }
@@ -206,6 +239,32 @@ impl Sweep<'_> {
             *place = Some(bits);
         }
         has
+    }
+
+    fn any_form_may_match(&mut self, gated: Gated, memo: &mut Memo, context: &Context<'_>) -> bool {
+        let Some((list, _)) = self.engine.gates.groups.get(gated.group).copied() else { return true };
+        let Some(listed) = self.take_list(list, memo, context) else { return true };
+        let may = listed.values.iter().any(|id| self.form_may_match(gated, *id, memo, context));
+        if let Some(place) = self.swept.lists.get_mut(list) {
+            *place = Some(listed);
+        }
+        may
+    }
+
+    /// Whether a value may match in any of its forms: told only where it has one.
+    pub(crate) fn form_may_match(
+        &mut self,
+        gated: Gated,
+        value: ValueId,
+        memo: &mut Memo,
+        context: &Context<'_>,
+    ) -> bool {
+        let Some((_, pipeline)) = self.engine.gates.groups.get(gated.group).copied() else { return true };
+        let classes = memo.classes(self.facts, value, context);
+        if !context.identity || !context.pipelines.is_identity(pipeline, classes) {
+            return true;
+        }
+        self.scanned(value, 0, memo, context).is_none_or(|members| members.has(gated.member))
     }
 
     fn group(&mut self, list: usize, pipeline: PipelineId, memo: &mut Memo, context: &Context<'_>) -> Bits {
@@ -271,8 +330,27 @@ impl Sweep<'_> {
         context: &Context<'_>,
     ) -> Option<&'m Bits> {
         let (gates, phase, cache) = (&self.engine.gates, self.phase, &mut *self.cache);
-        memo.scanned(self.facts, value, pipeline, context, phase > Phase::RequestBody, |own, bytes| {
+        let answer = phase > Phase::RequestBody;
+        let bytes = self.facts.get(value).map_or(&[][..], |one| &one.bytes);
+        let classes = memo.classes(self.facts, value, context);
+        let of = if context.pipelines.is_identity(pipeline, classes) { 0 } else { pipeline };
+        if !context.identity || bytes.len() > SHORT || memo.has_scanned(value, of, answer) {
+            return memo.scanned(self.facts, value, pipeline, context, answer, |own, bytes| {
+                gates.scan(phase, own, bytes, cache)
+            });
+        }
+        if let Some(bits) = cache.remembered.get(&Asked { answer, pipeline: of, bytes }) {
+            return memo.remember(value, pipeline, of, answer, bits.clone());
+        }
+        let found = memo.scanned(self.facts, value, pipeline, context, answer, |own, bytes| {
             gates.scan(phase, own, bytes, cache)
-        })
+        });
+        if let Some(bits) = found {
+            if cache.remembered.len() >= REMEMBERED {
+                cache.remembered.clear();
+            }
+            cache.remembered.insert(Kept { answer, pipeline: of, bytes: bytes.into() }, bits.clone());
+        }
+        found
     }
 }

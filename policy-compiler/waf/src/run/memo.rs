@@ -28,6 +28,8 @@ struct OfValue {
     classes: Option<u64>,
     known: Vec<Known>,
     scanned: [Option<Bits>; 2],
+    /// What was found after a pipeline, as an earlier request had it.
+    remembered: SmallVec<[(PipelineId, bool, Bits); 2]>,
 }
 
 /// What transforming needs to know of the program.
@@ -51,6 +53,35 @@ impl Memo {
         self.bytes(facts, value, known)
     }
 
+    /// Whether [`Memo::scanned`] knows this already; `of` is the pipeline, or 0 where it leaves the value as it is.
+    pub(crate) fn has_scanned(&self, value: ValueId, of: PipelineId, answer: bool) -> bool {
+        let Some(of_value) = self.of_value.get(value as usize) else { return false };
+        if of == 0 {
+            return of_value.scanned.get(usize::from(answer)).is_some_and(Option::is_some);
+        }
+        let is_this = |one: &(PipelineId, bool, Bits)| one.0 == of && one.1 == answer;
+        let known = of_value.known.get(of as usize).copied().unwrap_or(UNKNOWN);
+        let result = known.checked_sub(RESULTS).and_then(|result| self.scanned.get(result as usize));
+        of_value.remembered.iter().any(is_this) || result.is_some_and(|all| all.iter().any(is_this))
+    }
+
+    /// Takes over what an earlier request found in the same bytes; `of` is the pipeline, or 0 where it leaves them.
+    pub(crate) fn remember(
+        &mut self,
+        value: ValueId,
+        pipeline: PipelineId,
+        of: PipelineId,
+        answer: bool,
+        bits: Bits,
+    ) -> Option<&Bits> {
+        let of_value = self.of_value.get_mut(value as usize)?;
+        if of == 0 {
+            return Some(of_value.scanned.get_mut(usize::from(answer))?.insert(bits));
+        }
+        of_value.remembered.push((pipeline, answer, bits));
+        of_value.remembered.last().map(|(.., bits)| bits)
+    }
+
     /// The members of a gate that may match the value after the pipeline: those of answers, or of requests.
     pub(crate) fn scanned(
         &mut self,
@@ -61,6 +92,11 @@ impl Memo {
         answer: bool,
         scan: impl FnOnce(Option<PipelineId>, &[u8]) -> Bits,
     ) -> Option<&Bits> {
+        self.grow(facts);
+        let is_known = |one: &(PipelineId, bool, Bits)| one.0 == pipeline && one.1 == answer;
+        if let Some(place) = self.of_value.get(value as usize)?.remembered.iter().position(is_known) {
+            return self.of_value.get(value as usize)?.remembered.get(place).map(|(.., bits)| bits);
+        }
         let known = self.known(facts, value, pipeline, context);
         let Some(result) = known.checked_sub(RESULTS) else {
             let side = usize::from(answer);
