@@ -17,7 +17,7 @@ QUICKSTART_FLAGS ?=
 export SLUICEGATE_TOOLS := $(or $(SLUICEGATE_TOOLS),$(HOME)/.cache/sluicegate/tools)
 export PATH := $(PATH):$(SLUICEGATE_TOOLS)/bin:$(HOME)/.cargo/bin
 
-.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench faults soak reliability schema docs clean
+.PHONY: help prepare quickstart test test-live live-conformance live-llama lint advisories fmt bench fuzz faults soak reliability schema docs clean
 
 help: ## Print this list
 	@echo 'Usage: make <target>'
@@ -72,6 +72,11 @@ fmt: ## Format the Rust code in place
 bench: ## CPU per request beside the same dispatch on bare Pingora
 	@scripts/prepare build
 	scripts/bench
+	scripts/waf-bench
+
+fuzz: ## Ten million inputs for every parser of the firewall; `make fuzz SECONDS_EACH=60` for a minute each
+	@scripts/prepare build
+	scripts/fuzz
 
 faults: ## Measure what every fault of a backend does to callers, into docs/faults.md
 	@scripts/prepare build

@@ -15,9 +15,6 @@ mod report;
 mod text;
 mod variables;
 
-#[cfg(test)]
-mod tests;
-
 pub use entry::entry;
 pub use fault::Fault;
 pub use report::Report;

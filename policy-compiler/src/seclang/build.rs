@@ -100,14 +100,17 @@ impl<'f> Builder<'f> {
     /// Reads one file.
     pub(super) fn file(&mut self, path: &str) {
         match self.files.read(path) {
-            Ok(bytes) => {
-                self.read.files.push((path.to_owned(), bytes.len()));
-                self.bytes(path, &bytes);
-            }
+            Ok(bytes) => self.contents(path, &bytes),
             Err(why) => {
                 self.faults.push(Wrong::new(format!("cannot be read: {why}"), "check the path").at(path, 0));
             }
         }
+    }
+
+    /// Reads what a file holds.
+    fn contents(&mut self, path: &str, bytes: &[u8]) {
+        self.read.files.push((path.to_owned(), bytes.len()));
+        self.bytes(path, bytes);
     }
 
     /// Reads directives that stand in no file.

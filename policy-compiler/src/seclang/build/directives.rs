@@ -119,10 +119,17 @@ impl Builder<'_> {
     fn include(&mut self, here: &Here<'_>, directive: &Directive, optional: bool) -> Result<(), Wrong> {
         let path = joined(here.file, argument(directive)?);
         if !path.contains(['*', '?']) {
-            if !optional || self.files.read(&path).is_ok() {
-                self.file(&path);
-            }
-            return Ok(());
+            return match self.files.read(&path) {
+                Ok(bytes) => {
+                    self.contents(&path, &bytes);
+                    Ok(())
+                }
+                Err(_) if optional => Ok(()),
+                Err(why) => {
+                    let what = format!("the included file `{path}` cannot be read: {why}");
+                    Err(Wrong::new(what, "check the path, which begins at the folder of the including file"))
+                }
+            };
         }
         match self.files.glob(&path) {
             Ok(paths) if paths.is_empty() && !optional => {

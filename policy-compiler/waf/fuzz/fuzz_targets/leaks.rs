@@ -2,13 +2,17 @@
 //! says. It owns no kind; it refuses to know any.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use waf::leak::{Detector, HELD_AT_MOST, Kind, LeakStream};
 
+static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Kind::ALL));
+
 fuzz_target!(|input: (Vec<u8>, String)| {
     let (steps, text) = input;
-    let detector = Detector::new(Kind::ALL);
-    let mut stream = LeakStream::new(&detector);
+    let detector = &*DETECTOR;
+    let mut stream = LeakStream::new(detector);
     let mut out = String::new();
     let mut rest = text.as_str();
     let mut steps = steps.iter().cycle();

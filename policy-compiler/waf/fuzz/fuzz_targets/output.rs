@@ -2,13 +2,19 @@
 //! more than it says. It owns no kind; it refuses to know any.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use waf::output::{HELD_AT_MOST, Inspector, Options, OutputStream};
 
+static TEXT: LazyLock<Inspector> = LazyLock::new(|| Inspector::new(Options::default()));
+static CODE: LazyLock<Inspector> =
+    LazyLock::new(|| Inspector::new(Options { code_blocks: true, ..Options::default() }));
+
 fuzz_target!(|input: (bool, Vec<u8>, String)| {
     let (code_blocks, steps, text) = input;
-    let inspector = Inspector::new(Options { code_blocks, ..Options::default() });
-    let mut stream = OutputStream::new(&inspector);
+    let inspector = if code_blocks { &*CODE } else { &*TEXT };
+    let mut stream = OutputStream::new(inspector);
     let mut out = String::new();
     let mut rest = text.as_str();
     let mut steps = steps.iter().cycle();
