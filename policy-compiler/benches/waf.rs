@@ -84,8 +84,26 @@ fn cpu() -> Duration {
 /// Made to run a lazily built automaton out of its cache: pieces of many patterns, never twice the same way.
 fn hostile(length: usize) -> String {
     let pieces = [
-        "union sel", "<scr", "javascript", "../..", "/etc/pass", "exec(", "${jndi", "' or 'a", "wget http", "\\x3c",
-        "information_sch", "onerro", "php://fil", "base64_dec", "System.Net", "cmd.ex", "%2e%2e", "eval(", "||nc -", "sleep(1",
+        "union sel",
+        "<scr",
+        "javascript",
+        "../..",
+        "/etc/pass",
+        "exec(",
+        "${jndi",
+        "' or 'a",
+        "wget http",
+        "\\x3c",
+        "information_sch",
+        "onerro",
+        "php://fil",
+        "base64_dec",
+        "System.Net",
+        "cmd.ex",
+        "%2e%2e",
+        "eval(",
+        "||nc -",
+        "sleep(1",
     ];
     let mut state = 88_172_645_463_325_252_u64;
     let mut text = String::new();
@@ -128,13 +146,15 @@ fn inspect(engine: &Arc<Engine>, case: &Case, headers: &[(String, String)]) -> u
         outside: Arc::new(NothingOutside),
     };
     let mut inspection = Inspection::new(Arc::clone(engine), circumstances);
-    let headers =
-        headers.iter().map(|(name, value)| Pair { name: name.as_bytes().into(), value: value.as_bytes().into() });
+    let headers = headers
+        .iter()
+        .map(|(name, value)| Pair { name: name.as_bytes().into(), value: value.as_bytes().into() });
     let line = Line { method: case.method.as_bytes(), target: case.target.as_bytes(), protocol: b"HTTP/1.1" };
     inspection.request_head(&line, headers.collect());
     match &case.schema {
         Some(schema) => {
-            let read = fields::read(schema, case.body.as_bytes(), &Bounds::default(), Classes::default()).unwrap();
+            let read =
+                fields::read(schema, case.body.as_bytes(), &Bounds::default(), Classes::default()).unwrap();
             inspection.request_fields(&read, Classes::default());
         }
         None => {
@@ -158,7 +178,8 @@ fn measure(engine: &Arc<Engine>, case: &Case, json: bool, paranoia: u8) {
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
     let (p50, p99, runs) = (at(0.5), at(0.99), times.len());
     if json {
-        let figures = json!({"case": case.name, "paranoia": paranoia, "p50_us": p50, "p99_us": p99, "runs": runs});
+        let figures =
+            json!({"case": case.name, "paranoia": paranoia, "p50_us": p50, "p99_us": p99, "runs": runs});
         println!("{figures}");
     } else {
         println!("{:<32} p50 {p50:>9.1} us  p99 {p99:>9.1} us  ({runs} runs, {told} told)", case.name);
@@ -172,63 +193,16 @@ fn memory() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
 }
 
-fn main() {\n    let rows = db.query(\"SELECT id, name FROM users WHERE id = ?\", &[&id])?;\n    for row in \
-                rows { println!(\"{}: {}\", row.get(0), row.get(1)); }\n}\n$ cat /etc/hosts | grep local; ls -la\n";
-    text.repeat(length / text.len() + 1).chars().take(length).collect()
-}
-
-fn inspect(engine: &Arc<Engine>, case: &Case, headers: &[(String, String)]) -> usize {
-    let circumstances = Circumstances {
-        client: SocketAddr::from(([127, 0, 0, 1], 40_000)),
-        server: SocketAddr::from(([127, 0, 0, 1], 80)),
-        unique_id: "id".to_owned(),
-        epoch_seconds: 1_795_000_000,
-        outside: Arc::new(NothingOutside),
-    };
-    let mut inspection = Inspection::new(Arc::clone(engine), circumstances);
-    let headers =
-        headers.iter().map(|(name, value)| Pair { name: name.as_bytes().into(), value: value.as_bytes().into() });
-    let line = Line { method: case.method.as_bytes(), target: case.target.as_bytes(), protocol: b"HTTP/1.1" };
-    inspection.request_head(&line, headers.collect());
-    match &case.schema {
-        Some(schema) => {
-            let read = fields::read(schema, case.body.as_bytes(), &Bounds::default(), Classes::default()).unwrap();
-            inspection.request_fields(&read, Classes::default());
-        }
-        None => {
-            inspection.request_body(case.body.as_bytes());
-        }
-    }
-    inspection.matches().len()
-}
-
-fn measure(engine: &Arc<Engine>, case: &Case) {
-    let mut times: Vec<Duration> = Vec::new();
-    let begin = Instant::now();
-    let mut told = 0;
-    while begin.elapsed() < Duration::from_secs(2) && times.len() < 20_000 {
-        let start = Instant::now();
-        told = inspect(engine, case);
-        times.push(start.elapsed());
-    }
-    times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
-    println!(
-        "{:<28} p50 {:>9.1} us  p99 {:>9.1} us  ({} runs, {told} told)",
-        case.name,
-        at(0.5),
-        at(0.99),
-        times.len()
-    );
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let json = arguments.iter().any(|argument| argument == "--json");
     if arguments.iter().any(|argument| argument == "--cases") {
         for case in cases().iter().filter(|case| case.schema.is_none()) {
             let headers = case.headers();
-            println!("{}", json!({"case": case.name, "method": case.method, "target": case.target, "headers": headers, "body": case.body}));
+            println!(
+                "{}",
+                json!({"case": case.name, "method": case.method, "target": case.target, "headers": headers, "body": case.body})
+            );
         }
         return;
     }
@@ -257,9 +231,15 @@ fn main() {
         let (ms, rules) = ([compiled, built].map(|time| time.as_millis()), loaded.report.kept);
         let mib = memory().saturating_sub(before) / 1024;
         if json {
-            println!("{}", json!({"paranoia": paranoia, "compile_ms": ms[0], "build_ms": ms[1], "rules": rules, "mib": mib}));
+            println!(
+                "{}",
+                json!({"paranoia": paranoia, "compile_ms": ms[0], "build_ms": ms[1], "rules": rules, "mib": mib})
+            );
         } else {
-            println!("paranoia {paranoia}: {rules} rules, compiled in {} ms, built in {} ms, {mib} MiB\n", ms[0], ms[1]);
+            println!(
+                "paranoia {paranoia}: {rules} rules, compiled in {} ms, built in {} ms, {mib} MiB\n",
+                ms[0], ms[1]
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The rule language from outside: what is wrong with a rule file is told with its place and how to mend it, and what
 //! is right does what ModSecurity's manual says.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a broken test is best shown by a panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a broken test is best shown by a panic")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
