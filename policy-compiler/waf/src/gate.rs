@@ -3,6 +3,7 @@
 //! patterns, never too few.
 
 mod bits;
+mod expression;
 mod literals;
 mod shard;
 
@@ -12,6 +13,8 @@ mod tests;
 pub(crate) use bits::Bits;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+
+use regex_syntax::hir::Hir;
 
 use crate::operator::PrepareError;
 use shard::{Scanned, Shard};
@@ -29,6 +32,8 @@ const DFA_BYTES: usize = 48 << 10;
 pub(crate) enum Member {
     /// A pattern, as [`crate::program::Pattern`] has it, that does not look around or back.
     Pattern(String),
+    /// The same, asked of a value in lower case that is here as it came.
+    OfLowercase(String),
     /// Any of these, in lower case, without regard to ASCII case.
     Phrases(Vec<Vec<u8>>),
 }
@@ -36,7 +41,6 @@ pub(crate) enum Member {
 /// Sets of automata over all members.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    members: usize,
     shards: Vec<Shard>,
     phrases: Option<Literals>,
     /// For values that make automata slow: what must stand in a value for a pattern to match it.
@@ -50,6 +54,8 @@ pub(crate) struct Gate {
 struct Literals {
     automaton: AhoCorasick,
     members: Vec<Vec<u32>>,
+    /// All of them.
+    concerned: Bits,
 }
 
 /// What scanning needs to write to: one per thread that scans at a time.
@@ -68,8 +74,9 @@ impl Gate {
         for (number, member) in members {
             let number = *number;
             match member {
-                Member::Pattern(expression) => {
-                    patterns.push((number, expression.as_str()));
+                Member::Pattern(expression) | Member::OfLowercase(expression) => {
+                    let lower = matches!(member, Member::OfLowercase(_));
+                    patterns.push((number, expression::parsed(expression, lower)?));
                     match literals::required(expression) {
                         Some(literals) => required.extend(literals.into_iter().map(|one| (one, number))),
                         None => unconditional.set(number),
@@ -81,10 +88,9 @@ impl Gate {
             }
         }
         Ok(Self {
-            members: size,
-            shards: shards(&patterns)?,
-            phrases: Literals::new(phrases)?,
-            required: Literals::new(required)?,
+            shards: shards(patterns)?,
+            phrases: Literals::new(phrases, size)?,
+            required: Literals::new(required, size)?,
             unconditional,
         })
     }
@@ -93,15 +99,17 @@ impl Gate {
         Cache { shards: self.shards.iter().map(Shard::cache).collect() }
     }
 
-    /// The members that may match the value.
-    pub(crate) fn scan(&self, value: &[u8], cache: &mut Cache) -> Bits {
-        let mut found = Bits::new(self.members);
-        if let Some(phrases) = &self.phrases {
-            phrases.find(value, &mut found);
+    /// Adds those of the members `wanted` that may match the value; others of them may be added too.
+    pub(crate) fn scan(&self, value: &[u8], wanted: &Bits, cache: &mut Cache, found: &mut Bits) {
+        if let Some(phrases) = self.phrases.as_ref().filter(|phrases| phrases.concern(wanted)) {
+            phrases.find(value, found);
         }
         let mut slow: Option<Bits> = None;
         for (shard, cache) in self.shards.iter().zip(&mut cache.shards) {
-            if shard.scan(value, cache, &mut found) == Scanned::GaveUp {
+            if !shard.members().iter().any(|number| wanted.has(*number)) {
+                continue;
+            }
+            if shard.scan(value, cache, found) == Scanned::GaveUp {
                 let may = slow.get_or_insert_with(|| self.by_literals(value));
                 shard
                     .members()
@@ -110,7 +118,6 @@ impl Gate {
                     .for_each(|number| found.set(*number));
             }
         }
-        found
     }
 
     fn by_literals(&self, value: &[u8]) -> Bits {
@@ -123,23 +130,23 @@ impl Gate {
 }
 
 /// Cuts the patterns into sets whose automata stay small.
-fn shards(patterns: &[(u32, &str)]) -> Result<Vec<Shard>, PrepareError> {
+fn shards(patterns: Vec<(u32, Hir)>) -> Result<Vec<Shard>, PrepareError> {
     let mut sized = patterns
-        .iter()
-        .map(|(number, expression)| Ok((shard::states(expression)?, *number, *expression)))
+        .into_iter()
+        .map(|(number, pattern)| Ok((shard::states(&pattern)?, number, pattern)))
         .collect::<Result<Vec<_>, PrepareError>>()?;
-    sized.sort_unstable();
+    sized.sort_unstable_by_key(|(size, number, _)| (*size, *number));
     let mut shards = Vec::new();
-    let mut open: Vec<(u32, &str)> = Vec::new();
+    let mut open: Vec<(u32, Hir)> = Vec::new();
     let mut states = 0usize;
-    for (size, number, expression) in sized {
+    for (size, number, pattern) in sized {
         if !open.is_empty() && (open.len() >= PATTERNS || states.saturating_add(size) > STATES) {
             shards.push(Shard::new(&open)?);
             open.clear();
             states = 0;
         }
         states = states.saturating_add(size);
-        open.push((number, expression));
+        open.push((number, pattern));
     }
     if !open.is_empty() {
         shards.push(Shard::new(&open)?);
@@ -148,7 +155,7 @@ fn shards(patterns: &[(u32, &str)]) -> Result<Vec<Shard>, PrepareError> {
 }
 
 impl Literals {
-    fn new(mut pairs: Vec<(Vec<u8>, u32)>) -> Result<Option<Self>, PrepareError> {
+    fn new(mut pairs: Vec<(Vec<u8>, u32)>, size: usize) -> Result<Option<Self>, PrepareError> {
         pairs.retain(|(literal, _)| !literal.is_empty());
         pairs.sort_unstable();
         pairs.dedup();
@@ -175,7 +182,9 @@ impl Literals {
             }))
             .build(&texts)
             .map_err(|error| PrepareError::new("literals", &error))?;
-        Ok(Some(Self { automaton, members }))
+        let mut concerned = Bits::new(size);
+        members.iter().flatten().for_each(|number| concerned.set(*number));
+        Ok(Some(Self { automaton, members, concerned }))
     }
 
     fn find(&self, value: &[u8], found: &mut Bits) {
@@ -184,5 +193,9 @@ impl Literals {
                 members.iter().for_each(|number| found.set(*number));
             }
         }
+    }
+
+    fn concern(&self, wanted: &Bits) -> bool {
+        self.concerned.meets(wanted)
     }
 }

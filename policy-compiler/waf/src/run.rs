@@ -3,11 +3,11 @@
 
 mod evaluate;
 mod facts;
-mod groups;
 mod inspection;
 mod memo;
 mod plan;
 mod read;
+mod screen;
 mod state;
 mod vars;
 
@@ -19,10 +19,10 @@ pub use vars::Vars;
 pub use vars::number;
 
 use crate::operator::PrepareError;
-use crate::program::{Phase, Program};
-use groups::Gates;
+use crate::program::Program;
 use parking_lot::Mutex;
 use plan::{LinkPlan, Pipelines};
+use screen::Screen;
 
 /// A program made ready to run: its patterns built, its pipelines shared. Immutable, shared by all inspections.
 #[derive(Debug)]
@@ -30,12 +30,11 @@ pub struct Engine {
     program: Program,
     plans: Vec<Vec<LinkPlan>>,
     pipelines: Pipelines,
-    phases: [Vec<u32>; 5],
     setup: Vars,
     uses: Vec<bool>,
     shortcuts: Shortcuts,
-    gates: Gates,
-    caches: Mutex<Vec<groups::Cache>>,
+    screen: Screen,
+    caches: Mutex<Vec<screen::Cache>>,
 }
 
 /// What may be left out because it cannot change a verdict. Off only to prove that.
@@ -76,30 +75,14 @@ impl Engine {
             .iter()
             .map(|rule| rule.links.iter().map(|link| LinkPlan::new(link, &mut pipelines)).collect())
             .collect::<Result<Vec<Vec<LinkPlan>>, PrepareError>>()?;
-        let gates = Gates::new(&program, &mut pipelines)?;
+        let screen = Screen::new(&program, &mut pipelines)?;
         pipelines.close();
-        let mut phases: [Vec<u32>; 5] = Default::default();
-        for (place, rule) in (0u32..).zip(&program.rules) {
-            if let Some(phase) = phases.get_mut(rule.phase as usize) {
-                phase.push(place);
-            }
-        }
         let mut setup = Vars::default();
         for (name, value) in &program.setup {
             setup.set(name.as_bytes(), Some(value.clone()));
         }
         let uses = plan::uses(&program);
-        Ok(Self {
-            program,
-            plans,
-            pipelines,
-            phases,
-            setup,
-            uses,
-            shortcuts,
-            gates,
-            caches: Mutex::default(),
-        })
+        Ok(Self { program, plans, pipelines, setup, uses, shortcuts, screen, caches: Mutex::default() })
     }
 
     /// What it was made from.
@@ -108,17 +91,13 @@ impl Engine {
         &self.program
     }
 
-    fn places(&self, phase: Phase) -> &[u32] {
-        self.phases.get(phase as usize).map_or(&[], Vec::as_slice)
-    }
-
     /// What scanning writes to: as many as scan at a time.
-    fn take_cache(&self) -> groups::Cache {
+    fn take_cache(&self) -> screen::Cache {
         let idle = self.caches.lock().pop();
-        idle.unwrap_or_else(|| self.gates.cache())
+        idle.unwrap_or_else(|| self.screen.cache())
     }
 
-    fn give_cache(&self, cache: groups::Cache) {
+    fn give_cache(&self, cache: screen::Cache) {
         self.caches.lock().push(cache);
     }
 

@@ -3,8 +3,8 @@
 
 use regex_automata::hybrid::dfa;
 use regex_automata::nfa::thompson;
-use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind, PatternSet};
+use regex_syntax::hir::Hir;
 
 use super::Bits;
 use crate::operator::PrepareError;
@@ -37,13 +37,9 @@ pub(crate) enum Scanned {
     GaveUp,
 }
 
-fn syntax() -> syntax::Config {
-    syntax::Config::new().unicode(false).utf8(false)
-}
-
 fn compiler() -> thompson::Compiler {
     let mut compiler = thompson::Compiler::new();
-    compiler.syntax(syntax()).configure(
+    compiler.configure(
         thompson::Config::new()
             .utf8(false)
             .which_captures(thompson::WhichCaptures::None)
@@ -53,17 +49,19 @@ fn compiler() -> thompson::Compiler {
 }
 
 /// The size of a pattern's NFA.
-pub(crate) fn states(expression: &str) -> Result<usize, PrepareError> {
+pub(crate) fn states(pattern: &Hir) -> Result<usize, PrepareError> {
     compiler()
-        .build(expression)
+        .build_from_hir(pattern)
         .map(|nfa| nfa.states().len())
-        .map_err(|error| PrepareError::new(expression, &error))
+        .map_err(|error| PrepareError::new(&pattern.to_string(), &error))
 }
 
 impl Shard {
-    pub(crate) fn new(patterns: &[(u32, &str)]) -> Result<Self, PrepareError> {
-        let expressions: Vec<&str> = patterns.iter().map(|(_, expression)| *expression).collect();
-        let nfa = compiler().build_many(&expressions).map_err(|error| PrepareError::new("a set", &error))?;
+    pub(crate) fn new(patterns: &[(u32, Hir)]) -> Result<Self, PrepareError> {
+        let expressions: Vec<&Hir> = patterns.iter().map(|(_, pattern)| pattern).collect();
+        let nfa = compiler()
+            .build_many_from_hir(&expressions)
+            .map_err(|error| PrepareError::new("a set", &error))?;
         let automaton = dfa::DFA::builder()
             .configure(
                 dfa::Config::new()

@@ -32,10 +32,20 @@ fn alone(expression: &str) -> meta::Regex {
 }
 
 fn gate() -> Gate {
-    let mut members: Vec<Member> = PATTERNS.iter().map(|one| Member::Pattern((*one).to_owned())).collect();
+    let patterns = PATTERNS.iter().map(|one| Member::Pattern((*one).to_owned()));
+    let of_lowercase = PATTERNS.iter().map(|one| Member::OfLowercase((*one).to_owned()));
+    let mut members: Vec<Member> = patterns.chain(of_lowercase).collect();
     members.push(Member::Phrases(vec![b"sqlmap".to_vec(), b"map".to_vec()]));
     let members: Vec<(u32, Member)> = (0u32..).zip(members).collect();
     Gate::new(members.len(), &members).unwrap()
+}
+
+fn scan(gate: &Gate, value: &[u8]) -> Bits {
+    let size = PATTERNS.len() * 2 + 1;
+    let (mut wanted, mut found) = (Bits::new(size), Bits::new(size));
+    (0u32..).take(size).for_each(|number| wanted.set(number));
+    gate.scan(value, &wanted, &mut gate.cache(), &mut found);
+    found
 }
 
 #[test]
@@ -60,8 +70,8 @@ fn required_text(expression: &str) -> Option<Vec<String>> {
 #[test]
 fn phrases_are_found_inside_others_and_whatever_their_case() {
     let gate = gate();
-    let found = gate.scan(b"SQLMap/1.0", &mut gate.cache());
-    assert!(found.has(PATTERNS.len() as u32));
+    let found = scan(&gate, b"SQLMap/1.0");
+    assert!(found.has(PATTERNS.len() as u32 * 2));
 }
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -85,13 +95,16 @@ proptest! {
     #[test]
     fn the_gate_names_exactly_what_matches_alone_and_by_literals_no_less(value in text()) {
         let gate = gate();
-        let mut cache = gate.cache();
-        let found = gate.scan(&value, &mut cache);
+        let found = scan(&gate, &value);
         let by_literals = gate.by_literals(&value);
         for (number, expression) in (0u32..).zip(PATTERNS) {
             let matches = alone(expression).is_match(&value);
             prop_assert_eq!(found.has(number), matches, "{}", expression);
             prop_assert!(!matches || by_literals.has(number), "{} by literals", expression);
+            let lower = alone(expression).is_match(&value.to_ascii_lowercase());
+            let of_lowercase = number + PATTERNS.len() as u32;
+            prop_assert_eq!(found.has(of_lowercase), lower, "{} of lower case", expression);
+            prop_assert!(!lower || by_literals.has(of_lowercase), "{} of lower case by literals", expression);
         }
     }
 }

@@ -2,28 +2,29 @@
 //! semantics of a match; it refuses the order of rules and phases.
 
 use super::facts::{Aim, Facts, is_fixed};
-use super::groups::{Gated, Sweep};
 use super::inspection::{Circumstances, Match, Refusal};
-use super::memo::{Context, Memo};
+use super::memo::Memo;
 use super::plan::TestPlan;
+use super::screen::Screened;
 use super::state::{Allowed, Matched, State, View, keep};
 use super::vars::number;
 use super::{Engine, Vars};
 use crate::operator::{Found, Surroundings};
-use crate::program::{Change, Ctl, Disruption, Effect, EngineMode, Link, Rule, Text, Variable};
+use crate::program::{Change, Ctl, Disruption, Effect, EngineMode, Link, Phase, Rule, Text, Variable};
 use crate::transform;
 
 /// What a rule runs on.
 pub(crate) struct Run<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) phase: Phase,
     pub(crate) facts: &'a Facts,
     pub(crate) memo: &'a mut Memo,
+    /// What values were found to be able to match.
+    pub(crate) screened: &'a Screened,
     pub(crate) state: &'a mut State,
     pub(crate) circumstances: &'a Circumstances,
     /// Where the phase goes on.
     pub(crate) go_to: u32,
-    /// What of the phase was scanned.
-    pub(crate) sweep: Sweep<'a>,
 }
 
 /// A rule while it runs.
@@ -32,19 +33,15 @@ struct Running {
     place: u32,
     /// Which link, from 0.
     link: usize,
-    gated: Option<Gated>,
+    /// Values were asked beforehand.
+    screened: bool,
 }
 
 impl<'a> Run<'a> {
     /// Runs one rule, with its chain.
     pub(crate) fn rule(&mut self, place: u32) {
         let engine = self.engine;
-        let gated = engine.gates.of(place).filter(|_| engine.shortcuts.gates);
-        if let Some(gated) = gated
-            && !self.sweep.may_match(gated, self.memo, &context(engine))
-        {
-            return;
-        }
+        let screened = engine.shortcuts.gates && engine.screen.asks(place);
         let (Some(rule), Some(plans)) =
             (engine.program.rules.get(place as usize), engine.plans.get(place as usize))
         else {
@@ -53,7 +50,7 @@ impl<'a> Run<'a> {
         self.state.matched.clear();
         let mut told = (Vec::new(), Vec::new());
         for (number, (link, plan)) in rule.links.iter().zip(plans).enumerate() {
-            let running = Running { place, link: number, gated: gated.filter(|_| number == 0) };
+            let running = Running { place, link: number, screened: screened && number == 0 };
             let held = match &plan.test {
                 Some(test) => self.link(running, link, test),
                 None => {
@@ -121,28 +118,20 @@ impl<'a> Run<'a> {
         let facts = self.facts;
         let mut held = false;
         for id in facts.ids(aim.variable) {
+            if running.screened && !self.screened.may_match(self.phase, *id, running.place) {
+                continue;
+            }
             let Some(value) = facts.get(*id) else { continue };
             if !aim.takes(&value.name) || self.is_hidden(running, aim.variable, &value.name) {
                 continue;
             }
             if test.multi_match {
-                let Self { memo, sweep, .. } = self;
-                let may = |gated| sweep.form_may_match(gated, *id, memo, &context(self.engine));
-                if running.gated.is_none_or(may) {
-                    held |= self.each_step(running, link, test, aim.variable, &value.name, &value.bytes);
-                }
+                held |= self.each_step(running, link, test, aim.variable, &value.name, &value.bytes);
                 continue;
             }
             let engine = self.engine;
-            let Self { memo, state, circumstances, sweep, .. } = self;
-            if let Some(gated) = running.gated
-                && sweep
-                    .scanned(*id, test.pipeline, memo, &context(engine))
-                    .is_some_and(|members| !members.has(gated.member))
-            {
-                continue;
-            }
-            let bytes = memo.transformed(facts, *id, test.pipeline, &context(engine));
+            let Self { memo, state, circumstances, .. } = self;
+            let bytes = memo.transformed(facts, *id, test.pipeline, &engine.context());
             let view = View { engine, facts, state, circumstances, rule: running.place };
             let found = test.operator.find(bytes, &view);
             if found.is_none() && !test.negated {
@@ -165,7 +154,7 @@ impl<'a> Run<'a> {
                 held |= self.each_step(running, link, test, aim.variable, &name, &bytes);
                 continue;
             }
-            let context = context(self.engine);
+            let context = self.engine.context();
             let mut bytes = bytes;
             for step in context.pipelines.steps(test.pipeline) {
                 if let Some(changed) = transform::apply(step, &bytes, context.unicode_map) {
@@ -188,14 +177,9 @@ impl<'a> Run<'a> {
         name: &[u8],
         value: &[u8],
     ) -> bool {
-        let context = context(self.engine);
-        let mut forms = vec![value.to_vec()];
-        for step in context.pipelines.steps(test.pipeline) {
-            let changed = forms.last().and_then(|last| transform::apply(step, last, context.unicode_map));
-            forms.extend(changed);
-        }
+        let context = self.engine.context();
         let mut held = false;
-        for bytes in forms {
+        for bytes in context.forms(test.pipeline, value) {
             let found = test.operator.find(&bytes, &self.view(running.place));
             held |= self.answer(running, link, test, found, || Matched::of(variable, name, &bytes));
         }
@@ -313,14 +297,6 @@ impl<'a> Run<'a> {
             Disruption::AllowRequest => Allowed::Request,
         };
         self.state.allowed = allowed;
-    }
-}
-
-fn context(engine: &Engine) -> Context<'_> {
-    Context {
-        pipelines: &engine.pipelines,
-        unicode_map: &engine.program.reading.unicode_map,
-        identity: engine.shortcuts.identity,
     }
 }
 

@@ -13,6 +13,13 @@ pub(crate) type ValueId = u32;
 pub(crate) struct Value {
     pub(crate) name: Vec<u8>,
     pub(crate) bytes: Vec<u8>,
+    /// The variables it is seen through, a [`bit`] each.
+    pub(crate) seen: u128,
+}
+
+/// A variable as a bit: there are fewer than 128.
+pub(crate) fn bit(variable: Variable) -> u128 {
+    1u128.wrapping_shl(variable as u32)
 }
 
 /// All values read so far.
@@ -30,7 +37,8 @@ impl Facts {
     /// Adds a value seen through several variables (`ARGS` and `ARGS_GET`).
     pub(crate) fn add(&mut self, variables: &[Variable], name: Vec<u8>, bytes: Vec<u8>) {
         let id = self.values.len() as ValueId;
-        self.values.push(Value { name, bytes });
+        let seen = variables.iter().fold(0, |seen, variable| seen | bit(*variable));
+        self.values.push(Value { name, bytes, seen });
         for variable in variables {
             if let Some(ids) = self.seen_through.get_mut(*variable as usize) {
                 ids.push(id);
@@ -168,6 +176,11 @@ impl Aim {
                 .collect(),
             told: told(target.variable, name),
         }
+    }
+
+    /// Whether it depends on a value's name if it is looked at.
+    pub(crate) fn tells_names_apart(&self) -> bool {
+        !matches!(self.selected, Selected::All) || !self.except.is_empty()
     }
 
     /// Whether a value of this name is looked at.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::evaluate::Run;
 use super::facts::Facts;
-use super::groups::{Sweep, Swept};
 use super::memo::Memo;
+use super::screen::{self, Screened};
 use super::state::{Allowed, State, View};
 use super::vars::Vars;
 use super::{Engine, read};
@@ -107,6 +107,7 @@ pub struct Inspection {
     circumstances: Circumstances,
     facts: Facts,
     memo: Memo,
+    screened: Screened,
     state: State,
     content_type: Option<Vec<u8>>,
 }
@@ -118,7 +119,15 @@ impl Inspection {
         let mut facts = Facts::new();
         read::connection(&mut facts, &circumstances);
         let state = State::new(&engine);
-        Self { engine, circumstances, facts, memo: Memo::default(), state, content_type: None }
+        Self {
+            engine,
+            circumstances,
+            facts,
+            memo: Memo::default(),
+            screened: Screened::default(),
+            state,
+            content_type: None,
+        }
     }
 
     /// Values that stand elsewhere and are read as input all the same: arguments like those of the query. Before
@@ -249,28 +258,35 @@ impl Inspection {
 
     fn run(&mut self, phase: Phase) {
         let engine = Arc::clone(&self.engine);
-        let mut cache = engine.take_cache();
-        let mut swept = Swept::default();
+        let rules = if engine.shortcuts.gates {
+            let mut cache = engine.take_cache();
+            let rules =
+                screen::rules(&engine, phase, &self.facts, &mut self.memo, &mut self.screened, &mut cache);
+            engine.give_cache(cache);
+            rules
+        } else {
+            engine.screen.all(phase)
+        };
         let mut run = Run {
             engine: &engine,
+            phase,
             facts: &self.facts,
             memo: &mut self.memo,
+            screened: &self.screened,
             state: &mut self.state,
             circumstances: &self.circumstances,
             go_to: 0,
-            sweep: Sweep { engine: &engine, facts: &self.facts, phase, cache: &mut cache, swept: &mut swept },
         };
         let logging = phase == Phase::Logging;
-        for place in engine.places(phase) {
-            if *place < run.go_to || (!run.state.removed.is_empty() && run.state.is_removed(*place)) {
+        for place in rules.iter() {
+            if place < run.go_to || (!run.state.removed.is_empty() && run.state.is_removed(place)) {
                 continue;
             }
-            run.rule(*place);
+            run.rule(place);
             let stopped = run.state.refusal.is_some() || run.state.allowed != Allowed::Nothing;
             if run.state.mode == EngineMode::Off || (stopped && !logging) {
                 break;
             }
         }
-        engine.give_cache(cache);
     }
 }

@@ -1,8 +1,11 @@
 //! Tests made ready: targets with their exclusions, operators built, pipelines of transformations shared by their
 //! prefixes. It owns what is computed once for a program; it refuses values of a request.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use super::facts::Aim;
-use crate::operator::{PrepareError, Prepared};
+use crate::operator::{PrepareError, Prepared, Surroundings};
 use crate::program::{Link, Macro, Operator, Piece, Program, Test, Text, Transformation, Variable};
 use crate::transform;
 
@@ -47,6 +50,29 @@ impl TestPlan {
     }
 }
 
+impl TestPlan {
+    /// Whether anything follows from this value, for an operator that needs to know nothing else.
+    pub(crate) fn concerns(&self, value: &[u8]) -> bool {
+        match self.operator.find(value, &Constants) {
+            Some(_) => !self.negated || self.capture,
+            None => self.negated,
+        }
+    }
+}
+
+/// Texts without macros are all there is.
+struct Constants;
+
+impl Surroundings for Constants {
+    fn expand<'t>(&'t self, text: &'t Text) -> Cow<'t, [u8]> {
+        Cow::Borrowed(text.constant().unwrap_or_default())
+    }
+
+    fn country(&self, _: IpAddr) -> Option<String> {
+        None
+    }
+}
+
 /// Distinct pipelines, each the one before it and one more transformation.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
@@ -63,12 +89,14 @@ struct Pipeline {
     /// Classes of bytes that keep it from being the identity.
     touched_by: u64,
     always: bool,
+    /// Whether it puts values in lower case, among other things.
+    lowers: bool,
 }
 
 impl Pipelines {
     pub(crate) fn new() -> Self {
         Self {
-            all: vec![Pipeline { before: 0, last: None, touched_by: 0, always: false }],
+            all: vec![Pipeline { before: 0, last: None, touched_by: 0, always: false, lowers: false }],
             classes: Box::new([0; 256]),
         }
     }
@@ -88,6 +116,7 @@ impl Pipelines {
                     last: Some(*transformation),
                     touched_by: before.map_or(0, |one| one.touched_by) | class(*transformation),
                     always: before.is_some_and(|one| one.always) || touches.always,
+                    lowers: before.is_some_and(|one| one.lowers) || lowers(*transformation),
                 };
                 self.all.push(pipeline);
                 (self.all.len() as u32).saturating_sub(1)
@@ -104,8 +133,15 @@ impl Pipelines {
         for transformation in used {
             let touches = transform::touches(transformation);
             for (byte, classes) in (0u8..=255).zip(self.classes.iter_mut()) {
-                if touches.has(byte) {
+                // What is done to capitals beside their case is done to what they become, too.
+                let capital = byte.is_ascii_uppercase();
+                if !(lowers(transformation) && capital)
+                    && (touches.has(byte) || capital && touches.has(byte.to_ascii_lowercase()))
+                {
                     *classes |= class(transformation);
+                }
+                if capital {
+                    *classes |= class(Transformation::Lowercase);
                 }
             }
         }
@@ -127,6 +163,19 @@ impl Pipelines {
         self.all.get(pipeline as usize).is_some_and(|one| !one.always && one.touched_by & classes == 0)
     }
 
+    /// Whether the pipeline makes of a value of these classes its lower case and nothing else.
+    pub(crate) fn only_lowers(&self, pipeline: PipelineId, classes: u64) -> bool {
+        let case = class(Transformation::Lowercase);
+        self.all
+            .get(pipeline as usize)
+            .is_some_and(|one| one.lowers && !one.always && one.touched_by & classes & !case == 0)
+    }
+
+    /// Whether the pipeline puts values in lower case, among other things.
+    pub(crate) fn lowers(&self, pipeline: PipelineId) -> bool {
+        self.all.get(pipeline as usize).is_some_and(|one| one.lowers)
+    }
+
     /// The pipeline without its last transformation, and that.
     pub(crate) fn last(&self, pipeline: PipelineId) -> Option<(PipelineId, Transformation)> {
         let one = self.all.get(pipeline as usize)?;
@@ -146,9 +195,14 @@ impl Pipelines {
     }
 }
 
-/// One bit per transformation: there are fewer than 64.
+/// One bit per transformation: there are fewer than 64. What puts values in lower case has capitals' bit too.
 fn class(transformation: Transformation) -> u64 {
-    1u64.wrapping_shl(transformation as u32)
+    let case = if lowers(transformation) { 1u64.wrapping_shl(Transformation::Lowercase as u32) } else { 0 };
+    1u64.wrapping_shl(transformation as u32) | case
+}
+
+fn lowers(transformation: Transformation) -> bool {
+    matches!(transformation, Transformation::Lowercase | Transformation::CmdLine)
 }
 
 /// Which variables a program reads, by their number, in tests or in texts.

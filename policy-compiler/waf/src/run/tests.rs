@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::program::{
-    Change, Collection, Ctl, Disruption, Effect, EngineMode, Link, Macro, Operator, Pattern, Piece, Place,
-    Removal, Rule, Selection, Target, Test, Text, Transformation, Variable,
+    Change, Collection, Ctl, Disruption, Effect, EngineMode, Link, Macro, Operator, Pattern, Phase, Piece,
+    Place, Removal, Rule, Selection, Target, Test, Text, Transformation, Variable,
 };
 use crate::request::{Line, Pair};
 
