@@ -20,6 +20,7 @@ pub use vars::number;
 
 use crate::operator::PrepareError;
 use crate::program::Program;
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use plan::{LinkPlan, Pipelines};
 use screen::Screen;
@@ -30,7 +31,8 @@ pub struct Engine {
     program: Program,
     plans: Vec<Vec<LinkPlan>>,
     pipelines: Pipelines,
-    setup: Vars,
+    /// The setup's values by name in lower case.
+    setup_by_name: HashMap<Vec<u8>, Vec<u8>>,
     uses: Vec<bool>,
     shortcuts: Shortcuts,
     screen: Screen,
@@ -69,20 +71,31 @@ impl Engine {
     ///
     /// As [`Engine::new`].
     pub fn with(program: Program, shortcuts: Shortcuts) -> Result<Self, PrepareError> {
-        let mut pipelines = Pipelines::new();
-        let plans = program
-            .rules
-            .iter()
-            .map(|rule| rule.links.iter().map(|link| LinkPlan::new(link, &mut pipelines)).collect())
-            .collect::<Result<Vec<Vec<LinkPlan>>, PrepareError>>()?;
-        let screen = Screen::new(&program, &mut pipelines)?;
-        pipelines.close();
         let mut setup = Vars::default();
         for (name, value) in &program.setup {
             setup.set(name.as_bytes(), Some(value.clone()));
         }
+        let mut pipelines = Pipelines::new();
+        let plans = program
+            .rules
+            .iter()
+            .map(|rule| rule.links.iter().map(|link| LinkPlan::new(link, &mut pipelines, &setup)).collect())
+            .collect::<Result<Vec<Vec<LinkPlan>>, PrepareError>>()?;
+        let screen = Screen::new(&program, &mut pipelines)?;
+        pipelines.close();
+        let setup_by_name =
+            setup.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect();
         let uses = plan::uses(&program);
-        Ok(Self { program, plans, pipelines, setup, uses, shortcuts, screen, caches: Mutex::default() })
+        Ok(Self {
+            program,
+            plans,
+            pipelines,
+            setup_by_name,
+            uses,
+            shortcuts,
+            screen,
+            caches: Mutex::default(),
+        })
     }
 
     /// What it was made from.
@@ -99,6 +112,16 @@ impl Engine {
 
     fn give_cache(&self, cache: screen::Cache) {
         self.caches.lock().push(cache);
+    }
+
+    /// A value of the setup.
+    fn of_setup(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = if name.iter().any(u8::is_ascii_uppercase) {
+            self.setup_by_name.get(name.to_ascii_lowercase().as_slice())
+        } else {
+            self.setup_by_name.get(name)
+        };
+        found.map(Vec::as_slice)
     }
 
     fn uses(&self, variable: crate::program::Variable) -> bool {

@@ -3,6 +3,7 @@
 
 use smallvec::SmallVec;
 
+use super::vars::Vars;
 use crate::program::{Selection, Target, Variable};
 
 /// A value's place among the request's values.
@@ -157,6 +158,8 @@ pub(crate) struct Aim {
     pub(crate) except: Vec<Selected>,
     /// What [`Variable`] and name are told as when they are counted.
     pub(crate) told: Vec<u8>,
+    /// Names of the setup that it takes, where it takes several of `TX`.
+    pub(crate) of_setup: Vec<Vec<u8>>,
 }
 
 impl Aim {
@@ -175,7 +178,17 @@ impl Aim {
                 .map(|one| Selected::new(&one.selection))
                 .collect(),
             told: told(target.variable, name),
+            of_setup: Vec::new(),
         }
+    }
+
+    /// With what it takes of the setup.
+    pub(crate) fn with_setup(mut self, setup: &Vars) -> Self {
+        if self.variable == Variable::Tx {
+            let names = setup.iter().map(|(name, _)| name).filter(|name| self.takes(name));
+            self.of_setup = names.map(<[u8]>::to_vec).collect();
+        }
+        self
     }
 
     /// Whether it depends on a value's name if it is looked at.

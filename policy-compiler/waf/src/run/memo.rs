@@ -15,7 +15,8 @@ const RESULTS: Known = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     of_value: Vec<OfValue>,
-    results: Vec<Vec<u8>>,
+    /// With the classes of their bytes.
+    results: Vec<(Vec<u8>, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ impl Memo {
 
     fn bytes<'a>(&'a self, facts: &'a Facts, value: ValueId, known: Known) -> &'a [u8] {
         match known.checked_sub(RESULTS) {
-            Some(result) => self.results.get(result as usize).map_or(&[], Vec::as_slice),
+            Some(result) => self.results.get(result as usize).map_or(&[], |(bytes, _)| bytes),
             None => facts.get(value).map_or(&[], |value| value.bytes.as_slice()),
         }
     }
@@ -98,8 +99,15 @@ impl Memo {
             return known;
         }
         let from = self.known(facts, value, before, context);
-        let changed = transform::apply(last, self.bytes(facts, value, from), context.unicode_map);
-        let known = changed.map_or(from, |bytes| self.push(bytes));
+        let may_change = match from.checked_sub(RESULTS).and_then(|result| self.results.get(result as usize))
+        {
+            Some((_, classes)) if context.identity => context.pipelines.may_change(last, *classes),
+            _ => true,
+        };
+        let changed = may_change
+            .then(|| transform::apply(last, self.bytes(facts, value, from), context.unicode_map))
+            .flatten();
+        let known = changed.map_or(from, |bytes| self.push(bytes, context));
         if let Some(place) =
             self.of_value.get_mut(value as usize).and_then(|one| one.known.get_mut(pipeline as usize))
         {
@@ -108,8 +116,9 @@ impl Memo {
         known
     }
 
-    fn push(&mut self, bytes: Vec<u8>) -> Known {
-        self.results.push(bytes);
+    fn push(&mut self, bytes: Vec<u8>, context: &Context<'_>) -> Known {
+        let classes = context.pipelines.classes_of(&bytes);
+        self.results.push((bytes, classes));
         (self.results.len() as Known).saturating_sub(1).saturating_add(RESULTS)
     }
 }

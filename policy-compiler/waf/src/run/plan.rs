@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::facts::Aim;
+use super::vars::Vars;
 use crate::operator::{PrepareError, Prepared, Surroundings};
 use crate::program::{Link, Macro, Operator, Piece, Program, Test, Text, Transformation, Variable};
 use crate::transform;
@@ -30,16 +31,20 @@ pub(crate) struct TestPlan {
 }
 
 impl LinkPlan {
-    pub(crate) fn new(link: &Link, pipelines: &mut Pipelines) -> Result<Self, PrepareError> {
-        let test = link.test.as_ref().map(|test| TestPlan::new(test, pipelines)).transpose()?;
+    pub(crate) fn new(link: &Link, pipelines: &mut Pipelines, setup: &Vars) -> Result<Self, PrepareError> {
+        let test = link.test.as_ref().map(|test| TestPlan::new(test, pipelines, setup)).transpose()?;
         Ok(Self { test })
     }
 }
 
 impl TestPlan {
-    fn new(test: &Test, pipelines: &mut Pipelines) -> Result<Self, PrepareError> {
+    fn new(test: &Test, pipelines: &mut Pipelines, setup: &Vars) -> Result<Self, PrepareError> {
         Ok(Self {
-            aims: test.targets.iter().map(|target| Aim::new(target, &test.except)).collect(),
+            aims: test
+                .targets
+                .iter()
+                .map(|target| Aim::new(target, &test.except).with_setup(setup))
+                .collect(),
             pipeline: pipelines.intern(&test.transformations),
             multi_match: test.multi_match,
             operator: Prepared::new(&test.operator)?,
@@ -161,6 +166,11 @@ impl Pipelines {
     /// Whether no byte of these classes can make the pipeline change a value.
     pub(crate) fn is_identity(&self, pipeline: PipelineId, classes: u64) -> bool {
         self.all.get(pipeline as usize).is_some_and(|one| !one.always && one.touched_by & classes == 0)
+    }
+
+    /// Whether a byte of these classes can make the transformation change a value.
+    pub(crate) fn may_change(&self, transformation: Transformation, classes: u64) -> bool {
+        transform::touches(transformation).always || class(transformation) & classes != 0
     }
 
     /// Whether the pipeline makes of a value of these classes its lower case and nothing else.

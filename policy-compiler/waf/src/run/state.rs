@@ -159,7 +159,7 @@ impl View<'_> {
     pub(crate) fn tx(&self, name: &[u8]) -> Option<&[u8]> {
         match self.state.tx.lookup(name) {
             Some(value) => value,
-            None => self.engine.setup.get(name),
+            None => self.engine.of_setup(name),
         }
     }
 
@@ -174,6 +174,14 @@ impl View<'_> {
                 .into_iter()
                 .collect();
         }
+        if aim.variable == Variable::Tx {
+            let unwritten = aim.of_setup.iter().filter(|name| self.state.tx.lookup(name).is_none());
+            let of_setup =
+                unwritten.filter_map(|name| Some((name.clone(), self.engine.of_setup(name)?.to_vec())));
+            let written = self.state.tx.iter().filter(|(name, _)| aim.takes(name));
+            let written = written.map(|(name, value)| (name.to_vec(), value.to_vec()));
+            return of_setup.chain(written).collect();
+        }
         let mut values = self.all(aim.variable);
         values.retain(|(name, _)| aim.takes(name));
         values
@@ -182,10 +190,6 @@ impl View<'_> {
     fn all(&self, variable: Variable) -> Vec<(Vec<u8>, Vec<u8>)> {
         let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
         match variable {
-            Variable::Tx => {
-                let unwritten = |(name, _): &(&[u8], &[u8])| self.state.tx.lookup(name).is_none();
-                self.engine.setup.iter().filter(unwritten).chain(self.state.tx.iter()).map(owned).collect()
-            }
             Variable::Geo => self.state.geo.iter().map(owned).collect(),
             Variable::MatchedVars => {
                 self.state.matched.iter().map(|one| (one.name.clone(), one.bytes.clone())).collect()
