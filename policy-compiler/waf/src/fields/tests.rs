@@ -190,6 +190,41 @@ fn trick_20_messages_as_an_object_with_numbers_for_keys_are_unknown() {
 }
 
 #[test]
+fn trick_21_base64_with_something_else_behind_it_is_inspected() {
+    for data in ["iVBORw0KGgo=<script>", "iVBOR w0KGgo=", "iVBORw0KGgo=' OR 1=1--"] {
+        let url = format!("data:image/png;base64,{data}");
+        let body = format!(r#"{{"messages":[{{"content":[{{"image_url":{{"url":"{url}"}}}}]}}]}}"#);
+        assert_eq!(class_of(&body, "json.messages.array_0.content.array_0.image_url.url"), Class::Unknown);
+    }
+}
+
+#[test]
+fn trick_22_an_attack_as_a_key_stands_in_the_name_that_rules_see() {
+    assert_eq!(class_of(r#"{"metadata":{"<script>":"x"}}"#, "json.metadata.<script>"), Class::Unknown);
+    let body = r#"{"messages":[{"content":"x","\u003cscript>":"y"}]}"#;
+    assert_eq!(class_of(body, "json.messages.array_0.<script>"), Class::Unknown);
+}
+
+#[test]
+fn trick_23_arguments_that_are_a_string_of_json_are_inspected() {
+    let body =
+        r#"{"messages":[{"tool_calls":[{"function":{"arguments":"\"{\\\"q\\\":\\\"<script>\\\"}\""}}]}]}"#;
+    let fields = fields(body);
+    let seen = fields.fields.iter().find(|field| field.value.contains("<script>")).unwrap();
+    assert_eq!(seen.class, Class::ToolArguments);
+}
+
+#[test]
+fn trick_24_a_name_beside_prose_is_no_prose() {
+    let body = r#"{"messages":[{"role":"user","name":"<script>","content":"x","tool_call_id":"1 or 1=1"}]}"#;
+    for path in
+        ["json.messages.array_0.name", "json.messages.array_0.tool_call_id", "json.messages.array_0.role"]
+    {
+        assert!(!matches!(class_of(body, path), Class::Prose | Class::Code | Class::Media), "{path}");
+    }
+}
+
+#[test]
 fn comments_single_quotes_and_trailing_commas_are_no_json() {
     for body in [r#"{"a":1,}"#, "{'a':1}", "{\"a\":1}//x", "{\"a\":NaN}", "{\"a\":01}", "{\"a\":\"\t\"}"] {
         assert!(matches!(problem(body), FieldProblem::Syntax(_)), "{body}");
