@@ -103,8 +103,9 @@ pub(super) fn request_body(
         facts.set(V::InboundDataError, "1");
     }
     let read = request::read_body(body, content_type, state.processor, reading);
-    // Who took a body apart shows its parts; the whole is for forms and for what nobody took apart.
-    let whole = matches!(read.processor, None | Some(BodyProcessor::Urlencoded)) || state.whole_body;
+    // Who took a body apart shows its parts; the whole is for forms and for what nobody could take apart.
+    let in_parts = !matches!(read.processor, None | Some(BodyProcessor::Urlencoded)) && read.error.is_none();
+    let whole = !in_parts || state.whole_body;
     if whole && !body.is_empty() && engine.uses(V::RequestBody) {
         facts.set(V::RequestBody, body);
     }

@@ -287,3 +287,20 @@ fn parts_of_a_form_are_seen_by_rules_on_their_headers_and_files() {
     inspection.request_body(body.as_bytes());
     assert_eq!(ids(&inspection), [1, 2]);
 }
+
+#[test]
+fn a_body_that_nobody_could_take_apart_is_seen_as_a_whole() {
+    let rules = vec![rule(1, vec![link(test(Variable::RequestBody, rx("java")), vec![])])];
+    let engine = Arc::new(Engine::new(Program { rules, ..Program::default() }).unwrap());
+    let seen = |content_type: &str, body: &str| {
+        let mut inspection = Inspection::new(Arc::clone(&engine), circumstances());
+        let line = Line { method: b"POST", target: b"/", protocol: b"HTTP/1.1" };
+        let value = content_type.as_bytes().to_vec();
+        inspection.request_head(&line, vec![Pair { name: b"Content-Type".to_vec(), value }]);
+        inspection.request_body(body.as_bytes());
+        ids(&inspection)
+    };
+    assert_eq!(seen("application/json", r#"{"a":"java"}"#), [] as [u32; 0], "its parts are what rules see");
+    assert_eq!(seen("application/json", r#"{"a":"b":"java"}"#), [1]);
+    assert_eq!(seen("text/plain", "java"), [1]);
+}
